@@ -1,0 +1,110 @@
+"""A template is how a model wants one sentence, or two, dressed in special tokens, and how many fit.
+
+It is read off the tokenizer once, from an encoded pair; sentences are then framed by list arithmetic.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+Run = tuple[Sequence[int], Sequence[int]]  # ids, segment ids
+NOTHING: Run = ((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Special tokens around one or two sentences.
+
+    Attributes:
+        before, between, after: Around a pair: before the first, between, after the second.
+        end: After a single sentence.
+        segments: The segment ids of the first and the second sentence.
+        max_length: Tokens the model has positions for.
+        has_types: Whether the model takes segment ids.
+    """
+
+    before: Run
+    between: Run
+    after: Run
+    end: Run
+    segments: tuple[int, int]
+    max_length: int
+    has_types: bool
+
+    @property
+    def start(self) -> int:
+        """The index of the first sentence's first piece."""
+        return len(self.before[0])
+
+    @property
+    def max_pieces(self) -> int:
+        """Pieces of a sentence that the model can see."""
+        return self.max_length - len(self.before[0]) - len(self.end[0])
+
+    def room(self, num_pieces: int) -> int:
+        """Pieces of a second sentence that fit beside a first one of ``num_pieces``; 0 or less: none."""
+        return (
+            self.max_length - num_pieces - sum(len(run[0]) for run in (self.before, self.between, self.after))
+        )
+
+    def length(self, num_pieces: int, *, paired: bool) -> int:
+        """Tokens of the frame around a sentence of ``num_pieces``, beside itself when ``paired``."""
+        room = self.room(num_pieces)
+        if paired and room > 0:
+            return self.max_length - room + min(room, num_pieces)
+        return min(num_pieces, self.max_pieces) + len(self.before[0]) + len(self.end[0])
+
+    def frame(self, first: list[int], second: list[int] | None) -> tuple[list[int], list[int]]:
+        """Ids and segment ids of ``first``, beside as much of ``second`` as the model has room for.
+
+        The second sentence is cut first; when none of it fits, the first stands alone, cut to the model's
+        positions. The special tokens are always whole.
+        """
+        room = self.room(len(first))
+        if second is None or room <= 0:
+            first = first[: self.max_pieces]
+            runs: tuple[Run, ...] = (self.before, (first, [self.segments[0]] * len(first)), self.end)
+        else:
+            second = second[:room]
+            one = (first, [self.segments[0]] * len(first))
+            two = (second, [self.segments[1]] * len(second))
+            runs = (self.before, one, self.between, two, self.after)
+        return [i for run in runs for i in run[0]], [i for run in runs for i in run[1]]
+
+
+def build_template(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Template:
+    """Read the template of a model off its tokenizer and configuration."""
+    pair = _runs(tokenizer, "a", "a")
+    single = _runs(tokenizer, "a")
+    before, _, between, _, after = pair
+    segments = (pair[1][1][0], pair[3][1][0])
+    has_types = (getattr(model.config, "type_vocab_size", 0) or 0) > 1
+    return Template(before, between, after, single[2], segments, num_positions(model, tokenizer), has_types)
+
+
+def num_positions(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> int:
+    """Tokens the model has positions for; RoBERTa's table starts counting after its padding id."""
+    positions = getattr(model.config, "max_position_embeddings", None) or 0
+    if positions <= 0:
+        return tokenizer.model_max_length
+    tables = (part for name, part in model.named_modules() if name.endswith("position_embeddings"))
+    padding = [table.padding_idx for table in tables if getattr(table, "padding_idx", None) is not None]
+    return min(positions - max(padding, default=-1) - 1, tokenizer.model_max_length)
+
+
+def _runs(tokenizer: PreTrainedTokenizerFast, *texts: str) -> list[Run]:
+    """Special and sentence runs alternating: special, first, special[, second, special]."""
+    encoding = tokenizer(*texts).encodings[0]
+    labels = [(-1 if number is None else number) for number in encoding.sequence_ids]
+    runs: list[Run] = []
+    tokens = zip(labels, encoding.ids, encoding.type_ids, strict=True)
+    for label, group in groupby(tokens, key=lambda token: token[0]):
+        _, ids, types = zip(*group, strict=True)
+        if (label < 0) != (len(runs) % 2 == 0):  # two runs of one kind meet where special tokens are absent
+            runs.append(NOTHING)
+        runs.append((ids, types))
+    if len(runs) % 2 == 0:
+        runs.append(NOTHING)
+    return runs

@@ -1,0 +1,119 @@
+"""A variant is a row in which each replaceable word of one column was replaced with probability p_t.
+
+The draws of a row's column come from a counter-based generator keyed by (seed, row, column), variant
+after variant: they depend neither on the other rows, nor on their order, nor on how many variants are
+drawn after them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.augmentation.candidates import Candidates
+
+TEXT, TEXT_PAIR = "text", "text_pair"
+RowId = int | str
+
+
+class Row(NamedTuple):
+    """A row to augment; ``text_pair`` is None for single sentences."""
+
+    row_id: RowId
+    text: str
+    text_pair: str | None = None
+
+
+class Variant(NamedTuple):
+    """A changed row.
+
+    ``variant`` counts from 1 in the order of drawing, with gaps where duplicates were dropped; ``column``
+    is the one that was changed, in ``num_changed`` words; the other one is the row's own, to the letter.
+    """
+
+    origin_id: RowId
+    variant: int
+    column: str
+    num_changed: int
+    text: str
+    text_pair: str | None
+
+
+class Drawn(NamedTuple):
+    """One draw that is neither the original nor an earlier draw."""
+
+    number: int
+    num_changed: int
+    text: str
+
+
+def generator_for(seed: int, row_id: RowId, column: str) -> np.random.Generator:
+    """The random numbers of one column of one row."""
+    key = blake2b(f"{seed}/{row_id}/{column}".encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
+
+
+def draw(
+    candidates: Candidates, text: str, count: int, probability: float, generator: np.random.Generator
+) -> Iterator[Drawn]:
+    """Draw ``count`` variants of ``text`` (algorithm 1, lines 13 to 20), duplicates dropped.
+
+    Two variants that differ in case alone, or one that equals the lower-cased original, are duplicates.
+    """
+    if not candidates.words:
+        return
+    choices = list(candidates.words.items())
+    uniform = generator.random((count, 2, len(choices)))
+    replaced = (uniform[:, 0] < probability).tolist()
+    chosen = (uniform[:, 1] * [len(words) for _, words in choices]).astype(np.int64).tolist()
+    seen = {text.lower(), candidates.sentence.text().lower()}
+    for number, (yes, which) in enumerate(zip(replaced, chosen, strict=True), start=1):
+        changes = {
+            position: words[index]
+            for (position, words), index, replace in zip(choices, which, yes, strict=True)
+            if replace
+        }
+        made = candidates.sentence.text(changes)
+        if made.lower() not in seen:
+            seen.add(made.lower())
+            yield Drawn(number, len(changes), made)
+
+
+def augment_rows(
+    rows: Iterable[Row],
+    candidates: Mapping[str, Candidates],
+    *,
+    variants: int,
+    probability: float,
+    seed: int,
+    pair_mutation: bool = False,
+) -> Iterator[Variant]:
+    """Variants of each row: up to ``variants`` of its text, then as many of its pair.
+
+    The count is per column, as in the released code: a pair has up to twice as many as a sentence.
+
+    Args:
+        rows: In any order.
+        candidates: One entry for every text and text_pair.
+        variants: Draws a column (N_a).
+        probability: Of replacing a word (p_t).
+        seed: Of the run.
+        pair_mutation: The released code's slip: it changes the row in place, so that every variant of
+            the pair stands beside the last variant of the text instead of the text itself.
+    """
+    for row in rows:
+        beside = row.text
+        for made in draw(
+            candidates[row.text], row.text, variants, probability, generator_for(seed, row.row_id, TEXT)
+        ):
+            yield Variant(row.row_id, made.number, TEXT, made.num_changed, made.text, row.text_pair)
+            if pair_mutation:
+                beside = made.text
+        if row.text_pair is None:
+            continue
+        pair = row.text_pair
+        for made in draw(
+            candidates[pair], pair, variants, probability, generator_for(seed, row.row_id, TEXT_PAIR)
+        ):
+            yield Variant(row.row_id, made.number, TEXT_PAIR, made.num_changed, beside, made.text)

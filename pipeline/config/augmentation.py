@@ -1,0 +1,37 @@
+"""Word substitution (Jiao et al. 2020, algorithm 1): how many variants, from which candidates."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from pipeline.config.base import Config
+
+
+class VectorsConfig(Config):
+    """Word vectors for the words that are several word pieces long."""
+
+    path: str | None = Field(None, title="GloVe text file", description="word v1 v2 ... a line, any size.")
+    max_words: PositiveInt | None = Field(None, description="Read only the first so many words.")
+
+
+class AugmentationConfig(Config):
+    """Variants of each row in which words are replaced by what a masked LM or a neighbourhood proposes."""
+
+    mlm: Literal["teacher"] | str | None = Field(
+        "teacher",
+        title="Masked language model",
+        description="'teacher': the pretrained teacher; a folder or hub id; empty: neighbours for every word.",
+    )
+    vectors: VectorsConfig | None = Field(
+        None, title="Word vectors", description="When empty, the input embeddings of the masked LM serve."
+    )
+    variants: PositiveInt = Field(20, title="Variants a row (N_a)")
+    candidates: PositiveInt = Field(15, title="Candidates a word (K)")
+    probability: float = Field(0.4, ge=0, le=1, title="Replacement probability (p_t)")
+    context: Literal["paired", "masked", "unmasked"] = Field(
+        "paired", description="What the masked LM sees: masked and original sentence (released code), one, or none."
+    )
+    unlabelled: bool = Field(False, title="Augment unlabelled rows too")
+    pair_mutation: bool = Field(
+        False, description="The released code's pairing of every variant of B with the last variant of A."
+    )

@@ -1,0 +1,92 @@
+"""Teacher and students: what they are, where they come from."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from pipeline.config.base import Config
+from pipeline.config.training import TrainingConfig
+
+
+class Shape(Config):
+    """Layers, width, heads and feed-forward width of a Transformer encoder."""
+
+    layers: PositiveInt
+    hidden: PositiveInt
+    heads: PositiveInt
+    intermediate: PositiveInt
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "Shape":
+        if self.hidden % self.heads:
+            near = self.hidden // self.heads * self.heads or self.heads
+            msg = f"hidden {self.hidden} is not a multiple of heads {self.heads}: choose hidden {near} or other heads"
+            raise ValueError(msg)
+        return self
+
+
+PRESETS = {
+    "tinybert-4l-312d": Shape(layers=4, hidden=312, heads=12, intermediate=1200),
+    "tinybert-6l-768d": Shape(layers=6, hidden=768, heads=12, intermediate=3072),
+}
+
+
+class TeacherConfig(Config):
+    """The teacher: a pretrained encoder, and how it learns the task."""
+
+    model: str | None = Field(
+        None, title="Teacher", description="Folder or hub id of a pretrained encoder; empty when pretrained here."
+    )
+    revision: str = "main"
+    trust_remote_code: bool = False
+    finetune: TrainingConfig | None = Field(
+        TrainingConfig(), title="Fine-tuning", description="Empty when the teacher already knows the task."
+    )
+    restarts: PositiveInt = Field(1, title="Seeds to try", description="The best on the dev set is kept.")
+
+
+class PretrainConfig(Config):
+    """A masked language model on the corpus: from nothing, continued, or only a head on a frozen encoder."""
+
+    mode: Literal["scratch", "continue", "mlm_head"]
+    architecture: Shape | None = None
+    max_length: PositiveInt = Field(512, title="Positions of a model built from nothing")
+    mask_probability: float = Field(0.15, gt=0, lt=1)
+    dropout: float = Field(0.1, ge=0, lt=1, title="Dropout while pretraining")
+    training: TrainingConfig = TrainingConfig(learning_rate=5e-4, max_tokens=8192, epochs=1)
+
+    @model_validator(mode="after")
+    def _architecture(self) -> "PretrainConfig":
+        if (self.mode == "scratch") != (self.architecture is not None):
+            msg = f"pretrain.mode is {self.mode!r}: an architecture is given exactly when mode is 'scratch'"
+            raise ValueError(msg)
+        return self
+
+
+class StudentConfig(Config):
+    """One student: a name, a shape, and what it starts from."""
+
+    name: str = Field("student", pattern=r"^[a-z0-9][a-z0-9_.-]*$", title="Name")
+    preset: Literal["tinybert-4l-312d", "tinybert-6l-768d"] | None = None
+    layers: PositiveInt | None = None
+    hidden: PositiveInt | None = None
+    heads: PositiveInt | None = Field(None, description="The teacher's when empty.")
+    intermediate: PositiveInt | None = Field(None, description="Four times hidden when empty.")
+    dropout: float = Field(0.1, ge=0, lt=1, title="Dropout")
+    start: str = Field(
+        "general", title="Start from", description="general (distilled), random, or a folder or hub id."
+    )
+    layer_map: Literal["uniform", "top", "bottom"] | tuple[PositiveInt, ...] = Field(
+        "uniform", title="Layer map", description="g(1)..g(M): the teacher layer each student layer imitates."
+    )
+
+    @model_validator(mode="after")
+    def _shape(self) -> "StudentConfig":
+        parts = (self.layers, self.hidden)
+        if self.preset and any((*parts, self.heads, self.intermediate)):
+            msg = f"student {self.name!r} has preset {self.preset!r} and a shape of its own: give one of them"
+            raise ValueError(msg)
+        if not self.preset and self.start in ("general", "random") and not all(parts):
+            msg = f"student {self.name!r} has no shape: give a preset ({', '.join(PRESETS)}) or layers and hidden"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,59 @@
+"""A whole run: corpus, teacher, students, the two distillation stages, and how they are judged."""
+
+from pydantic import Field, model_validator
+
+from pipeline.config.augmentation import AugmentationConfig
+from pipeline.config.base import Config
+from pipeline.config.corpus import CorpusConfig
+from pipeline.config.distillation import GeneralDistillationConfig, IntermediateConfig, PredictionConfig
+from pipeline.config.evaluation import EvaluationConfig
+from pipeline.config.models import PretrainConfig, StudentConfig, TeacherConfig
+from pipeline.config.runtime import Runtime
+from pipeline.config.task import TaskConfig
+
+
+class RunConfig(Config):
+    """General distillation, teacher fine-tuning, augmentation and task distillation (arXiv:1909.10351)."""
+
+    name: str = Field("run", title="Name of the run")
+    seed: int = Field(42, ge=0, title="Seed")
+    corpus: CorpusConfig | None = None
+    pretrain: PretrainConfig | None = None
+    teacher: TeacherConfig = TeacherConfig()
+    task: TaskConfig | None = None
+    students: tuple[StudentConfig, ...] = (StudentConfig(preset="tinybert-4l-312d"),)
+    general_distillation: GeneralDistillationConfig | None = GeneralDistillationConfig()
+    augmentation: AugmentationConfig | None = AugmentationConfig()
+    intermediate: IntermediateConfig | None = IntermediateConfig()
+    prediction: PredictionConfig = PredictionConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    relu_logits: bool = Field(
+        False, description="Logits are classifier(relu(pooled)), as in the released code; alters the teacher."
+    )
+    runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunConfig":
+        names = [student.name for student in self.students]
+        if len(set(names)) != len(names):
+            msg = f"students are named {names}: give each its own name"
+            raise ValueError(msg)
+        if not self.students:
+            msg = "students is empty: name at least one, e.g. [{preset: tinybert-4l-312d}]"
+            raise ValueError(msg)
+        scratch = self.pretrain is not None and self.pretrain.mode == "scratch"
+        if scratch == bool(self.teacher.model):
+            msg = (
+                f"teacher.model is {self.teacher.model!r} and pretrain.mode is 'scratch': drop one of them"
+                if scratch
+                else "there is no teacher: set teacher.model (a folder or hub id), or pretrain one from scratch"
+            )
+            raise ValueError(msg)
+        general = [student.name for student in self.students if student.start == "general"]
+        if general and self.general_distillation is None:
+            msg = f"student {general[0]!r} starts from general distillation, which is off: set its start to 'random'"
+            raise ValueError(msg)
+        if self.corpus is None and (self.pretrain or (general and self.general_distillation)):
+            msg = "there is no corpus, but pretraining or general distillation reads one: set corpus.paths"
+            raise ValueError(msg)
+        return self

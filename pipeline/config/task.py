@@ -1,0 +1,87 @@
+"""The downstream task: which rows, which columns, what is predicted and how it is scored."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from pipeline.config.base import Config
+
+Metric = Literal["accuracy", "f1", "matthews", "pearson_spearman", "accuracy_and_f1"]
+SOURCES = ("dir", "train", "hub", "packages")
+
+
+def label_value(value: object) -> str:
+    """How a label found in a file or a configuration is written: ``1`` for 1 and 1.0, ``true`` for True."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+class TaskConfig(Config):
+    """A labelled task in the GLUE layout, in files with named columns, on the hub, or the offline default."""
+
+    name: str = Field("task", title="Name", description="A GLUE name (sst2, mrpc, stsb, ...) or your own.")
+    dir: str | None = Field(None, title="GLUE folder", description="Holds train.tsv and dev.tsv.")
+    train: str | None = Field(
+        None, title="Training file", description="CSV, TSV (read without quoting), JSONL or Parquet."
+    )
+    dev: str | None = Field(None, title="Development file")
+    hub: str | None = Field(None, title="Datasets-hub name")
+    hub_config: str | None = None
+    hub_revision: str = "main"
+    hub_splits: tuple[str, str] = ("train", "validation")
+    packages: tuple[str, ...] = Field((), title="Packages", description="The offline default task.")
+    unlabelled: tuple[str, ...] = Field(
+        (), title="Unlabelled text", description="Extra text files; the teacher labels them."
+    )
+    text: str = Field("text", title="Text column")
+    text_pair: str | None = Field(None, title="Second text column")
+    label: str = Field("label", title="Label column")
+    label_names: dict[str, str] = Field({}, title="Label names", description="Value in the file -> name.")
+    kind: Literal["classification", "regression"] | None = Field(
+        None, description="The GLUE task's own, or classification, when empty."
+    )
+    label_range: tuple[float, float] | None = Field(None, title="Range of a regression label")
+    metric: Metric | None = Field(None, title="Metric", description="The task's own when empty.")
+    max_length: int | None = Field(
+        None,
+        ge=8,
+        title="Sequence length (word pieces)",
+        description="When empty: 64 for GLUE's single sentences, 128 otherwise.",
+    )
+    train_rows: PositiveInt | None = Field(
+        None, title="Labelled rows", description="A seeded sample; all when empty."
+    )
+    dev_rows: PositiveInt | None = None
+    unlabelled_rows: PositiveInt | Literal["rest"] | None = Field(
+        None, title="Unlabelled rows", description="From the training rows not drawn; 'rest' takes them all."
+    )
+
+    @field_validator("label_names", mode="before")
+    @classmethod
+    def _names_of_values(cls, names: object) -> object:
+        # YAML reads the values 0 and 1 as numbers and no as false; a file holds them as text
+        return {label_value(key): name for key, name in names.items()} if isinstance(names, dict) else names
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "TaskConfig":
+        given = [name for name in SOURCES if getattr(self, name)]
+        if len(given) != 1:
+            msg = f"a task has one source, got {given or 'none'}: set one of task.dir, train, hub, packages"
+            raise ValueError(msg)
+        if self.train and not self.dev:
+            msg = f"task.train is {self.train!r} but task.dev is empty: name the development file as well"
+            raise ValueError(msg)
+        if self.dev and not self.train:
+            msg = f"task.dev is {self.dev!r} but task.train is empty: name the training file too, or drop it"
+            raise ValueError(msg)
+        kind = self.kind or "classification"
+        if self.metric and not self.dir and (self.metric == "pearson_spearman") != (kind == "regression"):
+            msg = (
+                f"task.metric {self.metric!r} does not score a task of kind {kind!r}: "
+                "pearson_spearman is for regression, the others are for classification"
+            )
+            raise ValueError(msg)
+        return self

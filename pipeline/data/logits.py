@@ -1,0 +1,35 @@
+"""A table of logits: one Arrow IPC file of fixed-size float32 lists, read without loading it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+def write_logits(path: Path, logits: NDArray[np.float32]) -> None:
+    """Write (rows, classes) logits; the file is there whole or not at all."""
+    column = pa.FixedSizeListArray.from_arrays(pa.array(logits.reshape(-1)), logits.shape[1])
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        with pa.ipc.new_file(file, pa.schema([("logits", column.type)])) as writer:
+            writer.write_table(pa.table({"logits": column}))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_logits(path: Path) -> NDArray[np.float32]:
+    """(rows, classes) float32; a file of one shard is mapped, not read."""
+    with pa.memory_map(str(path)) as source:
+        column = pa.ipc.open_file(source).read_all()["logits"]
+    classes = column.type.list_size
+    chunks = [chunk.flatten().to_numpy().reshape(-1, classes) for chunk in column.chunks]
+    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+
+
+def join_logits(shards: Sequence[Path], path: Path) -> None:
+    """All shards in one table."""
+    write_logits(path, np.concatenate([read_logits(shard) for shard in shards]))

@@ -1,0 +1,146 @@
+"""Token sequences on disk, read without loading them.
+
+A token table is a folder of shards and a ``table.json``. A shard is an Arrow IPC file with the columns
+``input_ids`` (list of uint16, or int32 for large vocabularies), optionally ``token_type_ids`` (list of
+uint8) and any integer or float columns beside them. Opened, a shard is one flat memory-mapped array of
+values and one of offsets: a row is a slice, and nothing is copied before a batch is asked for.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.errors import DataError
+
+TABLE_FILE = "table.json"
+SHARD_NAME = "shard-{:05d}.arrow"
+LISTS = ("input_ids", "token_type_ids")
+
+Array = npt.NDArray[Any]
+
+
+class _Chunk(NamedTuple):
+    """One record batch: flat values of each list column, its offsets, and the plain columns."""
+
+    offsets: Array
+    values: dict[str, Array]
+    columns: dict[str, Array]
+
+
+class TokenTable:
+    """The rows of a token table by index.
+
+    Attributes:
+        lengths: (rows,), int32, the number of tokens of each row.
+        columns: names of the columns beside the tokens.
+    """
+
+    def __init__(self, chunks: Sequence[_Chunk]) -> None:
+        self._chunks = chunks
+        sizes = [len(chunk.offsets) - 1 for chunk in chunks]
+        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+        lengths = [np.diff(chunk.offsets).astype(np.int32) for chunk in chunks]
+        self.lengths: npt.NDArray[np.int32] = np.concatenate([np.zeros(0, np.int32), *lengths])
+        self.columns: tuple[str, ...] = tuple(chunks[0].columns) if chunks else ()
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "TokenTable":
+        """Map the shards of a folder into memory.
+
+        Raises:
+            DataError: the folder is not a complete token table.
+        """
+        folder = Path(folder)
+        try:
+            description = json.loads((folder / TABLE_FILE).read_text(encoding="utf-8"))
+            names = [SHARD_NAME.format(shard) for shard in range(description["shards"])]
+            table = cls([chunk for name in names for chunk in _read_shard(folder / name)])
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            raise DataError(f"{folder}: not a complete token table ({error}): build it again") from None
+        if len(table) != description["rows"]:
+            raise DataError(
+                f"{folder}: {len(table)} rows where {TABLE_FILE} says {description['rows']}: build it again"
+            )
+        return table
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def rows(
+        self, indices: Sequence[int] | Array, pad_id: int = 0, pad_to: int | None = None
+    ) -> dict[str, Array]:
+        """Some rows as padded arrays.
+
+        Args:
+            indices: which rows, in which order; repeats are allowed.
+            pad_id: what fills ``input_ids`` after a row's end.
+            pad_to: the width; the longest row of the batch when empty.
+
+        Returns:
+            ``input_ids`` and ``token_type_ids`` (rows, width), int64; ``attention_mask`` (rows, width),
+            bool, True for tokens; every other column (rows,), int64 or float64.
+
+        Raises:
+            IndexError: a row that is not there.
+            ValueError: a row is longer than ``pad_to``.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(self)):
+            raise IndexError(f"rows {chosen.min()} to {chosen.max()} of a table of {len(self)}")
+        lengths = self.lengths[chosen]
+        longest = int(lengths.max(initial=0))
+        width = longest if pad_to is None else pad_to
+        if longest > width:
+            raise ValueError(f"a row of {longest} tokens does not fit into {width}")
+        batch: dict[str, Array] = {
+            "input_ids": np.full((len(chosen), width), pad_id, np.int64),
+            "attention_mask": np.arange(width) < lengths[:, None],
+            "token_type_ids": np.zeros((len(chosen), width), np.int64),
+        }
+        places = np.searchsorted(self._starts, chosen, side="right") - 1
+        for row, (place, local) in enumerate(zip(places, chosen - self._starts[places], strict=True)):
+            chunk = self._chunks[place]
+            start, end = int(chunk.offsets[local]), int(chunk.offsets[local + 1])
+            for name, values in chunk.values.items():
+                batch[name][row, : end - start] = values[start:end]
+        for name in self.columns:
+            batch[name] = self._pick(name, places, chosen - self._starts[places])
+        return batch
+
+    def column(self, name: str) -> Array:
+        """A whole column beside the tokens, (rows,), int64 or float64.
+
+        Raises:
+            DataError: the table has no such column; names those it has.
+        """
+        if name not in self.columns:
+            raise DataError(f"no column {name!r} in this table: it has {', '.join(self.columns) or 'none'}")
+        return np.concatenate([chunk.columns[name] for chunk in self._chunks])
+
+    def _pick(self, name: str, places: Array, local: Array) -> Array:
+        picked = np.empty(len(places), self._chunks[0].columns[name].dtype)
+        for place in np.unique(places):
+            here = places == place
+            picked[here] = self._chunks[place].columns[name][local[here]]
+        return picked
+
+
+def _read_shard(path: Path) -> list[_Chunk]:
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    return [_chunk(reader.get_batch(index)) for index in range(reader.num_record_batches)]
+
+
+def _chunk(batch: pa.RecordBatch) -> _Chunk:
+    # ``offsets`` and ``values`` ignore a slice in the same way, so they stay aligned with each other.
+    lists = {name: batch.column(name) for name in LISTS if name in batch.schema.names}
+    columns = [name for name in batch.schema.names if name not in LISTS]
+    return _Chunk(
+        offsets=lists["input_ids"].offsets.to_numpy(zero_copy_only=True),
+        values={name: column.values.to_numpy(zero_copy_only=True) for name, column in lists.items()},
+        columns={name: batch.column(name).to_numpy(zero_copy_only=True) for name in columns},
+    )

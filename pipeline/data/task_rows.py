@@ -1,0 +1,113 @@
+"""Rows as they were found: texts, labels still in the words of their source, and where each row stands.
+
+Readers make them; nothing about a label is decided here. A row can always be pointed at (``place``), so that
+whoever finds a mistake in it, however late, says the file and the line.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.errors import DataError
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one source; ``labels`` is None when they have none, ``pairs`` when there is no second text.
+
+    A text that is missing is the empty string; a label that is missing is None.
+    """
+
+    source: str
+    texts: Sequence[str]
+    pairs: Sequence[str] | None
+    labels: Sequence[object] | None
+    numbers: Sequence[int]
+    by_line: bool
+    ragged: int = 0
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def place(self, index: int) -> str:
+        """Where row ``index`` stands: ``train.tsv:17``, or ``train.parquet row 17``, counted from 1."""
+        return f"{self.source}{':' if self.by_line else ' row '}{self.numbers[index]}"
+
+    def take(self, indices: Sequence[int]) -> "Rows":
+        """The rows at ``indices``, each still knowing its place."""
+        return replace(
+            self,
+            texts=[self.texts[index] for index in indices],
+            pairs=None if self.pairs is None else [self.pairs[index] for index in indices],
+            labels=None if self.labels is None else [self.labels[index] for index in indices],
+            numbers=[self.numbers[index] for index in indices],
+        )
+
+    def empty(self) -> np.ndarray:
+        """Which rows have nothing to read: (rows,), True where a text (or, of a pair, either) is blank."""
+        blank = np.array([not text.strip() for text in self.texts], dtype=bool)
+        if self.pairs is not None:
+            blank |= np.array([not text.strip() for text in self.pairs], dtype=bool)
+        return blank
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that are read; ``label`` is None where only text is wanted."""
+
+    text: str
+    text_pair: str | None
+    label: str | None
+
+    def names(self) -> list[str]:
+        """The wanted columns: text, then the second text and the label when there are any."""
+        return [name for name in (self.text, self.text_pair, self.label) if name is not None]
+
+
+def require_columns(wanted: Sequence[str], there: Sequence[str], source: str) -> None:
+    """Raise a DataError unless every wanted column is there exactly once."""
+    for name in wanted:
+        if name not in there:
+            folded = {other.casefold(): other for other in there}
+            near = difflib.get_close_matches(name.casefold(), folded, n=1)
+            hint = f"did you mean {folded[near[0]]!r}?" if near else "name the columns under task"
+            raise DataError(f"{source} has no column {name!r}, only {', '.join(map(repr, there))}: {hint}")
+        if list(there).count(name) > 1:
+            raise DataError(
+                f"{source} has {list(there).count(name)} columns named {name!r}: rename one of them"
+            )
+
+
+def rows_from_columns(
+    values: Sequence[Sequence[object]],
+    columns: Columns,
+    *,
+    source: str,
+    numbers: Sequence[int],
+    by_line: bool,
+    ragged: int = 0,
+) -> Rows:
+    """Rows from one sequence of values for each of ``columns.names()``; a text must be a string or null.
+
+    Raises:
+        DataError: a text is a number, a list or anything else.
+    """
+    by_name = dict(zip(columns.names(), values, strict=True))
+    labels = by_name[columns.label] if columns.label is not None else None
+    rows = Rows(source, [], None, labels, numbers, by_line, ragged)
+    texts = _texts(by_name[columns.text], columns.text, rows)
+    pairs = _texts(by_name[columns.text_pair], columns.text_pair, rows) if columns.text_pair else None
+    return Rows(source, texts, pairs, labels, numbers, by_line, ragged)
+
+
+def _texts(values: Sequence[object], column: str, rows: Rows) -> list[str]:
+    texts: list[str] = []
+    for index, value in enumerate(values):
+        if value is not None and not isinstance(value, str):
+            raise DataError(
+                f"{rows.place(index)}: column {column!r} holds {value!r:.40}, not text: name the text column"
+            )
+        texts.append(value or "")
+    return texts

@@ -1,0 +1,1 @@
+"""Distillation: layer maps and losses as pure tensor functions. Knows torch and nothing else."""

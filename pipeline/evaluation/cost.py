@@ -1,0 +1,74 @@
+"""What a model costs before it is ever timed: parameters, bytes of weights, floating-point operations.
+
+The operations are counted from the configuration alone, by the arithmetic of a Transformer encoder, so
+they can be compared between models that nobody has to load.
+"""
+
+from pathlib import Path
+
+from torch import nn
+from transformers import PreTrainedConfig
+
+from pipeline.errors import ModelError
+
+WEIGHTS = ("*.safetensors", "*.onnx", "*.bin")
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of parameters; a tensor used in two places counts once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def size_on_disk(folder: Path | str) -> int:
+    """Bytes of the weight files in a model's folder; tokenizer and configuration are left out.
+
+    Raises:
+        ModelError: the folder holds no weights.
+    """
+    for pattern in WEIGHTS:
+        files = sorted(Path(folder).glob(pattern))
+        if files:
+            return sum(file.stat().st_size for file in files)
+    msg = f"{folder} holds no weights ({', '.join(WEIGHTS)}): name a folder written by save_pretrained"
+    raise ModelError(msg)
+
+
+def forward_flops(model_config: PreTrainedConfig, length: int, batch: int = 1) -> int:
+    """Floating-point operations of one forward pass of a sequence classifier: two a multiply-add.
+
+    Counted: query, key, value and output projections, scores Q K^T, context A V, the two feed-forward
+    products, a width-to-width pooler on the first token, the classifier, and the projection of embeddings
+    that are narrower than the model. Additions, norms, activations and softmax are left out (below 2%).
+    Gated feed-forward layers and local attention are not modelled.
+
+    Args:
+        model_config: of any encoder with layers, width, and feed-forward width under their usual names.
+        length: word pieces a row.
+        batch: rows.
+
+    Raises:
+        ModelError: the configuration does not say one of the sizes.
+    """
+    width = _size(model_config, "hidden_size")
+    layers = _size(model_config, "num_hidden_layers")
+    inner = _size(model_config, "intermediate_size", "hidden_dim", "ffn_dim")
+    embedding: int = getattr(model_config, "embedding_size", None) or width
+
+    projections = 4 * length * width * width
+    scores_and_context = 2 * length * length * width
+    feed_forward = 2 * length * width * inner
+    widening = length * embedding * width if embedding != width else 0
+    head = width * width + width * _size(model_config, "num_labels")
+    return 2 * batch * (layers * (projections + scores_and_context + feed_forward) + widening + head)
+
+
+def _size(model_config: PreTrainedConfig, *names: str) -> int:
+    for name in names:
+        value = getattr(model_config, name, None)
+        if isinstance(value, int):
+            return value
+    msg = (
+        f"the configuration of a {model_config.model_type!r} model has no {' or '.join(names)}: "
+        "its operations cannot be counted"
+    )
+    raise ModelError(msg)

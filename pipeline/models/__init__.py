@@ -1,0 +1,1 @@
+"""Models: loading teachers, building students, reading features. The only place that knows model classes."""

@@ -1,0 +1,190 @@
+"""Loading and saving models: a hub id or a folder in, a folder that ``from_pretrained`` opens out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
+from transformers.utils import logging as transformers_logging
+
+from pipeline.errors import ModelError
+
+# Its notes about heads that are not there are errors of ours, with a way out, where they matter.
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model is: a folder or a hub id, a revision, and whether its own code may run."""
+
+    location: str
+    revision: str = "main"
+    trust_remote_code: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments for ``from_pretrained``."""
+        return {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
+
+
+def load_config(source: ModelSource) -> PretrainedConfig:
+    """The configuration of an encoder, for building in float32 whatever precision it was saved in.
+
+    Raises:
+        ModelError: it cannot be found or read, or is no encoder.
+    """
+    if source.location.startswith(("/", ".", "~")) and not Path(source.location).is_dir():
+        raise ModelError(f"there is no model folder {source.location!r}: check the path")
+    try:
+        config = AutoConfig.from_pretrained(source.location, **source.options())
+    except (OSError, ValueError) as error:
+        raise ModelError(_not_loaded(source, error)) from error
+    if not _is_encoder(config):
+        raise ModelError(
+            f"{source.location} is a {config.model_type!r} model, which is not an encoder: "
+            "name a BERT, RoBERTa, ELECTRA, MiniLM or similar encoder"
+        )
+    config.dtype = torch.float32
+    return config
+
+
+def load_encoder(source: ModelSource) -> PreTrainedModel:
+    """The encoder without any head, in float32; a pooler that was not saved starts at random.
+
+    Raises:
+        ModelError: it cannot be loaded, or weights of the encoder are not there.
+    """
+    load_config(source)
+    model, info = _load(AutoModel, source, output_loading_info=True)
+    _check_encoder(source, model, info)
+    return model
+
+
+def load_masked_lm(source: ModelSource) -> PreTrainedModel:
+    """The encoder with its masked-LM head, in float32.
+
+    Raises:
+        ModelError: the weights of the head are not there.
+    """
+    load_config(source)
+    model, info = _load(AutoModelForMaskedLM, source, output_loading_info=True)
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{source.location} has no masked-LM head ({len(missing)} weights missing, first {missing[0]!r}): "
+            "fit one with pretrain.mode: mlm_head, name another augmentation.mlm, or set it to null"
+        )
+    return model
+
+
+def load_classifier(
+    source: ModelSource, label_names: Sequence[str], *, regression: bool = False
+) -> PreTrainedModel:
+    """The encoder with a classification head for these labels; a missing head starts at random.
+
+    Args:
+        source: the pretrained encoder.
+        label_names: names by index, kept in the model as ``id2label``; one name for regression.
+        regression: fit one number instead of classes.
+
+    Raises:
+        ModelError: it cannot be loaded, or weights of the encoder are not there.
+    """
+    load_config(source)
+    names = dict(enumerate(label_names))
+    model, info = _load(
+        AutoModelForSequenceClassification,
+        source,
+        num_labels=len(names),
+        id2label=names,
+        label2id={name: index for index, name in names.items()},
+        problem_type="regression" if regression else "single_label_classification",
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    _check_encoder(source, model, info)
+    return model
+
+
+def load_finetuned(source: ModelSource) -> PreTrainedModel:
+    """A model with a trained classification head, exactly as it was saved.
+
+    Raises:
+        ModelError: the head's weights are missing, so nothing was fine-tuned.
+    """
+    load_config(source)
+    model, info = _load(AutoModelForSequenceClassification, source, output_loading_info=True)
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{source.location} is not fine-tuned (its classification head lacks {missing[0]!r}): "
+            "set teacher.finetune to train it on the task"
+        )
+    return model
+
+
+def permute_labels(model: PreTrainedModel, order: Sequence[int], label_names: Sequence[str]) -> None:
+    """Reorder the outputs of a fine-tuned model to our labels; ``order[i]`` is its index of our label i."""
+    *_, head = (m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == len(order))
+    with torch.no_grad():
+        head.weight.copy_(head.weight[list(order)].clone())
+        if head.bias is not None:
+            head.bias.copy_(head.bias[list(order)].clone())
+    model.config.id2label = dict(enumerate(label_names))
+    model.config.label2id = {name: index for index, name in enumerate(label_names)}
+
+
+def save_model(model: PreTrainedModel, tokenizer: Any, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+    """Write weights (safetensors), configuration and tokenizer into one folder.
+
+    With a ``dtype`` the folder is written in that precision; the model itself stays as it is.
+    """
+    if dtype is not None:
+        model = deepcopy(model).to(dtype)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _load(factory: Any, source: ModelSource, **kwargs: Any) -> Any:
+    try:
+        return factory.from_pretrained(source.location, dtype=torch.float32, **source.options(), **kwargs)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(_not_loaded(source, error)) from error
+
+
+def _is_encoder(config: PretrainedConfig) -> bool:
+    """Whether a masked LM exists for it; for a model with code of its own, whether it says so."""
+    known = type(config) in MODEL_FOR_MASKED_LM_MAPPING
+    remote = "AutoModelForMaskedLM" in (getattr(config, "auto_map", None) or {})
+    return (known or remote) and not config.is_encoder_decoder and not getattr(config, "is_decoder", False)
+
+
+def _check_encoder(source: ModelSource, model: PreTrainedModel, info: dict[str, Any]) -> None:
+    """Refuse an encoder part of which would silently start at random."""
+    encoder = {f"{name}" for name, _ in model.base_model.named_parameters() if not name.startswith("pooler.")}
+    prefix = "" if model is model.base_model else f"{model.base_model_prefix}."
+    absent = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
+    missing = sorted(name for name in encoder if f"{prefix}{name}" in absent)
+    if missing:
+        raise ModelError(
+            f"{source.location} lacks {len(missing)} of the encoder's {len(encoder)} weights or has them in another "
+            f"size, first {missing[0]!r}: its config.json belongs to another model, or the folder is incomplete"
+        )
+
+
+def _not_loaded(source: ModelSource, error: Exception) -> str:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    kind = "folder" if Path(source.location).exists() else "hub id (no such folder here)"
+    return f"cannot load {source.location!r}, a {kind}: {first}"

@@ -1,0 +1,36 @@
+"""Masked language models: the head alone, whatever its family calls it."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from pipeline.errors import ModelError
+
+
+def mlm_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
+    """The part of a model that turns hidden rows into vocabulary logits.
+
+    The only place that knows where each family of the Transformers library keeps it.
+
+    Raises:
+        ModelError: the model has none.
+    """
+    parts = dict(model.named_children())
+    if "generator_predictions" in parts and "generator_lm_head" in parts:  # ELECTRA's generator
+        return nn.Sequential(parts["generator_predictions"], parts["generator_lm_head"])
+    if "vocab_transform" in parts and "vocab_projector" in parts:  # DistilBERT
+        names = ("vocab_transform", "activation", "vocab_layer_norm", "vocab_projector")
+        return nn.Sequential(*(parts[name] for name in names))
+    if "head" in parts and "decoder" in parts:  # ModernBERT
+        return nn.Sequential(parts["head"], parts["decoder"])
+    head = parts.get("cls", parts.get("lm_head", parts.get("predictions")))  # BERT, RoBERTa, ALBERT
+    inner = {} if head is None else dict(head.named_children())
+    if "predictions" in inner:
+        return inner["predictions"]
+    if head is None or "seq_relationship" in inner:
+        raise ModelError(
+            f"{type(model).__name__} has no masked-LM head: name a model with one in augmentation.mlm, "
+            "or leave it empty to take word neighbours"
+        )
+    return head

@@ -1,0 +1,94 @@
+"""Students: an encoder of the teacher's family in another shape, sharing its vocabulary."""
+
+from copy import deepcopy
+
+import torch
+from torch import nn
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+
+from pipeline.config.models import PRESETS, Shape, StudentConfig
+from pipeline.errors import ModelError
+
+
+# What the families call their dropout probabilities; one that is None follows another of them.
+DROPOUTS = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+    *("dropout", "attention_dropout", "seq_classif_dropout"),
+)
+
+
+def student_shape(student: StudentConfig, teacher: PretrainedConfig) -> Shape:
+    """The student's shape, its heads taken from the teacher when none are given.
+
+    Raises:
+        ModelError: the width is not a multiple of the heads; names widths that are.
+    """
+    if student.preset:
+        shape = PRESETS[student.preset]
+    else:
+        heads = student.heads or teacher.num_attention_heads
+        hidden = student.hidden or 0
+        if hidden % heads:
+            raise ModelError(
+                f"student {student.name!r} is {hidden} wide, not a multiple of its {heads} heads: "
+                f"choose {hidden // heads * heads or heads} or {(hidden // heads + 1) * heads}"
+            )
+        shape = Shape(
+            layers=student.layers or 0, hidden=hidden, heads=heads, intermediate=student.intermediate or 4 * hidden
+        )
+    return shape
+
+
+def check_heads(name: str, heads: int, teacher: PretrainedConfig) -> None:
+    """Attention scores are compared head by head, so both models need the same number.
+
+    Raises:
+        ModelError: they differ; names the choices.
+    """
+    wanted = teacher.num_attention_heads
+    if heads != wanted:
+        raise ModelError(
+            f"teacher has {wanted} attention heads, student {name!r} {heads}: give the student {wanted} heads "
+            f"(hidden a multiple of {wanted}), or set terms.attention to 0"
+        )
+
+
+def larger_than_teacher(shape: Shape, teacher: PretrainedConfig) -> list[str]:
+    """Where a student is larger than its teacher; allowed, but worth a warning."""
+    warnings = []
+    if shape.layers > teacher.num_hidden_layers:
+        warnings.append(f"student is deeper than its teacher: {shape.layers} layers against {teacher.num_hidden_layers}")
+    if shape.hidden > teacher.hidden_size:
+        warnings.append(f"student is wider than its teacher: {shape.hidden} against {teacher.hidden_size}")
+    return warnings
+
+
+def student_config(shape: Shape, teacher: PretrainedConfig, *, dropout: float) -> PretrainedConfig:
+    """The teacher's configuration in the student's shape: same family, vocabulary and positions."""
+    config = deepcopy(teacher)
+    config.num_hidden_layers = shape.layers
+    config.hidden_size = shape.hidden
+    config.num_attention_heads = shape.heads
+    # DistilBERT calls it hidden_dim and maps the other names only.
+    setattr(config, "hidden_dim" if hasattr(config, "hidden_dim") else "intermediate_size", shape.intermediate)
+    if hasattr(config, "embedding_size"):
+        config.embedding_size = min(config.embedding_size, shape.hidden)
+    for name in DROPOUTS:
+        if getattr(config, name, None) is not None:
+            setattr(config, name, dropout)
+    config.dtype = torch.float32
+    return config
+
+
+def set_dropout(model: nn.Module, probability: float) -> None:
+    """Change the dropout of a built model in place; its configuration keeps what it says."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = probability
+
+
+def build_encoder(config: PretrainedConfig, seed: int) -> PreTrainedModel:
+    """A randomly initialised encoder; the same weights for the same configuration and seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AutoModel.from_config(config)

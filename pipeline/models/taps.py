@@ -1,0 +1,111 @@
+"""A tap reads the features that distillation needs while the stock fused attention runs.
+
+The attention function ``tinybert_tap`` is registered with the Transformers library: it hands the
+queries and keys of the layers somebody listens to over, then calls the library's own SDPA. No model
+code is changed, no attention matrix is materialised.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from pipeline.errors import ModelError
+
+TAP = "tinybert_tap"
+_listening: ContextVar[dict[int, tuple[Tensor, Tensor] | None] | None] = ContextVar("listening", default=None)
+
+
+def _tapped_attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, None]:
+    heard = _listening.get()
+    layer = getattr(module, "layer_idx", None)
+    if heard is not None and layer in heard:
+        heard[layer] = (query, key)
+    return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+
+
+AttentionInterface.register(TAP, _tapped_attention)
+AttentionMaskInterface.register(TAP, sdpa_mask)
+
+
+def encode(model: PreTrainedModel, batch: Mapping[str, Tensor], **kwargs: Any) -> Any:
+    """Run a model's forward on the inputs of a batch that it understands."""
+    inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+    # A RoBERTa has one token type; feeding it segment ids would index out of its table.
+    if getattr(model.config, "type_vocab_size", 0) > 1 and "token_type_ids" in batch:
+        inputs["token_type_ids"] = batch["token_type_ids"]
+    return model(**inputs, **kwargs)
+
+
+class Tap:
+    """Reads embeddings, and the hidden states, queries and keys of given layers.
+
+    Args:
+        model: any encoder of the Transformers library that uses its attention interface.
+        layers: 1-based layers, in the order wanted; a layer may be repeated.
+        attention: read queries and keys too; without it any encoder will do.
+
+    Raises:
+        ModelError: the model does not go through the attention interface.
+    """
+
+    def __init__(self, model: PreTrainedModel, layers: Sequence[int], *, attention: bool = True) -> None:
+        self.encoder = model.base_model
+        self.layers = tuple(layers)
+        self.attention = attention
+        if not attention:
+            return
+        try:
+            model.set_attn_implementation(TAP)
+        except (ValueError, NotImplementedError) as error:
+            raise ModelError(_unsupported(model)) from error
+
+    def __call__(
+        self, batch: Mapping[str, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, ...], tuple[tuple[Tensor, Tensor], ...]]:
+        """Embedding, hidden states and (query, key) pairs of the tapped layers; no pairs without attention.
+
+        Args:
+            batch: input_ids, attention_mask and perhaps token_type_ids, each (batch, length).
+        """
+        wanted = self.layers if self.attention else ()
+        heard: dict[int, tuple[Tensor, Tensor] | None] = {layer - 1: None for layer in wanted}
+        token = _listening.set(heard)
+        try:
+            output = encode(self.encoder, batch, output_hidden_states=[0, *sorted(set(self.layers))])
+        finally:
+            _listening.reset(token)
+        attention = tuple(heard[layer - 1] for layer in wanted)
+        if any(pair is None for pair in attention):
+            raise ModelError(_unsupported(self.encoder))
+        hidden = output.hidden_states
+        return hidden[0], tuple(hidden[layer] for layer in self.layers), attention  # type: ignore[return-value]
+
+
+def truncate(model: PreTrainedModel, last_layer: int) -> None:
+    """Drop what lies above ``last_layer`` of an encoder, its pooler and head included; in place.
+
+    An encoder that normalises after its last layer keeps its layers: the norm would meet another one.
+    """
+    encoder = model.base_model
+    count = encoder.config.num_hidden_layers
+    for module in () if hasattr(encoder, "final_norm") else encoder.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            del module[last_layer:]
+            encoder.config.num_hidden_layers = last_layer
+            break
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+
+
+def _unsupported(model: nn.Module) -> str:
+    return (
+        f"{type(model).__name__} does not use the Transformers attention interface, so its attention scores "
+        "cannot be read: choose a BERT, RoBERTa, ELECTRA or MiniLM encoder, or set terms.attention to 0"
+    )

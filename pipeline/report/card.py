@@ -1,0 +1,116 @@
+"""The card beside the student: a README.md that says what the folder is to whoever finds it alone."""
+
+from collections.abc import Sequence
+
+import yaml
+
+from pipeline.report.content import ResultRow
+from pipeline.report.formats import count, percent, printable, score, words
+from pipeline.report.summary import summarise
+
+CHOSEN_ON_DEV = (
+    "The figures are of one run on the development rows, on which the checkpoint was chosen as well: "
+    "expect somewhat less on new text."
+)
+
+
+def model_card(
+    name: str,
+    *,
+    teacher: str,
+    task: str,
+    main_metric: str,
+    results: Sequence[ResultRow],
+    label_names: Sequence[str] = (),
+    max_length: int = 128,
+    pair: bool = False,
+    dev_rows: int | None = None,
+    fingerprint: str | None = None,
+    limits: Sequence[str] = (),
+) -> str:
+    """Markdown for the student's folder.
+
+    Args:
+        name: the student's, as it stands in ``results``.
+        teacher: folder or hub id of the pretrained teacher.
+        task: what is predicted.
+        main_metric: the metric the student was chosen by.
+        results: the models to compare; those without the main metric are left out.
+        label_names: in the order of the logits; empty for regression.
+        max_length: word pieces a row in training.
+        pair: the model reads two texts.
+        dev_rows: rows the metrics were measured on.
+        fingerprint: of the artifact the folder is.
+        limits: sentences about what it is not fit for, beside those always true.
+    """
+    tags = ["text-classification", "knowledge-distillation", "tinybert"]
+    front = yaml.safe_dump(
+        {"library_name": "transformers", "pipeline_tag": tags[0], "tags": tags}, sort_keys=False
+    )
+    own = [row for row in results if row.name == name or row.role != "student"]
+    kind = f"a classifier with {len(label_names)} labels" if label_names else "a regression model (one score)"
+    origin = f" Artifact `{_code(fingerprint)}`." if fingerprint else ""
+    opening = (
+        f"{kind[0].upper()}{kind[1:]} for *{_prose(task)}*: a small Transformer encoder distilled from "
+        f"`{_code(teacher)}` in two stages (TinyBERT, arXiv:1909.10351).{origin}"
+    )
+    parts = [
+        f"---\n{front}---\n\n# {_prose(name)}",
+        opening,
+        _prose(summarise(own, main_metric)),
+        "## Results\n\n"
+        + _table([row for row in results if main_metric in row.metrics], main_metric, dev_rows),
+        "## Use\n\n" + _usage(max_length, pair=pair, labels=bool(label_names)),
+    ]
+    if label_names:
+        rows = "\n".join(f"{index}. {_prose(label)}" for index, label in enumerate(label_names))
+        parts.append(f"## Labels\n\nIn the order of the logits, from 0:\n\n{rows}")
+    fixed = [
+        f"It was trained on rows of at most {max_length} word pieces; longer ones lose their end.",
+        "It imitates its teacher, mistakes and biases included, and knows no task but this one.",
+        CHOSEN_ON_DEV,
+    ]
+    parts.append("## Limits\n\n" + "\n".join(f"- {_prose(limit)}" for limit in [*fixed, *limits]))
+    return printable("\n\n".join(parts)) + "\n"
+
+
+def _table(results: Sequence[ResultRow], main_metric: str, dev_rows: int | None) -> str:
+    names = list(dict.fromkeys([main_metric, *(metric for row in results for metric in row.metrics)]))
+    heads = ["model", *map(words, names), "interval", "of teacher", "parameters"]
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    for row in results:
+        interval = f"{score(row.interval[0])} to {score(row.interval[1])}" if row.interval else score(None)
+        figures = [score(row.metrics.get(metric)) for metric in names]
+        lines.append([row.name, *figures, interval, percent(row.retention), count(row.parameters)])
+    table = "\n".join("| " + " | ".join(map(_prose, line)) + " |" for line in lines)
+    where = f"{dev_rows:,} development rows" if dev_rows else "the development rows"
+    return f"On {where}; the interval is that of {words(main_metric)}.\n\n{table}"
+
+
+def _usage(max_length: int, *, pair: bool, labels: bool) -> str:
+    texts = '"a first text", "a second text"' if pair else '"a text"'
+    answer = "model.config.id2label[logits.argmax(-1).item()]" if labels else "logits.item()"
+    return f"""```python
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+folder = "."  # this folder
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+inputs = tokenizer({texts}, truncation=True, max_length={max_length}, return_tensors="pt")
+with torch.inference_mode():
+    logits = model(**inputs).logits
+print({answer})
+```"""
+
+
+def _prose(text: str) -> str:
+    """One line of Markdown that shows the text as it is."""
+    line = " ".join(text.split())
+    if set(line) <= set("-:") and line:
+        return line  # the rule of a table
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in line)
+
+
+def _code(text: str) -> str:
+    return " ".join(text.replace("`", "'").split())

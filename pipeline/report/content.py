@@ -1,0 +1,92 @@
+"""What a report says, before anybody decides how it looks: plain values, nothing to load or compute.
+
+Names that appear in several places mean the same thing in all of them: a model's name in ``results`` and in
+``latency``, a stage's reference in ``StageRow.ref`` and in ``inputs``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["teacher", "student", "label-only", "tfidf", "ablation"]
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One model's figures; None where the question does not arise (a TF-IDF model has no latency).
+
+    Attributes:
+        metrics: every metric, the main one among them; between -1 and 1, higher is better.
+        interval: confidence interval of the main metric, (low, high).
+        retention: the main metric as a share of the teacher's, 1 = all of it.
+        flops: operations of one row at ``ReportData.latency_length``.
+        latency_ms: median of one batch at ``ReportData.latency_length`` and ``latency_batch``.
+        difference: of the main metric to the label-only student: (difference, low, high).
+    """
+
+    name: str
+    role: Role
+    metrics: Mapping[str, float]
+    interval: tuple[float, float] | None = None
+    retention: float | None = None
+    parameters: int | None = None
+    flops: int | None = None
+    size_bytes: int | None = None
+    latency_ms: float | None = None
+    difference: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage of the run: what it made, whether it had to, and from what.
+
+    Attributes:
+        ref: the artifact, e.g. ``teacher/v0002``.
+        inputs: the refs it was made from.
+    """
+
+    name: str
+    ref: str
+    fingerprint: str
+    state: Literal["reused", "resumed", "completed"]
+    seconds: float | None = None
+    inputs: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything on the page.
+
+    Attributes:
+        created: ISO 8601.
+        summary: one sentence; computed from ``results`` when None.
+        dev_rows: rows the metrics were measured on.
+        curves: stage -> logged points: ``step``, ``loss``, one key a named term, perhaps ``learning_rate``.
+        evaluations: stage -> (step, main metric on the dev rows).
+        latency: rows of ``model``, ``length``, ``batch``, ``milliseconds``, ``p10``, ``p90``.
+        configuration: YAML.
+        examples: (original, variant) pairs of the augmentation.
+    """
+
+    title: str
+    created: str
+    main_metric: str
+    results: Sequence[ResultRow]
+    summary: str | None = None
+    dev_rows: int | None = None
+    confidence: float = 0.95
+    resamples: int | None = None
+    latency_length: int | None = None
+    latency_batch: int | None = None
+    curves: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+    evaluations: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    latency: Sequence[Mapping[str, Any]] = ()
+    stages: Sequence[StageRow] = ()
+    configuration: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    examples: Sequence[tuple[str, str]] = ()
+
+    def first(self, role: Role) -> ResultRow | None:
+        """The first result of a role, or None."""
+        return next((row for row in self.results if row.role == role), None)

@@ -1,0 +1,76 @@
+"""How a number is written for a reader: three figures that matter, and a unit."""
+
+import re
+
+MISSING = "\u2013"
+MINUS = "\u2212"
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """The text without the characters that neither HTML nor XML may hold."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def shortened(text: str, longest: int = 30) -> str:
+    """At most ``longest`` characters, the last an ellipsis when some were cut."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "\u2026"
+
+
+def score(value: float | None) -> str:
+    """A metric: three decimals."""
+    return MISSING if value is None else f"{value:.3f}".replace("-", MINUS)
+
+
+def signed(value: float | None) -> str:
+    """A difference of metrics: three decimals and its sign."""
+    return MISSING if value is None else f"{value:+.3f}".replace("-", MINUS)
+
+
+def percent(value: float | None) -> str:
+    """A share: 0.9824 is 98.2%."""
+    return MISSING if value is None else f"{value:.1%}".replace("-", MINUS)
+
+
+def times(value: float | None) -> str:
+    """A ratio, two figures: 5.31 is 5.3 times."""
+    return MISSING if value is None else f"{value:.2g}\u00d7" if value < 9.95 else f"{value:.0f}\u00d7"
+
+
+def count(value: float | None) -> str:
+    """A number of things: 14,500,000 is 14.5 M."""
+    return MISSING if value is None else _scaled(value, ("", "\u202fk", "\u202fM", "\u202fG", "\u202fT"))
+
+
+def size(value: float | None) -> str:
+    """Bytes, in powers of a thousand: 58,000,000 is 58.0 MB."""
+    units = ("\u202fB", "\u202fkB", "\u202fMB", "\u202fGB", "\u202fTB")
+    return MISSING if value is None else _scaled(value, units)
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency, three figures."""
+    if value is None:
+        return MISSING
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+
+
+def duration(seconds: float | None) -> str:
+    """How long something took: 0.4 s, 75 s, 12 min, 3.4 h."""
+    if seconds is None:
+        return MISSING
+    if seconds < 120:
+        return f"{seconds:.1f}\u202fs" if seconds < 10 else f"{seconds:.0f}\u202fs"
+    return f"{seconds / 60:.0f}\u202fmin" if seconds < 7200 else f"{seconds / 3600:.1f}\u202fh"
+
+
+def words(name: str) -> str:
+    """An identifier as it is spoken: pearson_spearman is pearson spearman."""
+    return name.replace("_", " ")
+
+
+def _scaled(value: float, units: tuple[str, ...]) -> str:
+    step = 0
+    while abs(value) >= 999.5 and step < len(units) - 1:
+        value, step = value / 1000, step + 1
+    return f"{value:.0f}{units[step]}" if step == 0 or abs(value) >= 99.95 else f"{value:.3g}{units[step]}"

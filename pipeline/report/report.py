@@ -1,0 +1,126 @@
+"""The report: one HTML file that says what was made, how good it is, what it costs and where it came from.
+
+It holds everything it shows and asks for nothing: no script, no font, no picture from elsewhere. So it can
+be kept, mailed, printed, and opened in ten years.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline.report import formats
+from pipeline.report.content import ReportData, ResultRow
+from pipeline.report.lineage import lineage_svg
+from pipeline.report.plots import loss_curves, metric_curves, trade_off
+from pipeline.report.summary import size_ratio, speed_ratio, summarise
+
+
+def render(data: ReportData) -> str:
+    """The whole page, as text to be written in UTF-8; the same data give the same text."""
+    environment = Environment(
+        loader=PackageLoader("pipeline.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        name: getattr(formats, name)
+        for name in (
+            "score",
+            "signed",
+            "percent",
+            "times",
+            "count",
+            "size",
+            "milliseconds",
+            "duration",
+            "words",
+        )
+    }
+    teacher = data.first("teacher")
+    page = environment.get_template("template.html").render(
+        data=data,
+        summary=data.summary if data.summary is not None else summarise(data.results, data.main_metric),
+        figures=key_figures(data),
+        metrics=metric_names(data),
+        has={key: any(getattr(row, key) is not None for row in data.results) for key in OPTIONAL},
+        losses=loss_curves(data.curves),
+        evaluations=metric_curves(
+            data.evaluations, data.main_metric, teacher.metrics.get(data.main_metric) if teacher else None
+        ),
+        trade_off=trade_off(data),
+        latency=latency_table(data.latency, teacher.name if teacher else None),
+        lineage=lineage_svg(data.stages),
+        variants=[(original, changed_words(original, variant)) for original, variant in data.examples],
+    )
+    return formats.printable(page)
+
+
+OPTIONAL = ("interval", "retention", "difference", "parameters", "size_bytes", "flops", "latency_ms")
+
+
+def metric_names(data: ReportData) -> list[str]:
+    """The main metric, then the others in the order in which they are met."""
+    return list(dict.fromkeys([data.main_metric, *(name for row in data.results for name in row.metrics)]))
+
+
+def key_figures(data: ReportData) -> list[tuple[str, str]]:
+    """The three figures of the best student that are set large: (figure, what it is)."""
+    students = [row for row in data.results if row.role == "student" and data.main_metric in row.metrics]
+    if not students:
+        return []
+    student: ResultRow = max(students, key=lambda row: row.metrics[data.main_metric])
+    teacher = data.first("teacher")
+    size, speed = size_ratio(student, teacher), speed_ratio(student, teacher)
+    candidates = [
+        (student.retention, formats.percent, f"of the teacher's {formats.words(data.main_metric)}"),
+        (size, formats.percent, "of its parameters"),
+        (speed, formats.times, "its speed"),
+    ]
+    return [(write(value), what) for value, write, what in candidates if value is not None]
+
+
+class LatencyCell(NamedTuple):
+    """One model's time, milliseconds a batch, and how many times faster than the teacher that is."""
+
+    milliseconds: float
+    p10: float
+    p90: float
+    speed: float | None
+
+
+class LatencyTable(NamedTuple):
+    """Models across; a line is (batch, length, one cell a model or None)."""
+
+    models: list[str]
+    lines: list[tuple[int, int, list[LatencyCell | None]]]
+
+
+def latency_table(rows: Sequence[Mapping[str, Any]], teacher: str | None) -> LatencyTable:
+    """Latency rows with the models side by side, by batch and then by length."""
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    found = {(row["batch"], row["length"], row["model"]): row for row in rows}
+    lines = []
+    for batch, length in sorted({key[:2] for key in found}):
+        base = found.get((batch, length, teacher))
+        cells = []
+        for model in models:
+            row = found.get((batch, length, model))
+            speed = base["milliseconds"] / row["milliseconds"] if base and row and model != teacher else None
+            cells.append(LatencyCell(row["milliseconds"], row["p10"], row["p90"], speed) if row else None)
+        lines.append((batch, length, cells))
+    return LatencyTable(models, lines)
+
+
+def changed_words(original: str, variant: str) -> list[tuple[str, bool]]:
+    """The variant's words, and whether each differs from the original's."""
+    before, after = original.split(), variant.split()
+    matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
+    return [
+        (word, kind != "equal")
+        for kind, _, _, start, end in matcher.get_opcodes()
+        for word in after[start:end]
+    ]

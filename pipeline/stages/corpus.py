@@ -1,0 +1,84 @@
+"""Stage ``corpus``: text in; cleaned, deduplicated, tokenised and packed sequences out."""
+
+from pipeline.config.base import Config
+from pipeline.config.corpus import CorpusConfig, TokenizerTraining
+from pipeline.config.run import RunConfig
+from pipeline.errors import ConfigError
+from pipeline.stages.inputs import expand, model_source
+from pipeline.store.source import Source
+from pipeline.store.stage import Stage, StageRun
+
+
+class CorpusStage(Config):
+    """What the corpus depends on beside its text."""
+
+    corpus: CorpusConfig
+    seed: int
+
+
+def corpus(config: RunConfig) -> Stage[CorpusStage]:
+    """The corpus of a run, tokenised for its teacher."""
+    wanted = config.corpus
+    if wanted is None:
+        raise ConfigError("there is no corpus in this configuration: set corpus.paths, corpus.hub or corpus.packages")
+    inputs = {"text": _text_source(wanted)}
+    if not isinstance(wanted.tokenizer, TokenizerTraining):
+        location = wanted.tokenizer or config.teacher.model
+        if location is None:
+            raise ConfigError("no tokenizer for the corpus: set corpus.tokenizer, e.g. {vocab_size: 30000}")
+        inputs["tokenizer"] = model_source(location, config.teacher.revision)
+    # Where the files lie is no part of what they say.
+    identity = wanted.model_copy(update={"paths": ("*",) if wanted.paths else (), "tokenizer": _trained(wanted)})
+    return Stage("corpus", 1, CorpusStage(corpus=identity, seed=config.seed), inputs, _run)
+
+
+def _trained(config: CorpusConfig) -> TokenizerTraining | None:
+    return config.tokenizer if isinstance(config.tokenizer, TokenizerTraining) else None
+
+
+def _text_source(config: CorpusConfig) -> Source:
+    if config.packages:
+        from pipeline.data.docstrings import packages_identity
+
+        return Source(identity=packages_identity(config.packages))
+    if config.hub:
+        return Source(identity=f"datasets:{config.hub}:{config.hub_split}@{config.hub_revision}")
+    return Source(paths=expand(config.paths))
+
+
+def _run(config: CorpusStage, run: StageRun) -> None:
+    from pipeline.data.corpus import build_corpus
+    from pipeline.data.tokenizer import load_tokenizer, train_wordpiece
+
+    wanted = config.corpus
+    if isinstance(wanted.tokenizer, TokenizerTraining):
+        texts = (paragraph for document in _documents(wanted, run) for paragraph in document)
+        tokenizer = train_wordpiece(texts, wanted.tokenizer.vocab_size, wanted.tokenizer.lowercase)
+    else:
+        tokenizer = load_tokenizer(str(run.paths("tokenizer")[0]))
+    statistics = build_corpus(
+        _documents(wanted, run),
+        tokenizer,
+        run.output / "tokens",
+        max_length=wanted.max_length,
+        min_words=wanted.min_words,
+        deduplicate=wanted.deduplicate,
+        dedup_memory_mb=wanted.dedup_memory_mb,
+        max_tokens=wanted.max_tokens,
+        progress=run.progress,
+    )
+    tokenizer.save_pretrained(run.output / "tokenizer")
+    statistics["length_histogram"] = {str(upper): n for upper, n in statistics["length_histogram"].items()}
+    run.record(**statistics)
+
+
+def _documents(config: CorpusConfig, run: StageRun):  # noqa: ANN202 - an iterator of documents
+    if config.packages:
+        from pipeline.data.docstrings import docstring_corpus
+
+        return docstring_corpus(config.packages)
+    from pipeline.data.text import documents, hub_documents
+
+    if config.hub:
+        return hub_documents(config.hub, config.hub_split, config.text_column, config.hub_revision)
+    return documents([str(path) for path in run.paths("text")], config.text_column)

@@ -1,0 +1,192 @@
+"""Stage ``evaluation``: teacher, students and label-only students side by side on the task's dev rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config.base import Config
+from pipeline.config.evaluation import EvaluationConfig
+from pipeline.config.models import StudentConfig
+from pipeline.config.run import RunConfig
+from pipeline.stages.engine import device, write_json
+from pipeline.stages.label_only import distinct_shapes, shape_key
+from pipeline.stages.student_models import folder, identities
+from pipeline.store.stage import Stage, StageRun
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.data.task_table import TaskData
+
+
+class EvaluationStage(Config):
+    """What the figures depend on beside the models and the task."""
+
+    evaluation: EvaluationConfig
+    students: tuple[StudentConfig, ...]
+    relu_logits: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One model of the comparison.
+
+    Attributes:
+        name: as the table shows it.
+        role: teacher, student, ablation or label-only.
+        folder: its model folder.
+        like: for a student, the name of the label-only student of its size.
+    """
+
+    name: str
+    role: str
+    folder: Path
+    like: str | None = None
+
+
+def evaluation(
+    config: RunConfig, task_data: Stage[Any], teacher: Stage[Any], prediction: Stage[Any], label_only: Stage[Any] | None
+) -> Stage[EvaluationStage]:
+    """The comparison at the end of a run."""
+    settings = EvaluationStage(
+        # How the label-only student is trained is its own stage's business.
+        evaluation=config.evaluation.model_copy(update={"label_only": None}),
+        students=identities(config.students),
+        relu_logits=config.relu_logits,
+        seed=config.seed,
+    )
+    inputs = {"task_data": task_data, "teacher": teacher, "prediction": prediction}
+    if label_only is not None:
+        inputs["label_only"] = label_only
+    return Stage("evaluation", 1, settings, inputs, _run)
+
+
+def _judged(config: EvaluationStage, run: StageRun) -> list[Judged]:
+    models = [Judged("teacher", "teacher", run.artifact("teacher") / "model")]
+    yardsticks = {}
+    if run.has("label_only"):
+        for student in distinct_shapes(config.students):
+            name = "label-only" if not yardsticks else f"label-only like {student.name}"
+            yardsticks[shape_key(student)] = name
+            models.append(Judged(name, "label-only", folder(run.artifact("label_only"), student)))
+    distilled = any(student.start == "general" for student in config.students)
+    for student in config.students:
+        role = "ablation" if distilled and student.start == "random" else "student"
+        like = yardsticks.get(shape_key(student))
+        models.append(Judged(student.name, role, folder(run.artifact("prediction"), student), like))
+    return models
+
+
+def _run(config: EvaluationStage, run: StageRun) -> None:
+    from pipeline.data.task_table import load_task
+    from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.evaluation.cost import count_parameters, forward_flops, size_on_disk
+    from pipeline.evaluation.latency import measure_latency
+    from pipeline.models.load import ModelSource, load_finetuned
+    from pipeline.models.released import relu_before_classifier
+    from pipeline.stages.inference import decide, predict_logits
+    from pipeline.stages.rows import write_rows
+
+    wanted = config.evaluation
+    task = load_task(run.artifact("task_data"))
+    judged = _judged(config, run)
+    tokenizer = load_tokenizer(str(judged[0].folder))
+    splits = [split for split in ("dev", "dev_mismatched") if split in task.splits]
+    tables = {
+        split: write_rows(
+            run.scratch / split, [task.splits[split]], tokenizer, max_length=task.max_length, progress=run.progress
+        )
+        for split in splits
+    }
+    where = device(run.runtime)
+    models, predictions = {}, {}
+    for number, one in enumerate(judged):
+        model = load_finetuned(ModelSource(str(one.folder))).to(where).eval()
+        if config.relu_logits and one.role != "label-only":
+            relu_before_classifier(model)
+        models[one.name] = model
+        predictions[one.name] = {
+            split: decide(task, predict_logits(model, table, pad_id=tokenizer.pad_token_id))
+            for split, table in tables.items()
+        }
+        run.progress.update(number + 1, len(judged))
+    results = [
+        _figures(task, one.name, one.role, predictions, one.like, config)
+        | {
+            "parameters": count_parameters(models[one.name]),
+            "size_bytes": size_on_disk(one.folder),
+            "flops": forward_flops(models[one.name].config, _shown_length(wanted)),
+        }
+        for one in judged
+    ]
+    if wanted.tfidf:
+        predictions["TF-IDF"] = {"dev": _tfidf(task)}
+        results.append(_figures(task, "TF-IDF", "tfidf", predictions, None, config))
+    latency = measure_latency(
+        models, wanted.latency_lengths, wanted.latency_batches, vocab_size=len(tokenizer), seed=config.seed
+    )
+    shown = {
+        row["model"]: row["milliseconds"]
+        for row in latency
+        if row["length"] == _shown_length(wanted) and row["batch"] == wanted.latency_batches[0]
+    }
+    for result in results:
+        result["latency_ms"] = shown.get(result["name"])
+    write_json(run.output / "results.json", {"results": results, "latency": latency, "dev_rows": len(tables["dev"])})
+    run.record(
+        **{
+            result["name"]: {"role": result["role"], **result["metrics"], "retention": result["retention"]}
+            for result in results
+        },
+    )
+
+
+def _shown_length(config: EvaluationConfig) -> int:
+    """The length that the result table's latency and operations are stated for."""
+    lengths = sorted(config.latency_lengths)
+    return lengths[len(lengths) // 2]
+
+
+def _figures(
+    task: "TaskData",
+    name: str,
+    role: str,
+    predictions: "dict[str, dict[str, np.ndarray]]",
+    like: str | None,
+    config: EvaluationStage,
+) -> dict[str, Any]:
+    """One row of the result table."""
+    from pipeline.evaluation.metrics import bootstrap_difference, bootstrap_interval, compute_metrics, main_metric
+
+    own = predictions[name]
+    labels = {split: task.splits[split]["label"].to_numpy() for split in own}
+    metrics = compute_metrics(task.metric, own["dev"], labels["dev"])
+    for split in own:
+        if split != "dev":
+            scores = compute_metrics(task.metric, own[split], labels[split])
+            metrics |= {f"{split}_{metric}": score for metric, score in scores.items()}
+    main = main_metric(task.metric)
+    of_teacher = compute_metrics(task.metric, predictions["teacher"]["dev"], labels["dev"])[main]
+    resampling = (config.evaluation.bootstrap, config.seed)
+    return {
+        "name": name,
+        "role": role,
+        "metrics": metrics,
+        "interval": bootstrap_interval(task.metric, own["dev"], labels["dev"], *resampling),
+        "retention": metrics[main] / of_teacher if of_teacher else None,
+        "difference": like
+        and bootstrap_difference(task.metric, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
+    }
+
+
+def _tfidf(task: "TaskData") -> "np.ndarray":
+    from pipeline.evaluation.baseline import tfidf_baseline
+
+    def texts(split: str) -> list[Any]:
+        table = task.splits[split]
+        first = table["text"].to_pylist()
+        return list(zip(first, table["text_pair"].to_pylist(), strict=True)) if task.pair else first
+
+    labels = task.splits["train"]["label"].to_numpy()
+    return tfidf_baseline(texts("train"), labels, texts("dev"), kind=task.kind)

@@ -1,0 +1,84 @@
+"""Stage ``general_distillation``: the pretrained teacher imitated on the corpus; no prediction loss."""
+
+from typing import Any
+
+from pipeline.config.base import Config
+from pipeline.config.distillation import GeneralDistillationConfig
+from pipeline.config.models import StudentConfig
+from pipeline.config.run import RunConfig
+from pipeline.errors import ConfigError, DataError
+from pipeline.stages.engine import device, fit
+from pipeline.stages.inputs import model_location
+from pipeline.stages.student_models import folder, student_encoder
+from pipeline.stages.teacher_input import pretrained_teacher
+from pipeline.store.stage import Stage, StageRun
+
+
+class GeneralDistillationStage(Config):
+    """What general distillation depends on beside its corpus and teacher."""
+
+    distillation: GeneralDistillationConfig
+    students: tuple[StudentConfig, ...]
+    trust_remote_code: bool
+    seed: int
+
+
+def general_distillation(
+    config: RunConfig, corpus: Stage[Any], pretrain: Stage[Any] | None
+) -> Stage[GeneralDistillationStage]:
+    """General students of a run: all that start from general distillation, from one teacher pass."""
+    if config.general_distillation is None:
+        raise ConfigError("there is no general distillation in this configuration: add a general_distillation section")
+    settings = GeneralDistillationStage(
+        distillation=config.general_distillation,
+        students=tuple(student for student in config.students if student.start == "general"),
+        trust_remote_code=config.teacher.trust_remote_code,
+        seed=config.seed,
+    )
+    inputs = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
+    return Stage("general_distillation", 1, settings, inputs, _run)
+
+
+def _run(config: GeneralDistillationStage, run: StageRun) -> None:
+    from pipeline.data.table import TokenTable
+    from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
+    from pipeline.models.load import ModelSource, load_encoder, save_model
+    from pipeline.stages.imitation import imitators, teacher_features
+    from pipeline.stages.rows import plan, reader
+    from pipeline.training.loop import Training
+
+    training = config.distillation.training
+    tokenizer = load_tokenizer(str(run.artifact("corpus") / "tokenizer"))
+    teacher = load_encoder(ModelSource(model_location(run, "teacher"), trust_remote_code=config.trust_remote_code))
+    check_vocabulary(tokenizer, teacher.config.vocab_size)
+    table = TokenTable.open(run.artifact("corpus") / "tokens")
+    longest = int(table.lengths.max())
+    if longest > teacher.config.max_position_embeddings:
+        raise DataError(
+            f"the corpus has sequences of {longest} word pieces, the teacher {teacher.config.max_position_embeddings} "
+            f"positions: set corpus.max_length to {teacher.config.max_position_embeddings}"
+        )
+    models = {student.name: student_encoder(student, teacher.config, run, config.seed) for student in config.students}
+    learners, layers = imitators(config.students, models, teacher, config.distillation.terms, seed=config.seed)
+    batches = plan(table.lengths, training, seed=config.seed, max_length=longest)
+    if len(batches) < 1 or (len(table) < training.batch_size and training.max_tokens is None):
+        raise DataError(
+            f"the corpus has {len(table)} sequences, fewer than one batch of {training.batch_size}: "
+            "give more text, or lower general_distillation.training.batch_size"
+        )
+    fit(
+        Training(
+            learners,
+            batches,
+            reader(table, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to),
+            teacher_features(teacher, layers, device(run.runtime)),
+        ),
+        training,
+        run,
+        seed=config.seed,
+    )
+    for student in config.students:
+        save_model(models[student.name], tokenizer, folder(run.output, student))
+    run.record(
+        parameters={name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
+    )

@@ -1,0 +1,83 @@
+"""Students imitating the mapped layers of one teacher, whose forward pass they share."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config.distillation import Terms
+from pipeline.config.models import StudentConfig
+from pipeline.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from pipeline.distillation.features import Features
+    from pipeline.stages.learners import Imitator
+
+
+def imitators(
+    students: Sequence[StudentConfig],
+    models: Mapping[str, "PreTrainedModel"],
+    teacher: "PreTrainedModel",
+    terms: Terms,
+    *,
+    seed: int,
+) -> "tuple[dict[str, Imitator], list[int]]":
+    """A learner for each student, and the teacher layers that any of them imitates.
+
+    Raises:
+        ModelError: head counts differ while attention is imitated, or a layer map does not fit.
+    """
+    import torch
+
+    from pipeline.distillation.layer_map import layer_map
+    from pipeline.distillation.objectives import TransformerObjective
+    from pipeline.models.students import check_heads
+    from pipeline.stages.learners import Imitator
+    from pipeline.stages.student_models import student_seed
+
+    maps = {}
+    for student in students:
+        config = models[student.name].config
+        if terms.attention:
+            check_heads(student.name, config.num_attention_heads, teacher.config)
+        try:
+            maps[student.name] = layer_map(
+                student.layer_map, config.num_hidden_layers, teacher.config.num_hidden_layers
+            )
+        except ValueError as error:
+            raise ModelError(f"student {student.name!r}: {error}") from error
+    layers = sorted({layer for mapped in maps.values() for layer in mapped})
+    learners = {}
+    for student in students:
+        torch.manual_seed(student_seed(student, seed))
+        model, mapped = models[student.name], maps[student.name]
+        objective = TransformerObjective(
+            model.config.hidden_size,
+            teacher.config.hidden_size,
+            embedding=terms.embedding,
+            hidden=terms.hidden,
+            attention=terms.attention,
+            shared_projection=terms.projection == "shared",
+            count_padding=terms.padding == "included",
+        )
+        places = tuple(layers.index(layer) for layer in mapped)
+        learners[student.name] = Imitator(model, objective, len(mapped), places)
+    return learners, layers
+
+
+def teacher_features(
+    teacher: "PreTrainedModel", layers: Sequence[int], device: "torch.device", *, dropout: bool = False
+) -> Any:
+    """What the teacher hands out of a batch; nothing of it runs above the last mapped layer."""
+    from pipeline.models.taps import Tap, truncate
+    from pipeline.stages.learners import read_features
+
+    truncate(teacher, max(layers))
+    teacher.to(device).requires_grad_(False).train(dropout)
+    tap = Tap(teacher, layers)
+
+    def features(batch: Mapping[str, "torch.Tensor"]) -> "Features":
+        return read_features(tap, batch)
+
+    return features

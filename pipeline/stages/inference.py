@@ -1,0 +1,51 @@
+"""What a model says of every row: its logits, and its score on a dev set."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from pipeline.data.table import TokenTable
+from pipeline.data.task_table import TaskData
+from pipeline.evaluation.metrics import compute_metrics, main_metric
+from pipeline.models.taps import encode
+from pipeline.stages.rows import by_length, reader
+
+INFERENCE_TOKENS = 4_096
+
+
+def predict_logits(
+    model: PreTrainedModel, table: TokenTable, *, pad_id: int, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float32]:
+    """Logits of some rows (all by default), (rows, classes), in the order of the rows.
+
+    The model runs in evaluation mode on whatever device it is on, without gradients.
+    """
+    rows = np.arange(len(table)) if rows is None else rows
+    device = next(model.parameters()).device
+    read = reader(table, pad_id=pad_id)
+    logits: NDArray[np.float32] | None = None
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for places in by_length(table.lengths[rows], INFERENCE_TOKENS):
+            batch = {name: tensor.to(device) for name, tensor in read(rows[places], 0).items()}
+            out = encode(model, batch).logits.float().cpu().numpy()
+            if logits is None:
+                logits = np.empty((len(rows), out.shape[1]), np.float32)
+            logits[places] = out
+    model.train(was_training)
+    return np.empty((0, 0), np.float32) if logits is None else logits
+
+
+def decide(task: TaskData, logits: NDArray[np.float32]) -> NDArray[Any]:
+    """Predictions: the likeliest class, or the number itself."""
+    return logits[:, 0].astype(np.float64) if task.kind == "regression" else logits.argmax(axis=1)
+
+
+def dev_score(task: TaskData, logits: NDArray[np.float32]) -> float:
+    """The task's main metric on its dev rows."""
+    labels = task.splits["dev"]["label"].to_numpy()
+    return compute_metrics(task.metric, decide(task, logits), labels)[main_metric(task.metric)]

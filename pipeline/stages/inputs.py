@@ -1,0 +1,34 @@
+"""Inputs from outside the store, as sources: model folders and hub ids, files, package versions."""
+
+import glob
+from pathlib import Path
+
+from pipeline.config.builtin import builtin_path
+from pipeline.errors import ModelError
+from pipeline.store.source import Source
+from pipeline.store.stage import StageRun
+
+
+def model_source(location: str, revision: str = "main") -> Source:
+    """A model folder, known by its content, or a hub id, known by its name and revision.
+
+    Raises:
+        ModelError: it looks like a path, but there is no such folder.
+    """
+    folder = builtin_path(location)
+    if folder.is_dir():
+        return Source(paths=(str(folder),))
+    if location.startswith((".", "/", "~", "builtin:")) or location.count("/") > 1:
+        raise ModelError(f"there is no model folder {location!r}: check the path (relative to {Path.cwd()})")
+    return Source(paths=(location,), identity=f"hub:{location}@{revision}")
+
+
+def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Globs as sorted paths; a pattern without a match stays, to be named by whoever reads it."""
+    return tuple(path for pattern in patterns for path in (sorted(glob.glob(pattern, recursive=True)) or [pattern]))
+
+
+def model_location(run: StageRun, role: str) -> str:
+    """Where the model in a role is: the model of an upstream artifact, a folder, or a hub id."""
+    found = run.inputs[role]
+    return str(found / "model" if isinstance(found, Path) else found[0])

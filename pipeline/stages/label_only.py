@@ -1,0 +1,90 @@
+"""Stage ``label_only``: same-size students that see the labels and never the teacher; the yardstick."""
+
+from typing import Any
+
+from pipeline.config.base import Config
+from pipeline.config.models import StudentConfig
+from pipeline.config.run import RunConfig
+from pipeline.config.training import TrainingConfig
+from pipeline.errors import ConfigError
+from pipeline.stages.engine import fit
+from pipeline.stages.inputs import model_location
+from pipeline.stages.student_models import folder, identities, random_classifier, start_sources, student_config, student_seed
+from pipeline.stages.teacher_input import pretrained_teacher
+from pipeline.store.stage import Stage, StageRun
+
+
+class LabelOnlyStage(Config):
+    """What label-only training depends on beside the task and the teacher's vocabulary."""
+
+    training: TrainingConfig
+    students: tuple[StudentConfig, ...]
+    seed: int
+
+
+def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | None) -> Stage[LabelOnlyStage]:
+    """One label-only student for each different shape among the students."""
+    training = config.evaluation.label_only
+    if training is None:
+        raise ConfigError("there is no label-only student in this configuration: set evaluation.label_only")
+    students = distinct_shapes(config.students)
+    settings = LabelOnlyStage(training=training, students=identities(students), seed=config.seed)
+    inputs = {"task_data": task_data, "teacher": pretrained_teacher(config, pretrain), **start_sources(students)}
+    return Stage("label_only", 1, settings, inputs, _run)
+
+
+def distinct_shapes(students: tuple[StudentConfig, ...]) -> tuple[StudentConfig, ...]:
+    """The first student of each shape."""
+    first: dict[tuple[Any, ...], StudentConfig] = {}
+    for student in students:
+        first.setdefault(shape_key(student), student)
+    return tuple(first.values())
+
+
+def shape_key(student: StudentConfig) -> tuple[Any, ...]:
+    """What makes two students the same size."""
+    start = student.start if student.layers is None and student.preset is None else ""
+    return (student.preset, student.layers, student.hidden, student.heads, student.intermediate, start)
+
+
+def _run(config: LabelOnlyStage, run: StageRun) -> None:
+    import torch
+
+    from pipeline.data.task_table import load_task
+    from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.models.load import ModelSource, load_config, save_model
+    from pipeline.stages.inference import dev_score, predict_logits
+    from pipeline.stages.learners import Classifier
+    from pipeline.stages.rows import plan, reader, write_rows
+    from pipeline.stages.teacher import labels_of
+    from pipeline.training.loop import Training
+
+    task = load_task(run.artifact("task_data"))
+    regression = task.kind == "regression"
+    location = model_location(run, "teacher")
+    teacher, tokenizer = load_config(ModelSource(location)), load_tokenizer(location)
+    pad_id = tokenizer.pad_token_id
+    train, dev = (
+        write_rows(run.scratch / split, [task.splits[split]], tokenizer, max_length=task.max_length, progress=run.progress)
+        for split in ("train", "dev")
+    )
+    models = {}
+    for student in config.students:
+        shape = student_config(student, teacher, run)
+        torch.manual_seed(student_seed(student, config.seed))
+        models[student.name] = random_classifier(shape, task)
+    batches = plan(train.lengths, config.training, seed=config.seed, max_length=task.max_length)
+    histories = fit(
+        Training(
+            {name: Classifier(model, regression=regression) for name, model in models.items()},
+            batches,
+            reader(train, pad_id=pad_id, pad_to=batches.pad_to, columns=labels_of(train, task)),
+            score=lambda trained: dev_score(task, predict_logits(trained.model, dev, pad_id=pad_id)),
+        ),
+        config.training,
+        run,
+        seed=config.seed,
+    )
+    for student in config.students:
+        save_model(models[student.name], tokenizer, folder(run.output, student))
+    run.record(dev_score={name: history.best for name, history in histories.items()})

@@ -1,0 +1,107 @@
+"""Stage ``pretrain``: a masked language model on the corpus.
+
+From nothing, continued from an encoder, or only a head fitted to an encoder that stays as it is.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config.base import Config
+from pipeline.config.models import PretrainConfig
+from pipeline.config.run import RunConfig
+from pipeline.errors import ConfigError
+from pipeline.stages.engine import fit
+from pipeline.stages.inputs import model_source
+from pipeline.store.stage import Stage, StageRun
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class PretrainStage(Config):
+    """What pretraining depends on beside its corpus and encoder."""
+
+    pretrain: PretrainConfig
+    seed: int
+
+
+def pretrain(config: RunConfig, corpus: Stage[Any]) -> Stage[PretrainStage]:
+    """Masked-LM training on the run's corpus."""
+    if config.pretrain is None:
+        raise ConfigError("there is no pretraining in this configuration: add a pretrain section")
+    inputs: dict[str, Any] = {"corpus": corpus}
+    if config.teacher.model:
+        inputs["encoder"] = model_source(config.teacher.model, config.teacher.revision)
+    return Stage("pretrain", 1, PretrainStage(pretrain=config.pretrain, seed=config.seed), inputs, _run)
+
+
+def _run(config: PretrainStage, run: StageRun) -> None:
+    import numpy as np
+    import torch
+
+    from pipeline.data.batches import BatchPlan
+    from pipeline.data.masking import mask_tokens
+    from pipeline.data.table import TokenTable
+    from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
+    from pipeline.models.load import save_model
+    from pipeline.models.students import set_dropout
+    from pipeline.stages.learners import MaskedLanguageModel
+    from pipeline.training.loop import Training
+
+    tokenizer = load_tokenizer(str(run.artifact("corpus") / "tokenizer"))
+    model = _model(config, run, tokenizer)
+    check_vocabulary(tokenizer, model.config.vocab_size)
+    set_dropout(model, config.pretrain.dropout)
+    table = TokenTable.open(run.artifact("corpus") / "tokens")
+    training = config.pretrain.training
+    special = np.array(sorted(tokenizer.all_special_ids))
+
+    def read(rows: Any, step: int) -> dict[str, torch.Tensor]:
+        arrays = table.rows(rows, pad_id=tokenizer.pad_token_id)
+        masked, labels = mask_tokens(
+            arrays["input_ids"],
+            arrays["attention_mask"] & ~np.isin(arrays["input_ids"], special),
+            probability=config.pretrain.mask_probability,
+            mask_id=tokenizer.mask_token_id,
+            vocab_size=len(tokenizer),
+            key=(config.seed, step),
+        )
+        arrays |= {"input_ids": masked, "labels": labels}
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    plan = BatchPlan(
+        table.lengths, training.batch_size, config.seed, training.max_tokens, drop_last=training.drop_last
+    )
+    learner = MaskedLanguageModel(model, frozen_encoder=config.pretrain.mode == "mlm_head")
+    histories = fit(Training({"mlm": learner}, plan, read), training, run, seed=config.seed)
+    save_model(model, tokenizer, run.output / "model")
+    run.record(
+        parameters=sum(p.numel() for p in model.parameters()),
+        first_loss=histories["mlm"].curve[0]["loss"],
+        last_loss=histories["mlm"].curve[-1]["loss"],
+    )
+
+
+def _model(config: PretrainStage, run: StageRun, tokenizer: Any) -> "PreTrainedModel":
+    import torch
+    from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
+
+    from pipeline.models.load import ModelSource, load_config
+
+    torch.manual_seed(config.seed)
+    shape = config.pretrain.architecture
+    if shape is None:
+        source = ModelSource(str(run.paths("encoder")[0]))
+        load_config(source)
+        return AutoModelForMaskedLM.from_pretrained(Path(source.location), dtype=torch.float32)
+    return BertForMaskedLM(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=shape.hidden,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=shape.intermediate,
+            max_position_embeddings=config.pretrain.max_length,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )

@@ -1,0 +1,198 @@
+"""Stage ``report``: everything a run found, in one self-contained HTML file; the students with model cards."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config.base import Config
+from pipeline.config.models import StudentConfig
+from pipeline.config.run import RunConfig
+from pipeline.stages.student_models import folder, identities
+from pipeline.store.artifact import Manifest, load_artifact
+from pipeline.store.stage import Stage, StageRun
+
+if TYPE_CHECKING:
+    from pipeline.report.content import ResultRow
+
+EXAMPLES = 20
+
+
+class ReportStage(Config):
+    """What the report shows beside the artifacts of the run."""
+
+    name: str
+    configuration: str
+    students: tuple[StudentConfig, ...]
+    latency_length: int
+    latency_batch: int
+    bootstrap: int
+
+
+def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[ReportStage]:
+    """The report of a run; ``inputs`` are its stages by name, ``evaluation`` and ``prediction`` among them."""
+    from pipeline.config.load import to_yaml
+    from pipeline.stages.evaluation import _shown_length
+
+    settings = ReportStage(
+        name=config.name,
+        configuration=to_yaml(config.model_copy(update={"runtime": type(config.runtime)()})),
+        students=identities(config.students),
+        latency_length=_shown_length(config.evaluation),
+        latency_batch=config.evaluation.latency_batches[0],
+        bootstrap=config.evaluation.bootstrap,
+    )
+    given = {name: stage for name, stage in inputs.items() if stage is not None}
+    return Stage("report", 1, settings, given, _run)
+
+
+def _run(config: ReportStage, run: StageRun) -> None:
+    from pipeline.data.task_table import load_task
+    from pipeline.evaluation.metrics import main_metric
+    from pipeline.report.card import model_card
+    from pipeline.report.content import ReportData, ResultRow
+    from pipeline.report.report import render
+
+    stages = {role: _manifest(run.artifact(role)) for role in run.inputs}
+    found = json.loads((run.artifact("evaluation") / "results.json").read_text())
+    task = load_task(run.artifact("task_data"))
+    results = [ResultRow(**_tuples(row)) for row in found["results"]]
+    main = main_metric(task.metric)
+    data = ReportData(
+        title=config.name,
+        created=stages["evaluation"].timings.finished,
+        main_metric=main,
+        results=results,
+        dev_rows=found["dev_rows"],
+        resamples=config.bootstrap,
+        latency_length=config.latency_length,
+        latency_batch=config.latency_batch,
+        curves=_curves(run),
+        evaluations=_evaluations(run),
+        latency=found["latency"],
+        stages=_stage_rows(stages),
+        configuration=config.configuration,
+        environment=_environment(stages["evaluation"]),
+        examples=_examples(run),
+    )
+    (run.output / "report.html").write_text(render(data), encoding="utf-8")
+    for student in config.students:
+        target = folder(run.output, student)
+        shutil.copytree(folder(run.artifact("prediction"), student), target)
+        card = model_card(
+            student.name,
+            teacher=_teacher_name(stages["teacher"]),
+            task=task.name,
+            main_metric=main,
+            results=[row for row in results if row.role == "teacher" or row.name in (student.name, "label-only")],
+            label_names=task.label_names if task.kind == "classification" else (),
+            max_length=task.max_length,
+            pair=task.pair,
+            dev_rows=found["dev_rows"],
+            fingerprint=stages["prediction"].fingerprint,
+        )
+        (target / "README.md").write_text(card, encoding="utf-8")
+    run.record(summary=_summary(results, main))
+
+
+def _summary(results: "list[ResultRow]", main: str) -> str:
+    from pipeline.report.summary import summarise
+
+    return summarise(results, main)
+
+
+def _manifest(artifact: Path) -> Manifest:
+    return load_artifact(artifact).manifest
+
+
+def _tuples(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+
+
+def _curves(run: StageRun) -> dict[str, list[dict[str, float]]]:
+    return {title: history["curve"] for title, history in _histories(run).items()}
+
+
+def _evaluations(run: StageRun) -> dict[str, list[tuple[float, float]]]:
+    return {
+        title: [(step, score) for step, score in history["scores"]]
+        for title, history in _histories(run).items()
+        if history["scores"]
+    }
+
+
+def _histories(run: StageRun) -> dict[str, dict[str, Any]]:
+    """What each training of each stage logged, by a title a reader understands."""
+    found = {}
+    for role in run.inputs:
+        for path in sorted(run.artifact(role).glob("*_history.json")):
+            training = path.name.removesuffix("_history.json")
+            for learner, history in json.loads(path.read_text()).items():
+                extra = [part for part in (training, learner) if part not in ("training", role)]
+                found[" / ".join([role.replace("_", " "), *extra])] = history
+    return found
+
+
+def _stage_rows(stages: Mapping[str, Manifest]) -> list[Any]:
+    from pipeline.report.content import StageRow
+
+    return [
+        StageRow(
+            name=stage.stage,
+            ref=f"{stage.stage}/v{stage.version:04d}",
+            fingerprint=stage.fingerprint,
+            state="resumed" if stage.timings.resumed else "completed",
+            seconds=stage.timings.seconds,
+            inputs=tuple(
+                f"{given.stage}/v{given.version:04d}" for given in stage.inputs.values() if given.kind == "artifact"
+            ),
+        )
+        for stage in stages.values()
+    ]
+
+
+def _environment(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "python": manifest.python,
+        "platform": manifest.platform,
+        "git commit": manifest.git_commit or "unknown",
+        **manifest.packages,
+    }
+
+
+def _teacher_name(manifest: Manifest) -> str:
+    pretrained = manifest.inputs["pretrained"]
+    if pretrained.kind == "artifact":
+        return f"{pretrained.stage}/v{pretrained.version:04d}"
+    return Path(pretrained.paths[0]).name if pretrained.paths else "teacher"
+
+
+def _examples(run: StageRun) -> list[tuple[str, str]]:
+    """The first variant of some rows, evenly spread."""
+    if not run.has("augmentation"):
+        return []
+    import pyarrow.compute as pc
+    from pyarrow import parquet
+
+    from pipeline.data.task_table import load_task
+
+    variants = parquet.read_table(run.artifact("augmentation") / "variants.parquet")
+    first = variants.filter(pc.and_(pc.equal(variants["variant"], 1), pc.equal(variants["column"], "text")))
+    if not first.num_rows:
+        return []
+    splits = load_task(run.artifact("task_data")).splits
+    originals = {
+        row_id: text
+        for split in ("train", "unlabelled")
+        if split in splits
+        for row_id, text in zip(
+            splits[split]["row_id"].to_pylist(), splits[split]["text"].to_pylist(), strict=True
+        )
+    }
+    places = range(0, first.num_rows, max(1, first.num_rows // EXAMPLES))
+    chosen = first.take(list(places)[:EXAMPLES])
+    return [
+        (originals[origin], text)
+        for origin, text in zip(chosen["origin_id"].to_pylist(), chosen["text"].to_pylist(), strict=True)
+    ]

@@ -1,0 +1,112 @@
+"""Students as stages start them: at random, from general distillation, or from a model the user names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from pipeline.config.models import StudentConfig
+from pipeline.stages.inputs import model_source
+from pipeline.store.source import Source
+from pipeline.store.stage import StageRun
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    from pipeline.data.task_table import TaskData
+
+NAMED = ("general", "random")
+
+
+def folder(artifact: Path, student: StudentConfig) -> Path:
+    """Where an artifact keeps a student."""
+    return artifact / "students" / student.name
+
+
+def start_sources(students: Sequence[StudentConfig]) -> dict[str, Source]:
+    """The models that students start from and that no stage makes, by role."""
+    return {_role(student): model_source(student.start) for student in students if student.start not in NAMED}
+
+
+def identities(students: Sequence[StudentConfig]) -> tuple[StudentConfig, ...]:
+    """The students without the places of the models they start from; those are inputs of their own."""
+    return tuple(
+        student if student.start in NAMED else student.model_copy(update={"start": "model"}) for student in students
+    )
+
+
+def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun) -> "PretrainedConfig":
+    """The student's model configuration, with a warning where it is larger than its teacher."""
+    from pipeline.models.load import ModelSource, load_config
+    from pipeline.models.students import larger_than_teacher, student_config, student_shape
+
+    if run.has(_role(student)):
+        return load_config(ModelSource(str(run.paths(_role(student))[0])))
+    shape = student_shape(student, teacher)
+    for warning in larger_than_teacher(shape, teacher):
+        run.progress.note(f"warning: {student.name}: {warning}")
+    return student_config(shape, teacher, dropout=student.dropout)
+
+
+def student_encoder(
+    student: StudentConfig, teacher: "PretrainedConfig", run: StageRun, seed: int
+) -> "PreTrainedModel":
+    """The student before any distillation: at random, or the model it starts from."""
+    from pipeline.models.load import ModelSource, load_encoder
+    from pipeline.models.students import build_encoder
+
+    if run.has(_role(student)):
+        return load_encoder(ModelSource(str(run.paths(_role(student))[0])))
+    return build_encoder(student_config(student, teacher, run), student_seed(student, seed))
+
+
+def student_classifier(
+    student: StudentConfig, teacher: "PretrainedConfig", task: "TaskData", run: StageRun, seed: int
+) -> "PreTrainedModel":
+    """The student with a fresh head for the task, from wherever it starts.
+
+    ``run`` holds the role ``general`` where general distillation has been, and a role of its own for
+    each student that starts from a model.
+    """
+    import torch
+
+    from pipeline.models.load import ModelSource, load_classifier
+
+    regression = task.kind == "regression"
+    torch.manual_seed(student_seed(student, seed))
+    if student.start == "random":
+        return random_classifier(student_config(student, teacher, run), task)
+    if student.start == "general":
+        location = str(folder(run.artifact("general"), student))
+    else:
+        location = str(run.paths(_role(student))[0])
+    return load_classifier(ModelSource(location), task.label_names, regression=regression)
+
+
+def random_classifier(config: "PretrainedConfig", task: "TaskData") -> "PreTrainedModel":
+    """A classifier for the task with random weights; seed torch first."""
+    from transformers import AutoModelForSequenceClassification
+
+    names = dict(enumerate(task.label_names))
+    config.num_labels = len(names)
+    config.id2label = names
+    config.label2id = {name: index for index, name in names.items()}
+    config.problem_type = "regression" if task.kind == "regression" else "single_label_classification"
+    return AutoModelForSequenceClassification.from_config(config)
+
+
+def student_seed(student: StudentConfig, seed: int) -> int:
+    """A student's own seed: its start does not depend on who else is trained."""
+    return crc32(f"{seed}/{student.name}".encode())
+
+
+def inputs_for(students: Sequence[StudentConfig], general: Any) -> dict[str, Any]:
+    """The roles that ``student_classifier`` reads."""
+    inputs: dict[str, Any] = dict(start_sources(students))
+    if general is not None:
+        inputs["general"] = general
+    return inputs
+
+
+def _role(student: StudentConfig) -> str:
+    return f"start_{student.name}"

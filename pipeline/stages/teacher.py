@@ -1,0 +1,154 @@
+"""Stage ``teacher``: a pretrained encoder fine-tuned on the downstream task, the best of several seeds."""
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config.base import Config
+from pipeline.config.run import RunConfig
+from pipeline.config.training import TrainingConfig
+from pipeline.errors import TrainingError
+from pipeline.stages.engine import device, fit
+from pipeline.stages.inputs import model_location
+from pipeline.stages.teacher_input import pretrained_teacher
+from pipeline.store.stage import Stage, StageRun
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from pipeline.data.table import TokenTable
+    from pipeline.data.task_table import TaskData
+
+SCORE_TOLERANCE = 1e-6
+
+
+class TeacherStage(Config):
+    """What the teacher depends on beside the task and the pretrained encoder."""
+
+    finetune: TrainingConfig | None
+    restarts: int
+    relu_logits: bool
+    trust_remote_code: bool
+    seed: int
+
+
+def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | None) -> Stage[TeacherStage]:
+    """The teacher of a run, fine-tuned unless it already was."""
+    settings = TeacherStage(
+        finetune=config.teacher.finetune,
+        restarts=config.teacher.restarts,
+        relu_logits=config.relu_logits,
+        trust_remote_code=config.teacher.trust_remote_code,
+        seed=config.seed,
+    )
+    inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
+    return Stage("teacher", 1, settings, inputs, _run)
+
+
+def _run(config: TeacherStage, run: StageRun) -> None:
+    from pipeline.data.task_table import load_task
+    from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
+    from pipeline.models.load import ModelSource, load_config, load_finetuned, save_model
+    from pipeline.stages.inference import dev_score, predict_logits
+    from pipeline.stages.rows import write_rows
+
+    task = load_task(run.artifact("task_data"))
+    source = ModelSource(model_location(run, "pretrained"), trust_remote_code=config.trust_remote_code)
+    tokenizer = load_tokenizer(source.location, trust_remote_code=source.trust_remote_code)
+    check_vocabulary(tokenizer, load_config(source).vocab_size)
+    dev = write_rows(
+        run.scratch / "dev", [task.splits["dev"]], tokenizer, max_length=task.max_length, progress=run.progress
+    )
+
+    def score(model: "PreTrainedModel") -> float:
+        return dev_score(task, predict_logits(model, dev, pad_id=tokenizer.pad_token_id))
+
+    if config.finetune is None:
+        model = _already_finetuned(source, task).to(device(run.runtime))
+        best = score(model)
+    else:
+        model, best = _finetune(config, config.finetune, run, source, tokenizer, task, score)
+    save_model(model, tokenizer, run.output / "model")
+    reloaded = load_finetuned(ModelSource(str(run.output / "model"))).to(device(run.runtime))
+    if config.relu_logits:
+        _relu_logits(reloaded)
+    again = score(reloaded)
+    if abs(again - best) > SCORE_TOLERANCE:
+        raise TrainingError(
+            f"the saved teacher scores {again:.6f} on the dev set, in training it scored {best:.6f}: its folder "
+            "does not reproduce it; is trust_remote_code needed?"
+        )
+    run.record(dev_score=best, parameters=sum(p.numel() for p in model.parameters()))
+
+
+def _finetune(
+    config: TeacherStage,
+    training: TrainingConfig,
+    run: StageRun,
+    source: Any,
+    tokenizer: Any,
+    task: "TaskData",
+    score: Any,
+) -> "tuple[PreTrainedModel, float]":
+    import torch
+
+    from pipeline.models.load import load_classifier
+    from pipeline.stages.learners import Classifier
+    from pipeline.stages.rows import plan, reader, write_rows
+    from pipeline.training.loop import Training
+
+    train = write_rows(
+        run.scratch / "train", [task.splits["train"]], tokenizer, max_length=task.max_length, progress=run.progress
+    )
+    regression = task.kind == "regression"
+    best: tuple[PreTrainedModel, float] | None = None
+    scores = []
+    for restart in range(config.restarts):
+        seed = config.seed + restart
+        torch.manual_seed(seed)
+        model = load_classifier(source, task.label_names, regression=regression)
+        if config.relu_logits:
+            _relu_logits(model)
+        batches = plan(train.lengths, training, seed=seed, max_length=task.max_length)
+        read = reader(
+            train, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to, columns=labels_of(train, task)
+        )
+        learner = Classifier(model, regression=regression)
+        histories = fit(
+            Training({"teacher": learner}, batches, read, score=lambda learner: score(learner.model)),
+            training,
+            run,
+            seed=seed,
+            name=f"restart_{restart}",
+        )
+        reached = histories["teacher"].best
+        assert reached is not None  # noqa: S101 - a training with a score has been scored at its end
+        scores.append(reached)
+        if best is None or reached > best[1]:
+            best = (model, reached)
+    assert best is not None  # noqa: S101 - there is at least one restart
+    run.record(restart_scores=scores)
+    return best
+
+
+def labels_of(table: "TokenTable", task: "TaskData") -> Any:
+    """The label column of a token table, as a function from row indices to arrays of a batch."""
+    import numpy as np
+
+    labels = table.column("label")
+    labels = labels.astype(np.float32 if task.kind == "regression" else np.int64)
+    return lambda rows: {"labels": labels[rows]}
+
+
+def _already_finetuned(source: Any, task: "TaskData") -> "PreTrainedModel":
+    from pipeline.data.labels import align_labels
+    from pipeline.models.load import load_finetuned, permute_labels
+
+    model = load_finetuned(source)
+    if task.kind == "classification":
+        permute_labels(model, align_labels(model.config.id2label, task.label_names), task.label_names)
+    return model
+
+
+def _relu_logits(model: "PreTrainedModel") -> None:
+    from pipeline.models.released import relu_before_classifier
+
+    relu_before_classifier(model)

@@ -1,0 +1,75 @@
+"""The recipe as a graph of stages: described in full before anything runs, without loading torch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.config.run import RunConfig
+from pipeline.stages.augmentation import augmentation
+from pipeline.stages.corpus import corpus
+from pipeline.stages.evaluation import evaluation
+from pipeline.stages.general_distillation import general_distillation
+from pipeline.stages.intermediate import intermediate
+from pipeline.stages.label_only import label_only
+from pipeline.stages.prediction import prediction
+from pipeline.stages.pretrain import pretrain
+from pipeline.stages.report import report
+from pipeline.stages.task_data import task_data
+from pipeline.stages.teacher import teacher
+from pipeline.stages.teacher_logits import teacher_logits
+from pipeline.store.stage import Stage
+
+AnyStage = Stage[Any]
+
+
+@dataclass(frozen=True)
+class TwoStage:
+    """The stages of a run in the order of the paper; None where the configuration leaves one out."""
+
+    corpus: AnyStage | None = None
+    pretrain: AnyStage | None = None
+    general_distillation: AnyStage | None = None
+    task_data: AnyStage | None = None
+    teacher: AnyStage | None = None
+    augmentation: AnyStage | None = None
+    teacher_logits: AnyStage | None = None
+    intermediate: AnyStage | None = None
+    prediction: AnyStage | None = None
+    label_only: AnyStage | None = None
+    evaluation: AnyStage | None = None
+    report: AnyStage | None = None
+
+    def __iter__(self) -> Iterator[AnyStage]:
+        """The stages there are, each after those it needs."""
+        return (stage for stage in vars(self).values() if stage is not None)
+
+
+def two_stage(config: RunConfig) -> TwoStage:
+    """General distillation, then task distillation (arXiv:1909.10351, figure 1).
+
+    Without a task the run ends with the general students.
+    """
+    made: dict[str, AnyStage | None] = {}
+    text = made["corpus"] = corpus(config) if config.corpus else None
+    mlm = made["pretrain"] = pretrain(config, text) if config.pretrain and text else None
+    general = made["general_distillation"] = (
+        general_distillation(config, text, mlm) if text and config.general_distillation and _any_general(config) else None
+    )
+    if config.task is None:
+        return TwoStage(**made)
+    data = made["task_data"] = task_data(config)
+    tuned = made["teacher"] = teacher(config, data, mlm)
+    variants = made["augmentation"] = augmentation(config, data, mlm) if config.augmentation else None
+    logits = made["teacher_logits"] = teacher_logits(config, data, tuned, variants)
+    matched = made["intermediate"] = (
+        intermediate(config, tuned, logits, data, general) if config.intermediate else None
+    )
+    final = made["prediction"] = prediction(config, logits, data, matched, general)
+    yardstick = made["label_only"] = label_only(config, data, mlm) if config.evaluation.label_only else None
+    made["evaluation"] = evaluation(config, data, tuned, final, yardstick)
+    made["report"] = report(config, made)
+    return TwoStage(**made)
+
+
+def _any_general(config: RunConfig) -> bool:
+    return any(student.start == "general" for student in config.students)

@@ -1,0 +1,211 @@
+"""An artifact is a sealed folder: files, and a manifest that says what they are and where they came from.
+
+The manifest carries a seal, the SHA-256 of its own canonical form. The seal notices a hand that
+edited it; it does not stop a forger.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+
+from pipeline.config.base import Config
+from pipeline.errors import StoreError
+from pipeline.store.fingerprint import canonical, digest_bytes, digest_file, fingerprint
+from pipeline.store.layout import FOLDER_NAME, MANIFEST, folder_name, reference
+
+
+def _inside(name: str) -> str:
+    """A file name that stays in its folder, or ValueError."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError(f"{name!r} is not a name inside the artifact")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_inside)]
+Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Record(Config):
+    """A frozen part of a manifest, read as strictly as it was written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+
+class FileRecord(Record):
+    """One file: size in bytes, and content."""
+
+    size: int
+    sha256: Hex
+
+
+class InputRecord(Record):
+    """What filled one role: an artifact (stage to digest), or a source (digest, paths, identity)."""
+
+    kind: Literal["artifact", "source"]
+    digest: Hex
+    stage: str | None = None
+    version: int | None = None
+    fingerprint: Hex | None = None
+    paths: list[str] | None = None
+    identity: str | None = None
+
+    @property
+    def ref(self) -> str | None:
+        """Reference of the artifact; None for a source."""
+        if self.stage is None or self.version is None or self.fingerprint is None:
+            return None
+        return reference(self.stage, self.version, self.fingerprint)
+
+
+class Timings(Record):
+    """When the last attempt ran, ISO 8601 in UTC; ``resumed`` if an earlier one did part of the work."""
+
+    started: str
+    finished: str
+    seconds: float
+    resumed: bool = False
+
+
+class Manifest(Record):
+    """What an artifact is. ``version`` counts artifacts of a stage, ``code_version`` its code."""
+
+    schema_version: Literal[1] = 1
+    stage: str
+    version: int
+    code_version: int
+    fingerprint: Hex
+    digest: Hex
+    config: dict[str, Any]
+    inputs: dict[str, InputRecord]
+    files: dict[FileName, FileRecord]
+    metrics: dict[str, Any]
+    timings: Timings
+    packages: dict[str, str]
+    python: str
+    platform: str
+    git_commit: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished result on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def ref(self) -> str:
+        """How to name it: ``teacher/v0003-1a2b3c4d5e6f``."""
+        return reference(self.manifest.stage, self.manifest.version, self.manifest.fingerprint)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The figures its stage recorded."""
+        return self.manifest.metrics
+
+
+class DamagedError(StoreError):
+    """An artifact is not what its manifest says; ``reason`` is the short form."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"artifact {path.parent.name}/{path.name} is damaged: {reason}; run it again to rebuild it"
+        )
+        self.path = path
+        self.reason = reason
+
+
+def content_digest(files: dict[str, FileRecord]) -> str:
+    """Digest of an artifact's content: names, sizes and SHA-256 of its files."""
+    return digest_bytes(canonical({name: [record.size, record.sha256] for name, record in files.items()}))
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The manifest as it is written: JSON for people, sealed."""
+    values = manifest.model_dump(mode="json")
+    sealed = values | {"seal": digest_bytes(canonical(values))}
+    return (json.dumps(sealed, indent=2) + "\n").encode()
+
+
+def load_artifact(path: Path) -> Artifact:
+    """Read the artifact at ``path`` from its manifest alone.
+
+    Raises:
+        FileNotFoundError: there is no manifest, so there is no artifact.
+        DamagedError: the manifest cannot be read, was edited, or belongs elsewhere.
+    """
+    data = (path / MANIFEST).read_bytes()
+    try:
+        values = json.loads(data)
+        seal = values.pop("seal")
+        intact = seal == digest_bytes(canonical(values))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DamagedError(path, f"{MANIFEST} cannot be read") from error
+    if not intact:
+        raise DamagedError(path, f"{MANIFEST} was edited after it was sealed")
+    try:
+        manifest = Manifest.model_validate(values)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise DamagedError(path, f"{MANIFEST} is of another kind (see {place})") from error
+    if manifest.stage != path.parent.name or folder_name(manifest.version, manifest.fingerprint) != path.name:
+        raise DamagedError(path, f"{MANIFEST} belongs to another artifact")
+    return Artifact(path, manifest)
+
+
+def check_files(artifact: Artifact) -> None:
+    """Raise ``DamagedError`` unless every file is there with its size; contents are not read."""
+    for name, record in artifact.manifest.files.items():
+        try:
+            size = (artifact.path / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DamagedError(artifact.path, f"{name} is missing") from error
+        if size != record.size:
+            raise DamagedError(artifact.path, f"{name} has {size} bytes instead of {record.size}")
+
+
+def verify_artifact(artifact: Artifact) -> list[str]:
+    """Read every byte of an artifact; each problem is one line, none is an empty list."""
+    try:
+        manifest = load_artifact(artifact.path).manifest
+    except FileNotFoundError:
+        return [f"{artifact.ref}: {MANIFEST} is missing"]
+    except DamagedError as error:
+        return [f"{artifact.ref}: {error.reason}"]
+    problems = [
+        problem
+        for name, record in manifest.files.items()
+        if (problem := _verify_file(artifact.path, name, record))
+    ]
+    present = {
+        file.relative_to(artifact.path).as_posix() for file in artifact.path.rglob("*") if not file.is_dir()
+    }
+    problems += [f"{name} was added" for name in sorted(present - set(manifest.files) - {MANIFEST})]
+    if content_digest(manifest.files) != manifest.digest:
+        problems.append(f"{MANIFEST} lists other files than its digest")
+    inputs = {role: record.fingerprint or record.digest for role, record in manifest.inputs.items()}
+    if fingerprint(manifest.stage, manifest.code_version, manifest.config, inputs) != manifest.fingerprint:
+        problems.append(f"{MANIFEST} lists another configuration or other inputs than its fingerprint")
+    return [f"{artifact.ref}: {problem}" for problem in problems]
+
+
+def _verify_file(folder: Path, name: str, record: FileRecord) -> str | None:
+    """What is wrong with one file, or None."""
+    try:
+        size, sha256 = (folder / name).stat().st_size, digest_file(folder / name)
+    except OSError as error:
+        return f"{name} cannot be read: {error.strerror}"
+    if size != record.size:
+        return f"{name} has {size} bytes instead of {record.size}"
+    return None if sha256 == record.sha256 else f"{name} has other content (same size)"
+
+
+def artifact_version(folder: Path) -> int | None:
+    """Version number that a folder's name carries; None if it is not an artifact's name."""
+    match = FOLDER_NAME.fullmatch(folder.name)
+    return int(match["version"]) if match else None

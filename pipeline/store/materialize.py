@@ -1,0 +1,99 @@
+"""To materialize a stage is to return its artifact: found if there is one, built if there is not.
+
+Resuming, retrying, caching and reproducing are this one step. A run that fails leaves its scratch
+and nothing else.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.config.runtime import Runtime
+from pipeline.errors import DataError, StoreError
+from pipeline.progress import Progress, Silent
+from pipeline.store.artifact import Artifact, InputRecord, Timings
+from pipeline.store.disk import store_errors
+from pipeline.store.explain import Reason, explain, plan
+from pipeline.store.source import Source
+from pipeline.store.stage import Stage, StageRun, ancestors
+from pipeline.store.store import Store
+
+__all__ = ["Outcome", "Reason", "ancestors", "explain", "materialize", "plan"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The artifact, how it came to be, and how long this call took."""
+
+    artifact: Artifact
+    state: Literal["reused", "resumed", "completed"]
+    seconds: float
+
+
+def materialize(
+    stage: Stage[Any], store: Store, runtime: Runtime, progress: Progress | None = None
+) -> Outcome:
+    """Return the stage's artifact, running the stage only if there is none.
+
+    Of two processes that ask at once one runs the stage; the other waits and reuses.
+
+    Raises:
+        StoreError: an upstream stage has no artifact, or the store cannot be written.
+        DataError: a source is missing, or changed while the stage ran.
+    """
+    started = time.monotonic()
+    progress = progress or Silent()
+    with store_errors(store.root):
+        artifact = store.find(stage, progress)
+        state: Literal["reused", "resumed", "completed"] = "reused"
+        if artifact is None:
+            fingerprint = store.fingerprint(stage)
+            with store.lock(stage, fingerprint, progress):
+                artifact = store.find(stage, progress)
+                if artifact is None:
+                    artifact = _build(stage, fingerprint, store, runtime, progress)
+                    state = "resumed" if artifact.manifest.timings.resumed else "completed"
+    return Outcome(artifact, state, time.monotonic() - started)
+
+
+def _build(
+    stage: Stage[Any], fingerprint: str, store: Store, runtime: Runtime, progress: Progress
+) -> Artifact:
+    """Run the stage and commit what it made; its lock is held."""
+    records, folders = _inputs(stage, store)
+    work = store.work_dir(fingerprint)
+    resumed = work.started(records)
+    work.open(records)
+    run = StageRun(folders, work.output, work.scratch, runtime, progress)
+    began, clock = datetime.now(UTC), time.monotonic()
+    stage.run(stage.config, run)
+    timings = Timings(
+        started=began.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - clock, 3),
+        resumed=resumed,
+    )
+    if store.fingerprint(stage) != fingerprint:
+        work.drop()  # its scratch mixes the old input with the new
+        raise DataError(f"an input of {stage.name} changed while it ran: leave the files alone and run again")
+    return store.commit(stage, fingerprint, records, run.metrics, timings)
+
+
+def _inputs(
+    stage: Stage[Any], store: Store
+) -> tuple[dict[str, InputRecord], dict[str, Path | tuple[Path, ...]]]:
+    """What fills each role: for the manifest, and for the stage's function."""
+    resolver = store.resolver()
+    records, artifacts = resolver.inputs(stage), resolver.artifacts(stage)
+    missing = sorted(set(stage.inputs) - set(records))
+    if missing:
+        raise StoreError(
+            f"{stage.name} cannot run before its input {' and '.join(missing)} is there: run that stage first"
+        )
+    folders: dict[str, Path | tuple[Path, ...]] = {role: found.path for role, found in artifacts.items()}
+    for role, given in stage.inputs.items():
+        if isinstance(given, Source):
+            folders[role] = tuple(Path(path) for path in given.paths)
+    return records, folders

@@ -1,0 +1,125 @@
+"""Work is what a stage has not finished yet: an output that starts empty, a scratch that survives a crash.
+
+Committing turns an output into an artifact in one rename. Before that rename there is nothing, after
+it everything: what has no manifest in its place does not exist.
+"""
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.errors import StoreError
+from pipeline.store.artifact import (
+    Artifact,
+    FileRecord,
+    InputRecord,
+    Manifest,
+    artifact_version,
+    manifest_bytes,
+)
+from pipeline.store.disk import remove, sync, write_atomic
+from pipeline.store.fingerprint import digest_file
+from pipeline.store.layout import MANIFEST, Layout, folder_name
+
+INPUTS = "inputs.json"
+
+
+class WorkDir:
+    """Unfinished work for one fingerprint; whoever holds its lock may touch it."""
+
+    def __init__(self, layout: Layout, fingerprint: str) -> None:
+        self.path = layout.work(fingerprint)
+        self.output = self.path / "output"
+        self.scratch = self.path / "scratch"
+        self._trash = layout.trash
+
+    def started(self, inputs: Mapping[str, InputRecord]) -> bool:
+        """Whether an earlier attempt left something in scratch that fits these inputs.
+
+        An upstream artifact may have been rebuilt since, under the same fingerprint and yet with
+        other content (another device, say); going on from its scratch would mix the two.
+        """
+        begun = read_inputs(self.path)
+        fits = all(
+            role in begun and begun[role]["digest"] == record.digest for role, record in inputs.items()
+        )
+        return fits and self.scratch.is_dir() and any(self.scratch.iterdir())
+
+    def open(self, inputs: Mapping[str, InputRecord]) -> None:
+        """Empty the output, keep a scratch that fits, and write down what the work starts from."""
+        if not self.started(inputs):
+            self.drop()
+        elif self.output.exists():
+            remove(self.output, self._trash)
+        begun = {role: {"digest": record.digest, "ref": record.ref} for role, record in inputs.items()}
+        write_atomic(self.path / INPUTS, json.dumps(begun, indent=2).encode())
+        self.output.mkdir()
+        self.scratch.mkdir(exist_ok=True)
+
+    def drop(self) -> None:
+        """Forget the work, scratch and all."""
+        if self.path.exists():
+            remove(self.path, self._trash)
+
+
+def read_inputs(work: Path) -> dict[str, dict[str, str | None]]:
+    """Role -> digest and reference (None for a source) of what unfinished work was started from."""
+    try:
+        found: dict[str, dict[str, str | None]] = json.loads((work / INPUTS).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def needs(work: Path) -> list[str]:
+    """References of the artifacts that unfinished work was started from."""
+    return [ref for record in read_inputs(work).values() if (ref := record["ref"])]
+
+
+def record_files(output: Path) -> dict[str, FileRecord]:
+    """Hash every file of an output and make it survive a power cut.
+
+    Raises:
+        StoreError: it holds something that cannot be sealed: a link, a device, a manifest.
+    """
+    records = {}
+    for parent, folders, files in os.walk(output):
+        for name in sorted([*files, *(folder for folder in folders if (Path(parent) / folder).is_symlink())]):
+            path = Path(parent) / name
+            relative = path.relative_to(output).as_posix()
+            if relative == MANIFEST or not stat.S_ISREG(path.lstat().st_mode):
+                raise StoreError(
+                    f"a stage left {relative} in its output, which cannot be sealed: write a file"
+                )
+            records[relative] = FileRecord(size=path.stat().st_size, sha256=digest_file(path))
+            sync(path)
+        sync(Path(parent))
+    return dict(sorted(records.items()))
+
+
+def next_version(layout: Layout, stage: str) -> int:
+    """One more than any artifact of the stage ever had that is still here, damaged ones included."""
+    names = [path.name for path in layout.stage(stage).glob("v*")]
+    names += [path.name.split("~")[1] for path in layout.quarantine.glob(f"{stage}~*~*")]
+    return 1 + max((artifact_version(Path(name)) or 0 for name in names), default=0)
+
+
+def commit(layout: Layout, output: Path, manifest: Manifest) -> Artifact:
+    """Seal an output whose files are recorded and put it in its place, under the stage's version lock."""
+    target = layout.stage(manifest.stage) / folder_name(manifest.version, manifest.fingerprint)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(output / MANIFEST, manifest_bytes(manifest))
+    output.rename(target)
+    sync(target.parent)
+    sync(layout.root)
+    return Artifact(target, manifest)
+
+
+def empty_trash(layout: Layout) -> None:
+    """Finish what a crash interrupted on its way out."""
+    if layout.trash.is_dir():
+        for folder in layout.trash.iterdir():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Training: one visible loop on Accelerate, for fine-tuning and every kind of distillation."""

@@ -1,0 +1,84 @@
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
+
+from pipeline.augmentation.vocabulary import word_vocabulary
+from pipeline.augmentation.words import WordSplitter
+from pipeline.errors import ModelError
+
+TEXTS = st.text(
+    st.one_of(st.sampled_from("abcdefg TO.,'!é中😀\t\x00\n"), st.characters(exclude_categories=["Cs"])),
+    max_size=60,
+)
+SHARED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@SHARED
+@given(TEXTS)
+@pytest.mark.parametrize("kind", ["wordpiece", "byte_level"])
+def test_pieces_are_those_the_tokenizer_gives(request, kind, text):
+    tokenizer = request.getfixturevalue(kind)
+    sentence = WordSplitter(tokenizer)(text)
+    encoding = tokenizer(text, add_special_tokens=False)
+    assert sentence.ids() == encoding["input_ids"]
+    aligned = [at for at, pieces in enumerate(sentence.pieces) for _ in pieces]
+    assert aligned == encoding.word_ids(0)
+
+
+@SHARED
+@given(TEXTS)
+@pytest.mark.parametrize("kind", ["wordpiece", "byte_level"])
+def test_putting_words_together_again_gives_the_same_words(request, kind, text):
+    split = WordSplitter(request.getfixturevalue(kind))
+    sentence = split(text)
+    again = split(sentence.text())
+    assert [word for word in again.words if word] == [word for word in sentence.words if word]
+
+
+def test_replacing_a_word_leaves_the_others_and_the_spacing(wordpiece):
+    sentence = WordSplitter(wordpiece)("It isn't  GOOD, is it?")
+    assert sentence.words == ("it", "isn", "'", "t", "good", ",", "is", "it", "?")
+    assert sentence.text({4: "bad"}) == "it isn't bad, is it?"
+
+
+def test_stop_words_numbers_punctuation_and_unknown_words_stay(wordpiece):
+    split = WordSplitter(wordpiece)
+    sentence = split("Not the Lazy dog no VERY 3d 42 , fox 中 😀 [MASK]")
+    assert [sentence.words[at] for at in sentence.replaceable] == ["lazy", "dog", "fox", "mask"]
+
+
+def test_a_mask_in_the_text_is_plain_text(wordpiece):
+    assert wordpiece.mask_token_id not in WordSplitter(wordpiece)("a [MASK] b").ids()
+
+
+def test_capitals_survive_where_the_tokenizer_keeps_them(byte_level):
+    sentence = WordSplitter(byte_level)("The Lovely fox, NOT lazy café")
+    assert sentence.text() == "The Lovely fox, NOT lazy café"
+    assert [sentence.words[at] for at in sentence.replaceable] == ["Lovely", "fox", "lazy", "café"]
+
+
+def test_vocabulary_words_have_no_continuations_or_special_tokens(wordpiece):
+    vocabulary = word_vocabulary(wordpiece)
+    tokens = {index: token for token, index in wordpiece.get_vocab().items()}
+    for index, word in enumerate(vocabulary.words):
+        plain = tokens[index].isalpha()
+        assert word == (tokens[index] if plain else None)
+    assert sum(word is not None for word in vocabulary.words) > 30
+    assert any(token.startswith("##") for token in tokens.values())
+
+
+def test_a_marked_word_is_replaced_by_marked_tokens_only(byte_level):
+    vocabulary = word_vocabulary(byte_level)
+    known = byte_level.get_vocab()
+    ids = [known["Ġlazy"], known["Ġthe"], known["a"], known["<mask>"], known["."]]
+    assert set(vocabulary.propose(ids, "fox", True)) == {"lazy", "the"}
+    assert vocabulary.propose(ids, "Lazy", True) == ("the",)
+    assert vocabulary.propose(ids, "fox", False) == ("a",)
+
+
+def test_a_tokenizer_without_words_is_refused():
+    bare = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordPiece()))
+    with pytest.raises(ModelError, match="does not split text into words"):
+        WordSplitter(bare)

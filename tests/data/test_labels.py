@@ -1,0 +1,103 @@
+"""Labels meet by name, whatever the order they come in."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.labels import (
+    align_labels,
+    label_indices,
+    regression_labels,
+    row_label_names,
+    task_label_names,
+)
+from pipeline.data.task_rows import Rows
+from pipeline.errors import DataError, ModelError
+
+name_sets = st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=2, max_size=6, unique=True)
+
+
+def rows(labels):
+    return Rows("t.csv", ["x"] * len(labels), None, labels, range(2, len(labels) + 2), by_line=True)
+
+
+def read(labels, names):
+    return row_label_names(rows(labels), names)
+
+
+@given(name_sets.flatmap(lambda names: st.tuples(st.just(names), st.permutations(names))))
+def test_aligned_indices_point_at_the_same_names(pair):
+    ours, theirs = pair
+    model = {index: name.upper() for index, name in enumerate(theirs)}
+    assert [model[index].lower() for index in align_labels(model, ours)] == ours
+
+
+@pytest.mark.parametrize("theirs", [["yes", "no", "maybe"], ["yes"], ["yes", "nope"], ["yes", "YES"]])
+def test_names_that_differ_are_named_on_both_sides(theirs):
+    with pytest.raises(ModelError, match=r"'yes'.*the task's 'yes', 'no': rename") as found:
+        align_labels(dict(enumerate(theirs)), ["yes", "no"])
+    assert "\n" not in str(found.value)
+
+
+def test_generic_names_say_how_to_name_them():
+    with pytest.raises(ModelError, match=r"'LABEL_0', 'LABEL_1'.*task\.label_names, or fine-tune"):
+        align_labels({0: "LABEL_0", 1: "LABEL_1"}, ["negative", "positive"])
+    assert align_labels({0: "LABEL_0", 1: "LABEL_1"}, ["LABEL_1", "LABEL_0"]) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "expected"),
+    [
+        (["b", "a", "b"], {}, ("a", "b")),
+        (["10", "2", "1"], {}, ("1", "2", "10")),
+        ([1, 0.0, 1.0], {}, ("0", "1")),
+        ([True, False], {}, ("false", "true")),
+        (["0", "1", "2"], {"2": "high", "0": "low", "1": "low"}, ("high", "low")),
+        (["0", "1"], {"0": "no", "1": "yes", "2": "never seen"}, ("no", "yes")),
+    ],
+)
+def test_names_are_values_sorted_or_as_the_configuration_orders_them(values, names, expected):
+    assert task_label_names(read(values, names), names, "t.csv") == expected
+
+
+@given(name_sets, st.randoms(use_true_random=False))
+def test_indices_lead_back_to_the_names(names, random):
+    labels = [*names, *random.choices(names, k=10)]
+    random.shuffle(labels)
+    label_names = task_label_names(labels, {}, "t.csv")
+    assert [label_names[index] for index in label_indices(rows(labels), labels, label_names)] == labels
+
+
+def test_a_row_without_a_label_or_with_an_unnamed_one_is_pointed_at():
+    for missing in (None, "", "  ", float("nan")):
+        with pytest.raises(DataError, match=r"t\.csv:3 has no label"):
+            read(["a", missing], {})
+    with pytest.raises(DataError, match=r"t\.csv:3 has label '7', not one of '0', '1'"):
+        read([1, 7], {"0": "no", "1": "yes"})
+
+
+def test_one_label_is_no_task():
+    with pytest.raises(DataError, match="every row has label 'a'"):
+        task_label_names(["a", "a"], {}, "t.csv")
+
+
+def test_a_label_unknown_to_training_is_pointed_at():
+    with pytest.raises(DataError, match=r"t\.csv:3 has label 'c', which no training row has \('a', 'b'\)"):
+        label_indices(rows(["a", "c"]), ["a", "c"], ("a", "b"))
+
+
+@given(st.lists(st.floats(0, 5), min_size=1))
+def test_numbers_are_read_as_they_are_or_as_text(numbers):
+    assert regression_labels(rows(numbers), (0, 5)).tolist() == numbers
+    assert regression_labels(rows([str(number) for number in numbers]), None).tolist() == numbers
+
+
+@pytest.mark.parametrize("value", ["nan", float("nan"), "inf", "good", "", None, True, [1]])
+def test_what_is_no_number_is_pointed_at(value):
+    with pytest.raises(DataError, match=r"t\.csv:3 has .*label.*task\.kind is regression"):
+        regression_labels(rows([1, value]), None)
+
+
+def test_a_number_out_of_range_is_pointed_at():
+    with pytest.raises(DataError, match=r"t\.csv:3 has label 5\.5, outside 0 to 5: .*task\.label_range"):
+        regression_labels(rows([5, 5.5]), (0, 5))
