@@ -1,0 +1,1 @@
+"""The science and the store of two-stage TinyBERT distillation; runs without Prefect."""

@@ -71,7 +71,7 @@ class TinyBertAug(WordAugmenter):
         return list(self._draws(text, n)) or [text]
 
     @classmethod
-    def is_duplicate(cls, dataset: Iterable[Any], data: Any) -> bool:  # noqa: ANN401
+    def is_duplicate(cls, dataset: Iterable[Any], data: Any) -> bool:
         """Whether ``data`` is in ``dataset``, in any case; flows hand over texts and lists of one."""
         return _unwrapped(data) in {_unwrapped(other) for other in dataset}
 

@@ -1,0 +1,1 @@
+"""What a user writes: frozen models, YAML in, overrides, named recipes. Never imports torch."""

@@ -17,7 +17,7 @@ class VectorsConfig(Config):
 class AugmentationConfig(Config):
     """Variants of each row in which words are replaced by what a masked LM or a neighbourhood proposes."""
 
-    mlm: Literal["teacher"] | str | None = Field(
+    mlm: str | None = Field(
         "teacher",
         title="Masked language model",
         description="'teacher': the pretrained teacher; a folder or hub id; empty: neighbours for every word.",
@@ -29,7 +29,8 @@ class AugmentationConfig(Config):
     candidates: PositiveInt = Field(15, title="Candidates a word (K)")
     probability: float = Field(0.4, ge=0, le=1, title="Replacement probability (p_t)")
     context: Literal["paired", "masked", "unmasked"] = Field(
-        "paired", description="What the masked LM sees: masked and original sentence (released code), one, or none."
+        "paired",
+        description="What the masked LM sees: masked and original sentence (released code), one, or none.",
     )
     unlabelled: bool = Field(False, title="Augment unlabelled rows too")
     pair_mutation: bool = Field(

@@ -17,12 +17,14 @@ class CorpusConfig(Config):
 
     paths: tuple[str, ...] = Field((), title="Files", description="Globs of .txt, .jsonl, .parquet (.gz, .zst).")
     hub: str | None = Field(None, title="Datasets-hub name")
-    hub_split: str = "train"
-    hub_revision: str = "main"
+    hub_split: str = Field("train", title="Split on the hub")
+    hub_revision: str = Field("main", title="Revision on the hub")
     packages: tuple[str, ...] = Field((), title="Packages", description="Docstrings of installed packages.")
-    text_column: str = "text"
+    text_column: str = Field("text", title="Text column", description="Of .jsonl and .parquet files.")
     tokenizer: str | TokenizerTraining | None = Field(
-        None, title="Tokenizer", description="Folder or hub id, a vocabulary to train, or the teacher's when empty."
+        None,
+        title="Tokenizer",
+        description="Folder or hub id, a vocabulary to train, or the teacher's when empty.",
     )
     max_length: PositiveInt = Field(128, ge=8, title="Sequence length (word pieces)")
     min_words: NonNegativeInt = Field(3, title="Shortest paragraph (words)")

@@ -17,4 +17,4 @@ class EvaluationConfig(Config):
     tfidf: bool = Field(False, title="TF-IDF baseline", description="Logistic regression on word counts.")
     bootstrap: PositiveInt = Field(1000, title="Bootstrap resamples")
     latency_lengths: tuple[PositiveInt, ...] = Field((16, 64, 128), title="Latency at these lengths")
-    latency_batches: tuple[PositiveInt, ...] = (1, 32)
+    latency_batches: tuple[PositiveInt, ...] = Field((1, 32), title="Latency at these batch sizes")

@@ -11,10 +11,10 @@ from pipeline.config.training import TrainingConfig
 class Shape(Config):
     """Layers, width, heads and feed-forward width of a Transformer encoder."""
 
-    layers: PositiveInt
-    hidden: PositiveInt
-    heads: PositiveInt
-    intermediate: PositiveInt
+    layers: PositiveInt = Field(title="Layers")
+    hidden: PositiveInt = Field(title="Width")
+    heads: PositiveInt = Field(title="Attention heads")
+    intermediate: PositiveInt = Field(title="Feed-forward width")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Shape":
@@ -35,10 +35,12 @@ class TeacherConfig(Config):
     """The teacher: a pretrained encoder, and how it learns the task."""
 
     model: str | None = Field(
-        None, title="Teacher", description="Folder or hub id of a pretrained encoder; empty when pretrained here."
+        None,
+        title="Teacher",
+        description="Folder or hub id of a pretrained encoder; empty when pretrained here.",
     )
-    revision: str = "main"
-    trust_remote_code: bool = False
+    revision: str = Field("main", title="Revision on the hub")
+    trust_remote_code: bool = Field(False, title="Run code that comes with the model")
     finetune: TrainingConfig | None = Field(
         TrainingConfig(), title="Fine-tuning", description="Empty when the teacher already knows the task."
     )
@@ -48,10 +50,12 @@ class TeacherConfig(Config):
 class PretrainConfig(Config):
     """A masked language model on the corpus: from nothing, continued, or only a head on a frozen encoder."""
 
-    mode: Literal["scratch", "continue", "mlm_head"]
-    architecture: Shape | None = None
+    mode: Literal["scratch", "continue", "mlm_head"] = Field(
+        title="Pretrain", description="From nothing, the teacher continued, or a head on the frozen teacher."
+    )
+    architecture: Shape | None = Field(None, title="Architecture", description="Given when mode is scratch.")
     max_length: PositiveInt = Field(512, title="Positions of a model built from nothing")
-    mask_probability: float = Field(0.15, gt=0, lt=1)
+    mask_probability: float = Field(0.15, gt=0, lt=1, title="Share of masked word pieces")
     dropout: float = Field(0.1, ge=0, lt=1, title="Dropout while pretraining")
     training: TrainingConfig = TrainingConfig(learning_rate=5e-4, max_tokens=8192, epochs=1)
 
@@ -67,15 +71,17 @@ class StudentConfig(Config):
     """One student: a name, a shape, and what it starts from."""
 
     name: str = Field("student", pattern=r"^[a-z0-9][a-z0-9_.-]*$", title="Name")
-    preset: Literal["tinybert-4l-312d", "tinybert-6l-768d"] | None = None
-    layers: PositiveInt | None = None
-    hidden: PositiveInt | None = None
-    heads: PositiveInt | None = Field(None, description="The teacher's when empty.")
-    intermediate: PositiveInt | None = Field(None, description="Four times hidden when empty.")
-    dropout: float = Field(0.1, ge=0, lt=1, title="Dropout")
-    start: str = Field(
-        "general", title="Start from", description="general (distilled), random, or a folder or hub id."
+    preset: Literal["tinybert-4l-312d", "tinybert-6l-768d"] | None = Field(
+        None, title="Shape by name", description="Or layers and hidden."
     )
+    layers: PositiveInt | None = Field(None, title="Layers")
+    hidden: PositiveInt | None = Field(None, title="Width")
+    heads: PositiveInt | None = Field(None, title="Attention heads", description="The teacher's when empty.")
+    intermediate: PositiveInt | None = Field(
+        None, title="Feed-forward width", description="Four times hidden when empty."
+    )
+    dropout: float = Field(0.1, ge=0, lt=1, title="Dropout")
+    start: str = Field("general", title="Start from", description="general (distilled), random, or a folder or hub id.")
     layer_map: Literal["uniform", "top", "bottom"] | tuple[PositiveInt, ...] = Field(
         "uniform", title="Layer map", description="g(1)..g(M): the teacher layer each student layer imitates."
     )

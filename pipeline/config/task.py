@@ -29,9 +29,9 @@ class TaskConfig(Config):
     )
     dev: str | None = Field(None, title="Development file")
     hub: str | None = Field(None, title="Datasets-hub name")
-    hub_config: str | None = None
-    hub_revision: str = "main"
-    hub_splits: tuple[str, str] = ("train", "validation")
+    hub_config: str | None = Field(None, title="Configuration on the hub")
+    hub_revision: str = Field("main", title="Revision on the hub")
+    hub_splits: tuple[str, str] = Field(("train", "validation"), title="Training and development split")
     packages: tuple[str, ...] = Field((), title="Packages", description="The offline default task.")
     unlabelled: tuple[str, ...] = Field(
         (), title="Unlabelled text", description="Extra text files; the teacher labels them."
@@ -51,10 +51,8 @@ class TaskConfig(Config):
         title="Sequence length (word pieces)",
         description="When empty: 64 for GLUE's single sentences, 128 otherwise.",
     )
-    train_rows: PositiveInt | None = Field(
-        None, title="Labelled rows", description="A seeded sample; all when empty."
-    )
-    dev_rows: PositiveInt | None = None
+    train_rows: PositiveInt | None = Field(None, title="Labelled rows", description="A seeded sample; all when empty.")
+    dev_rows: PositiveInt | None = Field(None, title="Development rows", description="All when empty.")
     unlabelled_rows: PositiveInt | Literal["rest"] | None = Field(
         None, title="Unlabelled rows", description="From the training rows not drawn; 'rest' takes them all."
     )

@@ -20,7 +20,7 @@ class TrainingConfig(Config):
     padding: Literal["longest", "max_length"] = Field("longest", title="Pad to")
     drop_last: bool = Field(False, title="Drop the incomplete last batch")
     gradient_accumulation: PositiveInt = Field(1, title="Batches a step")
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", title="Decay of the learning rate")
     warmup: float = Field(0.1, ge=0, le=1, title="Share of the steps that warm up")
-    weight_decay: NonNegativeFloat = 0.01
-    max_grad_norm: PositiveFloat = 1.0
+    weight_decay: NonNegativeFloat = Field(0.01, title="Weight decay")
+    max_grad_norm: PositiveFloat = Field(1.0, title="Clip gradients at this norm")

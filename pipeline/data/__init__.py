@@ -1,0 +1,1 @@
+"""Data: corpora and task tables in, tokens and batches out."""

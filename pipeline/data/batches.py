@@ -8,6 +8,7 @@ batches. The plan is a pure function of (seed, epoch); nothing else needs to be 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ class BatchPlan:
         batch_size: rows a batch, or
         max_tokens: tokens a batch, padding included; a row longer than this is a batch of its own.
         seed: of the order.
-        drop_last: leave out the incomplete batch (row batches only), as the released code does.
+        drop_last: leave out what does not fill a batch (row batches only), as the released code does;
+            which rows these are is drawn anew each epoch.
         pad_to: every row counts as this long; None pads to the longest of the batch.
     """
 
@@ -40,7 +42,8 @@ class BatchPlan:
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         """The batches of an epoch, in order."""
         random = np.random.Generator(np.random.PCG64([self.seed, epoch]))
-        ties = random.permutation(len(self.lengths))
+        # What is dropped goes before sorting: afterwards it would be the longest rows, every time.
+        ties = random.permutation(len(self.lengths))[: self._bounds[-1]]
         # With a fixed padded length there is nothing to gain from sorting.
         order = ties if self.pad_to else ties[np.argsort(self.lengths[ties], kind="stable")]
         bounds = self._bounds
@@ -65,9 +68,7 @@ class BatchPlan:
             return float(self.lengths.sum() / (len(self.lengths) * self.pad_to))
         lengths = np.sort(self.lengths)
         bounds = self._bounds
-        computed = sum(
-            int(lengths[end - 1]) * (end - start) for start, end in zip(bounds, bounds[1:], strict=False)
-        )
+        computed = sum(int(lengths[end - 1]) * (end - start) for start, end in pairwise(bounds))
         return float(lengths[: bounds[-1]].sum() / computed)
 
 

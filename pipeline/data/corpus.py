@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from transformers import PreTrainedTokenizerFast
 
 from pipeline.data.clean import Deduplicator, clean_paragraph
 from pipeline.data.packing import pack
@@ -20,6 +19,9 @@ from pipeline.data.table_writer import TokenTableWriter
 from pipeline.data.text import Document
 from pipeline.errors import DataError, ModelError
 from pipeline.progress import Progress, Silent
+
+if TYPE_CHECKING:  # it loads torch
+    from transformers import PreTrainedTokenizerFast
 
 BATCH_PARAGRAPHS = 1000
 LENGTH_BINS = 8
@@ -37,7 +39,7 @@ class Counts:
 
 def build_corpus(
     documents: Iterable[Document],
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: "PreTrainedTokenizerFast",
     folder: str | Path,
     *,
     max_length: int,
@@ -119,7 +121,7 @@ def _kept(
 
 
 def _tokenised(
-    documents: Iterable[Document], tokenizer: PreTrainedTokenizerFast
+    documents: Iterable[Document], tokenizer: "PreTrainedTokenizerFast"
 ) -> Iterator[list[list[int]]]:
     """Documents as token ids, about ``BATCH_PARAGRAPHS`` paragraphs through the tokenizer at a time."""
     for batch in _batches(documents, BATCH_PARAGRAPHS):
@@ -150,7 +152,7 @@ def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document
         yield batch
 
 
-def _boundary_ids(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
+def _boundary_ids(tokenizer: "PreTrainedTokenizerFast") -> tuple[int, int]:
     """The ids that begin and end a sequence, whatever the tokenizer's family calls them."""
     ends = tokenizer("")["input_ids"]
     if len(ends) != 2:

@@ -26,8 +26,8 @@ def read_logits(path: Path) -> NDArray[np.float32]:
     with pa.memory_map(str(path)) as source:
         column = pa.ipc.open_file(source).read_all()["logits"]
     classes = column.type.list_size
-    chunks = [chunk.flatten().to_numpy().reshape(-1, classes) for chunk in column.chunks]
-    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+    chunks = [chunk.flatten().to_numpy().reshape(len(chunk), classes) for chunk in column.chunks]
+    return chunks[0] if len(chunks) == 1 else np.concatenate([np.empty((0, classes), np.float32), *chunks])
 
 
 def join_logits(shards: Sequence[Path], path: Path) -> None:

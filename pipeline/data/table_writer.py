@@ -17,7 +17,7 @@ import pyarrow as pa
 from pipeline.data.table import SHARD_NAME, TABLE_FILE
 from pipeline.errors import ModelError
 
-SHARD_ROWS = 1 << 16
+SHARD_ROWS = 1 << 14
 
 
 class TokenTableWriter:

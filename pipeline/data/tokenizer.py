@@ -8,12 +8,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-
-from tokenizers import Tokenizer, trainers
-from tokenizers.models import WordPiece
-from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
+from typing import TYPE_CHECKING
 
 from pipeline.errors import DataError, ModelError
+
+if TYPE_CHECKING:  # they load torch
+    from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MAX_ALPHABET = 1000
@@ -23,7 +23,7 @@ MIN_CHARACTER_COUNT = 2
 
 def train_wordpiece(
     texts: Iterable[str], vocab_size: int, lowercase: bool = True, model_max_length: int = 512
-) -> BertTokenizer:
+) -> "BertTokenizer":
     """Train a WordPiece vocabulary and wrap it in BERT's tokenizer; the same texts give the same ids.
 
     Args:
@@ -35,6 +35,10 @@ def train_wordpiece(
     Raises:
         DataError: the texts hold no words.
     """
+    from tokenizers import Tokenizer, trainers
+    from tokenizers.models import WordPiece
+    from transformers import BertTokenizer
+
     blank = BertTokenizer(do_lower_case=lowercase).backend_tokenizer
     tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
     tokenizer.normalizer, tokenizer.pre_tokenizer = blank.normalizer, blank.pre_tokenizer
@@ -62,12 +66,14 @@ def train_wordpiece(
 
 def load_tokenizer(
     source: str, revision: str | None = None, trust_remote_code: bool = False
-) -> PreTrainedTokenizerFast:
+) -> "PreTrainedTokenizerFast":
     """The fast tokenizer of a model folder or hub id.
 
     Raises:
         ModelError: the folder has no tokenizer, or it has no fast one, or it cannot pad.
     """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
     folder = Path(source).expanduser()
     if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise ModelError(f"{source}: no tokenizer in this folder: save the model's tokenizer there")
@@ -88,7 +94,7 @@ def load_tokenizer(
     return tokenizer
 
 
-def check_vocabulary(tokenizer: PreTrainedTokenizerFast, vocab_size_of_model: int) -> None:
+def check_vocabulary(tokenizer: "PreTrainedTokenizerFast", vocab_size_of_model: int) -> None:
     """Refuse a tokenizer that has ids the model's embedding has no row for.
 
     Raises:

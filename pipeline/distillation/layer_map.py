@@ -4,6 +4,7 @@ g(0) = 0 (embeddings) and g(M + 1) = N + 1 (prediction) are implied (Jiao et al.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 
 def uniform(student_layers: int, teacher_layers: int) -> tuple[int, ...]:
@@ -40,12 +41,15 @@ def layer_map(strategy: str | Sequence[int], student_layers: int, teacher_layers
         return STRATEGIES[strategy](student_layers, teacher_layers)
     explicit = tuple(strategy)
     if len(explicit) != student_layers:
-        msg = f"layer map {explicit} has {len(explicit)} entries for {student_layers} student layers: give one a layer"
+        msg = (
+            f"layer map {explicit} has {len(explicit)} entries for {student_layers} student layers: "
+            "give one a layer"
+        )
         raise ValueError(msg)
     if any(not 1 <= layer <= teacher_layers for layer in explicit):
         msg = f"layer map {explicit} names a layer outside 1..{teacher_layers}, the teacher's layers"
         raise ValueError(msg)
-    if any(later < earlier for earlier, later in zip(explicit, explicit[1:], strict=False)):
+    if any(later < earlier for earlier, later in pairwise(explicit)):
         msg = f"layer map {explicit} goes back: teacher layers must not decrease"
         raise ValueError(msg)
     return explicit

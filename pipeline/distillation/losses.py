@@ -96,7 +96,11 @@ def gram_score_error(student: Attention, teacher: Attention, queries: Tensor, ke
 
 
 def soft_cross_entropy(
-    student_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0, *, mean_over_classes: bool = False
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    temperature: float = 1.0,
+    *,
+    mean_over_classes: bool = False,
 ) -> Tensor:
     """Cross-entropy with the teacher's softened distribution: CE(z_T / t, z_S / t) (equation 10).
 

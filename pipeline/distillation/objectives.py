@@ -40,7 +40,9 @@ class TransformerObjective(nn.Module):
         self.count_padding = count_padding
         self.hidden_projection = nn.Linear(student_width, teacher_width, bias=False)
         self.embedding_projection = (
-            self.hidden_projection if shared_projection else nn.Linear(student_width, teacher_width, bias=False)
+            self.hidden_projection
+            if shared_projection
+            else nn.Linear(student_width, teacher_width, bias=False)
         )
 
     def forward(self, student: Features, teacher: Features, mask: Tensor) -> dict[str, Tensor]:

@@ -68,7 +68,7 @@ def bootstrap_interval(
     return interval(scores, level)
 
 
-def bootstrap_difference(  # noqa: PLR0917 - a, b and the labels they share read best in a row
+def bootstrap_difference(
     metric: str,
     predictions_a: ArrayLike,
     predictions_b: ArrayLike,

@@ -1,8 +1,8 @@
 """Loading and saving models: a hub id or a folder in, a folder that ``from_pretrained`` opens out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     PretrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 from transformers.utils import logging as transformers_logging
@@ -83,7 +84,7 @@ def load_masked_lm(source: ModelSource) -> PreTrainedModel:
     missing = sorted(info["missing_keys"])
     if missing:
         raise ModelError(
-            f"{source.location} has no masked-LM head ({len(missing)} weights missing, first {missing[0]!r}): "
+            f"{source.location} has no masked-LM head ({len(missing)} weights missing, first {missing[0]}): "
             "fit one with pretrain.mode: mlm_head, name another augmentation.mlm, or set it to null"
         )
     return model
@@ -146,13 +147,20 @@ def permute_labels(model: PreTrainedModel, order: Sequence[int], label_names: Se
     model.config.label2id = {name: index for index, name in enumerate(label_names)}
 
 
-def save_model(model: PreTrainedModel, tokenizer: Any, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+def save_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    *,
+    dtype: torch.dtype | None = None,
+) -> None:
     """Write weights (safetensors), configuration and tokenizer into one folder.
 
     With a ``dtype`` the folder is written in that precision; the model itself stays as it is.
     """
     if dtype is not None:
-        model = deepcopy(model).to(dtype)
+        model = deepcopy(model)
+        torch.nn.Module.to(model, dtype)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -173,14 +181,14 @@ def _is_encoder(config: PretrainedConfig) -> bool:
 
 def _check_encoder(source: ModelSource, model: PreTrainedModel, info: dict[str, Any]) -> None:
     """Refuse an encoder part of which would silently start at random."""
-    encoder = {f"{name}" for name, _ in model.base_model.named_parameters() if not name.startswith("pooler.")}
+    names = [name for name, _ in model.base_model.named_parameters() if not name.startswith("pooler.")]
     prefix = "" if model is model.base_model else f"{model.base_model_prefix}."
     absent = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
-    missing = sorted(name for name in encoder if f"{prefix}{name}" in absent)
+    missing = [name for name in names if f"{prefix}{name}" in absent]
     if missing:
         raise ModelError(
-            f"{source.location} lacks {len(missing)} of the encoder's {len(encoder)} weights or has them in another "
-            f"size, first {missing[0]!r}: its config.json belongs to another model, or the folder is incomplete"
+            f"{source.location} lacks {len(missing)} of the encoder's {len(names)} weights or has them in "
+            f"another size, first {missing[0]!r}: another model's config.json, or an incomplete folder"
         )
 
 

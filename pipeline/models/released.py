@@ -1,7 +1,5 @@
 """Habits of the released TinyBERT code that change a model, for the ``huawei`` recipe only."""
 
-from typing import Any
-
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -16,9 +14,11 @@ def relu_before_classifier(model: PreTrainedModel) -> None:
     """
     head = getattr(model, "classifier", None)
     if not isinstance(head, nn.Linear):
-        raise ModelError(f"relu_logits needs a BERT classifier, {type(model).__name__} has none: set it to false")
+        raise ModelError(
+            f"relu_logits needs a BERT classifier, {type(model).__name__} has none: set it to false"
+        )
 
-    def rectify(_module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    def rectify(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (inputs[0].relu(), *inputs[1:])
 
     head.register_forward_pre_hook(rectify)

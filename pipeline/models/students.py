@@ -9,7 +9,6 @@ from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 from pipeline.config.models import PRESETS, Shape, StudentConfig
 from pipeline.errors import ModelError
 
-
 # What the families call their dropout probabilities; one that is None follows another of them.
 DROPOUTS = (
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
@@ -34,7 +33,10 @@ def student_shape(student: StudentConfig, teacher: PretrainedConfig) -> Shape:
                 f"choose {hidden // heads * heads or heads} or {(hidden // heads + 1) * heads}"
             )
         shape = Shape(
-            layers=student.layers or 0, hidden=hidden, heads=heads, intermediate=student.intermediate or 4 * hidden
+            layers=student.layers or 0,
+            hidden=hidden,
+            heads=heads,
+            intermediate=student.intermediate or 4 * hidden,
         )
     return shape
 
@@ -48,7 +50,7 @@ def check_heads(name: str, heads: int, teacher: PretrainedConfig) -> None:
     wanted = teacher.num_attention_heads
     if heads != wanted:
         raise ModelError(
-            f"teacher has {wanted} attention heads, student {name!r} {heads}: give the student {wanted} heads "
+            f"teacher has {wanted} attention heads, student {name!r} {heads}: give it {wanted} heads "
             f"(hidden a multiple of {wanted}), or set terms.attention to 0"
         )
 
@@ -57,7 +59,9 @@ def larger_than_teacher(shape: Shape, teacher: PretrainedConfig) -> list[str]:
     """Where a student is larger than its teacher; allowed, but worth a warning."""
     warnings = []
     if shape.layers > teacher.num_hidden_layers:
-        warnings.append(f"student is deeper than its teacher: {shape.layers} layers against {teacher.num_hidden_layers}")
+        warnings.append(
+            f"student is deeper than its teacher: {shape.layers} layers against {teacher.num_hidden_layers}"
+        )
     if shape.hidden > teacher.hidden_size:
         warnings.append(f"student is wider than its teacher: {shape.hidden} against {teacher.hidden_size}")
     return warnings
@@ -70,7 +74,9 @@ def student_config(shape: Shape, teacher: PretrainedConfig, *, dropout: float) -
     config.hidden_size = shape.hidden
     config.num_attention_heads = shape.heads
     # DistilBERT calls it hidden_dim and maps the other names only.
-    setattr(config, "hidden_dim" if hasattr(config, "hidden_dim") else "intermediate_size", shape.intermediate)
+    setattr(
+        config, "hidden_dim" if hasattr(config, "hidden_dim") else "intermediate_size", shape.intermediate
+    )
     if hasattr(config, "embedding_size"):
         config.embedding_size = min(config.embedding_size, shape.hidden)
     for name in DROPOUTS:

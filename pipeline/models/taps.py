@@ -7,7 +7,7 @@ code is changed, no attention matrix is materialised.
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
@@ -21,7 +21,12 @@ _listening: ContextVar[dict[int, tuple[Tensor, Tensor] | None] | None] = Context
 
 
 def _tapped_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **kwargs: Any,
 ) -> tuple[Tensor, None]:
     heard = _listening.get()
     layer = getattr(module, "layer_idx", None)
@@ -34,7 +39,11 @@ AttentionInterface.register(TAP, _tapped_attention)
 AttentionMaskInterface.register(TAP, sdpa_mask)
 
 
-def encode(model: PreTrainedModel, batch: Mapping[str, Tensor], **kwargs: Any) -> Any:
+def encode(
+    model: PreTrainedModel,
+    batch: Mapping[str, Tensor],
+    **kwargs: Any,
+) -> Any:
     """Run a model's forward on the inputs of a batch that it understands."""
     inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
     # A RoBERTa has one token type; feeding it segment ids would index out of its table.
@@ -56,7 +65,7 @@ class Tap:
     """
 
     def __init__(self, model: PreTrainedModel, layers: Sequence[int], *, attention: bool = True) -> None:
-        self.encoder = model.base_model
+        self.encoder = cast("PreTrainedModel", model.base_model)
         self.layers = tuple(layers)
         self.attention = attention
         if not attention:
@@ -93,7 +102,7 @@ def truncate(model: PreTrainedModel, last_layer: int) -> None:
 
     An encoder that normalises after its last layer keeps its layers: the norm would meet another one.
     """
-    encoder = model.base_model
+    encoder = cast("Any", model.base_model)
     count = encoder.config.num_hidden_layers
     for module in () if hasattr(encoder, "final_norm") else encoder.modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:

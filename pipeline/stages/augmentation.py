@@ -55,7 +55,11 @@ def _run(config: AugmentationStage, run: StageRun) -> None:
     if run.has("mlm"):
         model = load_masked_lm(ModelSource(model_location(run, "mlm")))
         mlm = MaskedLM(
-            model, tokenizer, head=mlm_head(model), context=config.augmentation.context, device=device(run.runtime)
+            model,
+            tokenizer,
+            head=mlm_head(model),
+            context=config.augmentation.context,
+            device=device(run.runtime),
         )
         vectors = from_input_embeddings(model, tokenizer)
     if run.has("vectors"):

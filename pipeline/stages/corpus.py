@@ -1,5 +1,7 @@
 """Stage ``corpus``: text in; cleaned, deduplicated, tokenised and packed sequences out."""
 
+from collections.abc import Iterator
+
 from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
@@ -47,13 +49,17 @@ def _text_source(config: CorpusConfig) -> Source:
 
 
 def _run(config: CorpusStage, run: StageRun) -> None:
+    from transformers import PreTrainedTokenizerFast
+
     from pipeline.data.corpus import build_corpus
     from pipeline.data.tokenizer import load_tokenizer, train_wordpiece
 
     wanted = config.corpus
     if isinstance(wanted.tokenizer, TokenizerTraining):
         texts = (paragraph for document in _documents(wanted, run) for paragraph in document)
-        tokenizer = train_wordpiece(texts, wanted.tokenizer.vocab_size, wanted.tokenizer.lowercase)
+        tokenizer: PreTrainedTokenizerFast = train_wordpiece(
+            texts, wanted.tokenizer.vocab_size, wanted.tokenizer.lowercase
+        )
     else:
         tokenizer = load_tokenizer(str(run.paths("tokenizer")[0]))
     statistics = build_corpus(
@@ -72,7 +78,7 @@ def _run(config: CorpusStage, run: StageRun) -> None:
     run.record(**statistics)
 
 
-def _documents(config: CorpusConfig, run: StageRun):  # noqa: ANN202 - an iterator of documents
+def _documents(config: CorpusConfig, run: StageRun) -> Iterator[list[str]]:
     if config.packages:
         from pipeline.data.docstrings import docstring_corpus
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.config.runtime import Runtime
 from pipeline.config.training import TrainingConfig
@@ -12,6 +12,7 @@ from pipeline.store.stage import StageRun
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
+    from transformers import PreTrainedModel
 
     from pipeline.training.loop import History, Training
 
@@ -29,6 +30,13 @@ def accelerator(runtime: Runtime) -> "Accelerator":
 def device(runtime: Runtime) -> "torch.device":
     """The device that models which are only read from run on."""
     return accelerator(runtime).device
+
+
+def placed(model: "PreTrainedModel", runtime: Runtime) -> "PreTrainedModel":
+    """A model that is only read from, on its device, without dropout."""
+    from torch import nn
+
+    return cast("PreTrainedModel", nn.Module.to(model, device(runtime)).eval())
 
 
 def fit(
@@ -56,7 +64,8 @@ def fit(
     )
     run.record(**{f"{name}_speed": speed})
     write_json(
-        run.output / f"{name}_history.json", {learner: asdict(history) for learner, history in histories.items()}
+        run.output / f"{name}_history.json",
+        {learner: asdict(history) for learner, history in histories.items()},
     )
     return histories
 

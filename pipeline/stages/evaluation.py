@@ -8,13 +8,14 @@ from pipeline.config.base import Config
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
-from pipeline.stages.engine import device, write_json
+from pipeline.stages.engine import placed, write_json
 from pipeline.stages.label_only import distinct_shapes, shape_key
 from pipeline.stages.student_models import folder, identities
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
     import numpy as np
+    from transformers import PreTrainedModel
 
     from pipeline.data.task_table import TaskData
 
@@ -46,7 +47,11 @@ class Judged:
 
 
 def evaluation(
-    config: RunConfig, task_data: Stage[Any], teacher: Stage[Any], prediction: Stage[Any], label_only: Stage[Any] | None
+    config: RunConfig,
+    task_data: Stage[Any],
+    teacher: Stage[Any],
+    prediction: Stage[Any],
+    label_only: Stage[Any] | None,
 ) -> Stage[EvaluationStage]:
     """The comparison at the end of a run."""
     settings = EvaluationStage(
@@ -64,7 +69,7 @@ def evaluation(
 
 def _judged(config: EvaluationStage, run: StageRun) -> list[Judged]:
     models = [Judged("teacher", "teacher", run.artifact("teacher") / "model")]
-    yardsticks = {}
+    yardsticks: dict[tuple[Any, ...], str] = {}
     if run.has("label_only"):
         for student in distinct_shapes(config.students):
             name = "label-only" if not yardsticks else f"label-only like {student.name}"
@@ -92,17 +97,21 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
     task = load_task(run.artifact("task_data"))
     judged = _judged(config, run)
     tokenizer = load_tokenizer(str(judged[0].folder))
-    splits = [split for split in ("dev", "dev_mismatched") if split in task.splits]
+    splits: list[str] = [split for split in ("dev", "dev_mismatched") if split in task.splits]
     tables = {
         split: write_rows(
-            run.scratch / split, [task.splits[split]], tokenizer, max_length=task.max_length, progress=run.progress
+            run.scratch / split,
+            [task.splits[split]],
+            tokenizer,
+            max_length=task.max_length,
+            progress=run.progress,
         )
         for split in splits
     }
-    where = device(run.runtime)
-    models, predictions = {}, {}
+    models: dict[str, PreTrainedModel] = {}
+    predictions: dict[str, dict[str, np.ndarray]] = {}
     for number, one in enumerate(judged):
-        model = load_finetuned(ModelSource(str(one.folder))).to(where).eval()
+        model = placed(load_finetuned(ModelSource(str(one.folder))), run.runtime)
         if config.relu_logits and one.role != "label-only":
             relu_before_classifier(model)
         models[one.name] = model
@@ -157,7 +166,12 @@ def _figures(
     config: EvaluationStage,
 ) -> dict[str, Any]:
     """One row of the result table."""
-    from pipeline.evaluation.metrics import bootstrap_difference, bootstrap_interval, compute_metrics, main_metric
+    from pipeline.evaluation.metrics import (
+        bootstrap_difference,
+        bootstrap_interval,
+        compute_metrics,
+        main_metric,
+    )
 
     own = predictions[name]
     labels = {split: task.splits[split]["label"].to_numpy() for split in own}

@@ -1,7 +1,7 @@
 """Students imitating the mapped layers of one teacher, whose forward pass they share."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
@@ -26,7 +26,8 @@ def imitators(
     """A learner for each student, and the teacher layers that any of them imitates.
 
     Raises:
-        ModelError: head counts differ while attention is imitated, or a layer map does not fit.
+        ModelError: head counts differ while attention is imitated, a layer map does not fit, or there is
+            nothing to imitate.
     """
     import torch
 
@@ -36,6 +37,8 @@ def imitators(
     from pipeline.stages.learners import Imitator
     from pipeline.stages.student_models import student_seed
 
+    if not (terms.embedding or terms.hidden or terms.attention):
+        raise ModelError("every weight in terms is 0, so nothing is imitated: give one of them a weight")
     maps = {}
     for student in students:
         config = models[student.name].config
@@ -67,15 +70,28 @@ def imitators(
 
 
 def teacher_features(
-    teacher: "PreTrainedModel", layers: Sequence[int], device: "torch.device", *, dropout: bool = False
-) -> Any:
-    """What the teacher hands out of a batch; nothing of it runs above the last mapped layer."""
+    teacher: "PreTrainedModel",
+    layers: Sequence[int],
+    device: "torch.device",
+    *,
+    dropout: bool = False,
+    attention: bool = True,
+) -> "Callable[[Mapping[str, torch.Tensor]], Features]":
+    """What the teacher hands out of a batch; nothing of it runs above the last mapped layer.
+
+    Args:
+        teacher: truncated in place.
+        layers: the teacher layers that are imitated.
+        device: where it runs.
+        dropout: leave the teacher's dropout on, as the released code does.
+        attention: whether anybody imitates its attention scores.
+    """
     from pipeline.models.taps import Tap, truncate
     from pipeline.stages.learners import read_features
 
     truncate(teacher, max(layers))
-    teacher.to(device).requires_grad_(False).train(dropout)
-    tap = Tap(teacher, layers)
+    teacher.requires_grad_(False).train(dropout).to(device)
+    tap = Tap(teacher, layers, attention=attention)
 
     def features(batch: Mapping[str, "torch.Tensor"]) -> "Features":
         return read_features(tap, batch)

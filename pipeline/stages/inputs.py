@@ -1,6 +1,6 @@
 """Inputs from outside the store, as sources: model folders and hub ids, files, package versions."""
 
-import glob
+from glob import glob
 from pathlib import Path
 
 from pipeline.config.builtin import builtin_path
@@ -25,7 +25,14 @@ def model_source(location: str, revision: str = "main") -> Source:
 
 def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
     """Globs as sorted paths; a pattern without a match stays, to be named by whoever reads it."""
-    return tuple(path for pattern in patterns for path in (sorted(glob.glob(pattern, recursive=True)) or [pattern]))
+    return tuple(
+        path
+        for pattern in patterns
+        for path in (
+            sorted(glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+            or [pattern]
+        )
+    )
 
 
 def model_location(run: StageRun, role: str) -> str:

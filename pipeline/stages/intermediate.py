@@ -21,7 +21,11 @@ class IntermediateStage(Config):
 
 
 def intermediate(
-    config: RunConfig, teacher: Stage[Any], teacher_logits: Stage[Any], task_data: Stage[Any], general: Stage[Any] | None
+    config: RunConfig,
+    teacher: Stage[Any],
+    teacher_logits: Stage[Any],
+    task_data: Stage[Any],
+    general: Stage[Any] | None,
 ) -> Stage[IntermediateStage]:
     """Students after phase one, all from one teacher pass."""
     if config.intermediate is None:
@@ -49,8 +53,7 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
     teacher = load_finetuned(ModelSource(str(location)))
     table = TokenTable.open(run.artifact("rows") / "tokens")
     models = {
-        student.name: student_classifier(student, teacher.config, task, run, config.seed)
-        for student in config.students
+        student.name: student_classifier(student, teacher.config, task, run, config.seed) for student in config.students
     }
     learners, layers = imitators(config.students, models, teacher, phase.terms, seed=config.seed)
     batches = plan(table.lengths, phase.training, seed=config.seed, max_length=task.max_length)

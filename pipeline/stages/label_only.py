@@ -1,6 +1,6 @@
 """Stage ``label_only``: same-size students that see the labels and never the teacher; the yardstick."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
@@ -9,9 +9,19 @@ from pipeline.config.training import TrainingConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_location
-from pipeline.stages.student_models import folder, identities, random_classifier, start_sources, student_config, student_seed
+from pipeline.stages.student_models import (
+    folder,
+    identities,
+    random_classifier,
+    start_sources,
+    student_config,
+    student_seed,
+)
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class LabelOnlyStage(Config):
@@ -29,7 +39,11 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         raise ConfigError("there is no label-only student in this configuration: set evaluation.label_only")
     students = distinct_shapes(config.students)
     settings = LabelOnlyStage(training=training, students=identities(students), seed=config.seed)
-    inputs = {"task_data": task_data, "teacher": pretrained_teacher(config, pretrain), **start_sources(students)}
+    inputs = {
+        "task_data": task_data,
+        "teacher": pretrained_teacher(config, pretrain),
+        **start_sources(students),
+    }
     return Stage("label_only", 1, settings, inputs, _run)
 
 
@@ -65,7 +79,13 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
     teacher, tokenizer = load_config(ModelSource(location)), load_tokenizer(location)
     pad_id = tokenizer.pad_token_id
     train, dev = (
-        write_rows(run.scratch / split, [task.splits[split]], tokenizer, max_length=task.max_length, progress=run.progress)
+        write_rows(
+            run.scratch / split,
+            [task.splits[split]],
+            tokenizer,
+            max_length=task.max_length,
+            progress=run.progress,
+        )
         for split in ("train", "dev")
     )
     models = {}
@@ -79,7 +99,9 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
             {name: Classifier(model, regression=regression) for name, model in models.items()},
             batches,
             reader(train, pad_id=pad_id, pad_to=batches.pad_to, columns=labels_of(train, task)),
-            score=lambda trained: dev_score(task, predict_logits(trained.model, dev, pad_id=pad_id)),
+            score=lambda trained: dev_score(
+                task, predict_logits(cast("PreTrainedModel", trained.model), dev, pad_id=pad_id)
+            ),
         ),
         config.training,
         run,

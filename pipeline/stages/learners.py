@@ -1,7 +1,7 @@
 """Learners: a model and its objective as one module that maps (batch, target) to named loss terms."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +36,11 @@ class MaskedLanguageModel(nn.Module):
         if self.frozen_encoder:
             self.model.base_model.eval()
         with torch.set_grad_enabled(not self.frozen_encoder):
-            hidden = encode(self.model.base_model, batch).last_hidden_state
+            hidden = encode(cast("PreTrainedModel", self.model.base_model), batch).last_hidden_state
         predicted = batch["labels"] != IGNORED
         logits = mlm_head(self.model)(hidden[predicted])
+        if not len(logits):  # nothing but special tokens: the mean over no positions would not be a number
+            return {"masked_lm": logits.float().sum()}
         return {"masked_lm": F.cross_entropy(logits.float(), batch["labels"][predicted])}
 
 
@@ -62,7 +64,12 @@ class Predictor(nn.Module):
     """The teacher's logits imitated: soft cross-entropy, or squared error for regression."""
 
     def __init__(
-        self, model: PreTrainedModel, *, regression: bool, temperature: float = 1.0, mean_over_classes: bool = False
+        self,
+        model: PreTrainedModel,
+        *,
+        regression: bool,
+        temperature: float = 1.0,
+        mean_over_classes: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
@@ -75,9 +82,7 @@ class Predictor(nn.Module):
         logits = encode(self.model, batch).logits
         if self.regression:
             return {"prediction": F.mse_loss(logits.float(), batch["logits"].float())}
-        loss = soft_cross_entropy(
-            logits, batch["logits"], self.temperature, mean_over_classes=self.mean_over_classes
-        )
+        loss = soft_cross_entropy(logits, batch["logits"], self.temperature, mean_over_classes=self.mean_over_classes)
         return {"prediction": loss}
 
 
@@ -92,20 +97,25 @@ class Imitator(nn.Module):
     """
 
     def __init__(
-        self, model: PreTrainedModel, objective: TransformerObjective, num_layers: int, positions: tuple[int, ...]
+        self,
+        model: PreTrainedModel,
+        objective: TransformerObjective,
+        num_layers: int,
+        positions: tuple[int, ...],
     ) -> None:
         super().__init__()
         self.model = model
         self.objective = objective
         self.positions = positions
-        self._tap = Tap(model, range(1, num_layers + 1))
+        self._attention = objective.weights["attention"] > 0
+        self._tap = Tap(model, range(1, num_layers + 1), attention=self._attention)
 
     def forward(self, batch: Mapping[str, Tensor], target: Features) -> dict[str, Tensor]:
         """``target`` is what ``read_features`` of the teacher's tap gives for the same batch."""
         mapped = Features(
             target.embedding,
             tuple(target.hidden_states[place] for place in self.positions),
-            tuple(target.attention[place] for place in self.positions),
+            tuple(target.attention[place] for place in self.positions) if self._attention else (),
         )
         return self.objective(read_features(self._tap, batch), mapped, batch["attention_mask"])
 
@@ -114,8 +124,3 @@ def read_features(tap: Tap, batch: Mapping[str, Tensor]) -> Features:
     """The features a tap reads, in the form the losses take."""
     embedding, hidden_states, attention = tap(batch)
     return Features(embedding, hidden_states, tuple(Attention(*pair) for pair in attention))
-
-
-def tensors(arrays: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Arrays of a batch as tensors that share their memory."""
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -1,6 +1,6 @@
 """Stage ``prediction``: phase two of task distillation; the teacher's stored logits are imitated."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.config.base import Config
 from pipeline.config.distillation import PredictionConfig
@@ -12,6 +12,7 @@ from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from transformers import PreTrainedModel
 
     from pipeline.data.table import TokenTable
 
@@ -78,7 +79,11 @@ def _run(config: PredictionStage, run: StageRun) -> None:
     logits, labels = read_logits(run.artifact("logits") / "logits.arrow"), table.column("label")
     pad_id = tokenizer.pad_token_id
     dev = write_rows(
-        run.scratch / "dev", [task.splits["dev"]], tokenizer, max_length=task.max_length, progress=run.progress
+        run.scratch / "dev",
+        [task.splits["dev"]],
+        tokenizer,
+        max_length=task.max_length,
+        progress=run.progress,
     )
 
     def columns(chosen: "NDArray[Any]") -> dict[str, Any]:
@@ -105,7 +110,9 @@ def _run(config: PredictionStage, run: StageRun) -> None:
             {name: learner(model) for name, model in models.items()},
             batches,
             lambda places, step: read(rows[places], step),
-            score=lambda trained: dev_score(task, predict_logits(trained.model, dev, pad_id=pad_id)),
+            score=lambda trained: dev_score(
+                task, predict_logits(cast("PreTrainedModel", trained.model), dev, pad_id=pad_id)
+            ),
             evaluations_per_epoch=phase.evaluations_per_epoch,
         ),
         training,

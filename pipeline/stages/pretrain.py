@@ -69,9 +69,7 @@ def _run(config: PretrainStage, run: StageRun) -> None:
         arrays |= {"input_ids": masked, "labels": labels}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
-    plan = BatchPlan(
-        table.lengths, training.batch_size, config.seed, training.max_tokens, drop_last=training.drop_last
-    )
+    plan = BatchPlan(table.lengths, training.batch_size, config.seed, training.max_tokens, drop_last=training.drop_last)
     learner = MaskedLanguageModel(model, frozen_encoder=config.pretrain.mode == "mlm_head")
     histories = fit(Training({"mlm": learner}, plan, read), training, run, seed=config.seed)
     save_model(model, tokenizer, run.output / "model")

@@ -186,9 +186,7 @@ def _examples(run: StageRun) -> list[tuple[str, str]]:
         row_id: text
         for split in ("train", "unlabelled")
         if split in splits
-        for row_id, text in zip(
-            splits[split]["row_id"].to_pylist(), splits[split]["text"].to_pylist(), strict=True
-        )
+        for row_id, text in zip(splits[split]["row_id"].to_pylist(), splits[split]["text"].to_pylist(), strict=True)
     }
     places = range(0, first.num_rows, max(1, first.num_rows // EXAMPLES))
     chosen = first.take(list(places)[:EXAMPLES])

@@ -1,6 +1,7 @@
 """Rows of a task as tokens on disk, and as batches of tensors."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,22 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.config.training import TrainingConfig
-from pipeline.data.batches import BatchPlan
+from pipeline.data.batches import BatchPlan, token_bounds
 from pipeline.data.table import TokenTable
 from pipeline.data.table_writer import TokenTableWriter
 from pipeline.progress import Progress
 
 CHUNK_ROWS = 2_000
+Tokenizer = Any  # a fast tokenizer of the Transformers library
 
 
 def write_rows(
-    folder: Path, tables: Sequence[pa.Table], tokenizer: Any, *, max_length: int, progress: Progress
+    folder: Path,
+    tables: Sequence[pa.Table],
+    tokenizer: Tokenizer,
+    *,
+    max_length: int,
+    progress: Progress,
 ) -> TokenTable:
     """Tokenise the text (pair) columns of some tables into one token table.
 
@@ -48,7 +55,7 @@ def write_rows(
     return TokenTable.open(folder)
 
 
-def _encode(chunk: pa.RecordBatch, tokenizer: Any, max_length: int) -> tuple[Any, int]:
+def _encode(chunk: pa.RecordBatch, tokenizer: Tokenizer, max_length: int) -> tuple[Any, int]:
     texts = chunk["text"].to_pylist()
     pairs = chunk["text_pair"].to_pylist() if "text_pair" in chunk.schema.names else None
     encoded = tokenizer(texts, pairs, truncation=True, max_length=max_length, return_overflowing_tokens=False)
@@ -88,9 +95,7 @@ def reader(
 
 def by_length(lengths: NDArray[np.int32], max_tokens: int) -> Iterator[NDArray[np.int64]]:
     """Batches for reading alone: rows in order of length, filled to a number of tokens."""
-    from pipeline.data.batches import token_bounds
-
     order = np.argsort(lengths, kind="stable")
     bounds = token_bounds(lengths[order], max_tokens)
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         yield order[start:end]

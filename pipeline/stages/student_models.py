@@ -48,9 +48,7 @@ def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: Sta
     return student_config(shape, teacher, dropout=student.dropout)
 
 
-def student_encoder(
-    student: StudentConfig, teacher: "PretrainedConfig", run: StageRun, seed: int
-) -> "PreTrainedModel":
+def student_encoder(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun, seed: int) -> "PreTrainedModel":
     """The student before any distillation: at random, or the model it starts from."""
     from pipeline.models.load import ModelSource, load_encoder
     from pipeline.models.students import build_encoder

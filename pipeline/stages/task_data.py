@@ -44,7 +44,10 @@ def _inputs(task: TaskConfig) -> dict[str, Source]:
         return {"files": Source(identity=packages_identity(task.packages))}
     files = file_sources(task)
     if task.hub and not Path(task.hub).is_dir():
-        return {"hub": Source(identity=f"datasets:{task.hub}:{task.hub_config}"), "files": Source(paths=files)}
+        return {
+            "hub": Source(identity=f"datasets:{task.hub}:{task.hub_config}"),
+            "files": Source(paths=files),
+        }
     return {"files": Source(paths=files)}
 
 

@@ -6,7 +6,7 @@ from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import TrainingError
-from pipeline.stages.engine import device, fit
+from pipeline.stages.engine import fit, placed
 from pipeline.stages.inputs import model_location
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
@@ -55,19 +55,23 @@ def _run(config: TeacherStage, run: StageRun) -> None:
     tokenizer = load_tokenizer(source.location, trust_remote_code=source.trust_remote_code)
     check_vocabulary(tokenizer, load_config(source).vocab_size)
     dev = write_rows(
-        run.scratch / "dev", [task.splits["dev"]], tokenizer, max_length=task.max_length, progress=run.progress
+        run.scratch / "dev",
+        [task.splits["dev"]],
+        tokenizer,
+        max_length=task.max_length,
+        progress=run.progress,
     )
 
     def score(model: "PreTrainedModel") -> float:
         return dev_score(task, predict_logits(model, dev, pad_id=tokenizer.pad_token_id))
 
     if config.finetune is None:
-        model = _already_finetuned(source, task).to(device(run.runtime))
+        model = placed(_already_finetuned(source, task), run.runtime)
         best = score(model)
     else:
         model, best = _finetune(config, config.finetune, run, source, tokenizer, task, score)
     save_model(model, tokenizer, run.output / "model")
-    reloaded = load_finetuned(ModelSource(str(run.output / "model"))).to(device(run.runtime))
+    reloaded = placed(load_finetuned(ModelSource(str(run.output / "model"))), run.runtime)
     if config.relu_logits:
         _relu_logits(reloaded)
     again = score(reloaded)
@@ -96,7 +100,11 @@ def _finetune(
     from pipeline.training.loop import Training
 
     train = write_rows(
-        run.scratch / "train", [task.splits["train"]], tokenizer, max_length=task.max_length, progress=run.progress
+        run.scratch / "train",
+        [task.splits["train"]],
+        tokenizer,
+        max_length=task.max_length,
+        progress=run.progress,
     )
     regression = task.kind == "regression"
     best: tuple[PreTrainedModel, float] | None = None
@@ -108,9 +116,7 @@ def _finetune(
         if config.relu_logits:
             _relu_logits(model)
         batches = plan(train.lengths, training, seed=seed, max_length=task.max_length)
-        read = reader(
-            train, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to, columns=labels_of(train, task)
-        )
+        read = reader(train, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to, columns=labels_of(train, task))
         learner = Classifier(model, regression=regression)
         histories = fit(
             Training({"teacher": learner}, batches, read, score=lambda learner: score(learner.model)),
@@ -144,7 +150,11 @@ def _already_finetuned(source: Any, task: "TaskData") -> "PreTrainedModel":
 
     model = load_finetuned(source)
     if task.kind == "classification":
-        permute_labels(model, align_labels(model.config.id2label, task.label_names), task.label_names)
+        permute_labels(
+            model,
+            align_labels({int(k): v for k, v in (model.config.id2label or {}).items()}, task.label_names),
+            task.label_names,
+        )
     return model
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
-from pipeline.stages.engine import device
+from pipeline.stages.engine import placed
 from pipeline.store.stage import Stage, StageRun
 
 SHARD_ROWS = 16_384
@@ -52,10 +52,8 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
         variants = parquet.read_table(run.artifact("augmentation") / "variants.parquet", memory_map=True)
         texts = [name for name in ("text", "text_pair") if name in variants.column_names]
         tables.append(variants.rename_columns({"origin_id": "row_id"}).select(["row_id", *texts]))
-    table = write_rows(
-        run.output / "tokens", tables, tokenizer, max_length=task.max_length, progress=run.progress
-    )
-    model = load_finetuned(ModelSource(str(folder))).to(device(run.runtime))
+    table = write_rows(run.output / "tokens", tables, tokenizer, max_length=task.max_length, progress=run.progress)
+    model = placed(load_finetuned(ModelSource(str(folder))), run.runtime)
     if config.relu_logits:
         relu_before_classifier(model)
     shards: list[Path] = []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config.run import RunConfig
+from pipeline.errors import ConfigError
 from pipeline.stages.augmentation import augmentation
 from pipeline.stages.corpus import corpus
 from pipeline.stages.evaluation import evaluation
@@ -17,7 +18,7 @@ from pipeline.stages.report import report
 from pipeline.stages.task_data import task_data
 from pipeline.stages.teacher import teacher
 from pipeline.stages.teacher_logits import teacher_logits
-from pipeline.store.stage import Stage
+from pipeline.store.stage import Stage, ancestors
 
 AnyStage = Stage[Any]
 
@@ -44,16 +45,37 @@ class TwoStage:
         return (stage for stage in vars(self).values() if stage is not None)
 
 
-def two_stage(config: RunConfig) -> TwoStage:
+def two_stage(config: RunConfig, until: str | None = None) -> TwoStage:
     """General distillation, then task distillation (arXiv:1909.10351, figure 1).
 
     Without a task the run ends with the general students.
+
+    Args:
+        config: the run.
+        until: name of a stage; only it and what it needs are kept.
+
+    Raises:
+        ConfigError: there is no such stage in this run.
     """
+    stages = _all_stages(config)
+    if until is None:
+        return stages
+    named = {stage.name: stage for stage in stages}
+    if until not in named:
+        raise ConfigError(f"this run has no stage {until!r}: choose one of {', '.join(named)}")
+    last = named[until]
+    wanted = {stage.name for stage in (*ancestors(last), last)}
+    return TwoStage(**{name: stage for name, stage in named.items() if name in wanted})
+
+
+def _all_stages(config: RunConfig) -> TwoStage:
     made: dict[str, AnyStage | None] = {}
     text = made["corpus"] = corpus(config) if config.corpus else None
     mlm = made["pretrain"] = pretrain(config, text) if config.pretrain and text else None
     general = made["general_distillation"] = (
-        general_distillation(config, text, mlm) if text and config.general_distillation and _any_general(config) else None
+        general_distillation(config, text, mlm)
+        if text and config.general_distillation and _any_general(config)
+        else None
     )
     if config.task is None:
         return TwoStage(**made)
@@ -61,9 +83,7 @@ def two_stage(config: RunConfig) -> TwoStage:
     tuned = made["teacher"] = teacher(config, data, mlm)
     variants = made["augmentation"] = augmentation(config, data, mlm) if config.augmentation else None
     logits = made["teacher_logits"] = teacher_logits(config, data, tuned, variants)
-    matched = made["intermediate"] = (
-        intermediate(config, tuned, logits, data, general) if config.intermediate else None
-    )
+    matched = made["intermediate"] = intermediate(config, tuned, logits, data, general) if config.intermediate else None
     final = made["prediction"] = prediction(config, logits, data, matched, general)
     yardstick = made["label_only"] = label_only(config, data, mlm) if config.evaluation.label_only else None
     made["evaluation"] = evaluation(config, data, tuned, final, yardstick)

@@ -36,7 +36,7 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> Pairs:
     return _unequal(flatten(a), flatten(b))
 
 
-def flatten(value: Any, path: str = "") -> dict[str, Any]:  # noqa: ANN401 - JSON of any shape
+def flatten(value: Any, path: str = "") -> dict[str, Any]:
     """Dotted key -> leaf: ``{"a": {"b": [1]}}`` is ``{"a.b[0]": 1}``; an empty dict or list is a leaf."""
     if isinstance(value, dict) and value:
         items = [(f"{path}.{key}" if path else key, item) for key, item in value.items()]

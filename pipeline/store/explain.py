@@ -1,12 +1,13 @@
 """Why a stage would run: what differs from the nearest artifact it ever made."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.store.compare import changes
 from pipeline.store.disk import store_errors
 from pipeline.store.resolve import Resolver
-from pipeline.store.stage import Stage, ancestors
+from pipeline.store.stage import Stage
 from pipeline.store.store import Store
 
 
@@ -28,11 +29,11 @@ def explain(stage: Stage[Any], store: Store) -> Reason:
         return _explain(stage, store, store.resolver())
 
 
-def plan(stage: Stage[Any], store: Store) -> list[tuple[Stage[Any], Reason]]:
-    """Explain every stage behind ``stage`` and the stage itself, in the order they would run."""
+def plan(stages: Iterable[Stage[Any]], store: Store) -> list[tuple[Stage[Any], Reason]]:
+    """Explain each of some stages, in the order they would run; changes nothing."""
     with store_errors(store.root):
         resolver = store.resolver()
-        return [(step, _explain(step, store, resolver)) for step in [*ancestors(stage), stage]]
+        return [(step, _explain(step, store, resolver)) for step in stages]
 
 
 def _explain(stage: Stage[Any], store: Store, resolver: Resolver) -> Reason:

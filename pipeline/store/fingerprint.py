@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 
-def canonical(value: Any) -> bytes:  # noqa: ANN401 - refusing the wrong types is its task
+def canonical(value: Any) -> bytes:
     """Canonical JSON of a value made of dict, list, tuple, str, int, bool, None and finite floats.
 
     Raises:

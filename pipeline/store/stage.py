@@ -59,7 +59,7 @@ class StageRun:
         """Whether the stage was given an input in that role."""
         return role in self.inputs
 
-    def record(self, **metrics: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+    def record(self, **metrics: Any) -> None:
         """Keep figures in the manifest; nested dicts are fine, NaN is refused (use None)."""
         canonical(metrics)
         self.metrics.update(metrics)

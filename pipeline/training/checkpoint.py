@@ -1,7 +1,8 @@
 """A checkpoint is everything a run needs to go on as if it had never stopped.
 
 Tensors lie in one safetensors file, the rest in JSON; nothing is pickled. A checkpoint is written
-beside its final name and renamed, so a half-written one never exists; the last two are kept.
+beside its final name and renamed, so a half-written one never exists; the last two are kept, and if the
+newest cannot be read after all, the one before it serves.
 """
 
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -20,13 +22,16 @@ KEPT = 2
 
 
 def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
-    """Write ``folder/step-00000123`` atomically and remove all but the last two."""
+    """Write ``folder/step-00000123`` atomically; of the others only the one before it stays."""
     folder.mkdir(parents=True, exist_ok=True)
+    for abandoned in folder.glob(".partial-*"):
+        shutil.rmtree(abandoned)
     final = folder / f"step-{step:08d}"
     partial = folder / f".partial-{step:08d}"
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial / "tensors.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in tensors.items()}, partial / "tensors.safetensors"
+    )
     (partial / "state.json").write_text(json.dumps({"step": step, **state}))
     for path in (*partial.iterdir(), partial):
         descriptor = os.open(path, os.O_RDONLY)
@@ -34,18 +39,22 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], stat
         os.close(descriptor)
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
-    for old in sorted(folder.glob("step-*"))[:-KEPT]:
+    found = sorted(folder.glob("step-*"))
+    # A checkpoint ahead of this one could not be read, or the training would have gone on from it.
+    ahead = [path for path in found if path.name > final.name]
+    for old in (*ahead, *found[: len(found) - len(ahead) - KEPT]):
         shutil.rmtree(old)
     return final
 
 
 def latest_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The newest checkpoint's tensors and state; None when there is none."""
-    found = sorted(folder.glob("step-*"))
-    if not found:
-        return None
-    state = json.loads((found[-1] / "state.json").read_text())
-    return load_file(found[-1] / "tensors.safetensors"), state
+    """Tensors and state of the newest checkpoint that can be read; None when there is none."""
+    for path in sorted(folder.glob("step-*"), reverse=True):
+        try:
+            return load_file(path / "tensors.safetensors"), json.loads((path / "state.json").read_text())
+        except (OSError, ValueError, SafetensorError):
+            continue
+    return None
 
 
 def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
@@ -60,11 +69,12 @@ def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
 
 
 def load_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put weights written by ``module_tensors`` back."""
-    own = module.state_dict(keep_vars=True)
+    """Put weights written by ``module_tensors`` back; ``KeyError`` if one is not there."""
+    seen: set[int] = set()
     with torch.no_grad():
-        for name, tensor in own.items():
-            if f"{prefix}{name}" in tensors:
+        for name, tensor in module.state_dict(keep_vars=True).items():
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
                 tensor.copy_(tensors[f"{prefix}{name}"])
 
 

@@ -11,7 +11,7 @@ bit for bit on a CPU, and a student's result does not depend on who else is bein
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from zlib import crc32
@@ -25,15 +25,10 @@ from torch import Tensor, nn
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import TrainingError
 from pipeline.progress import Progress
-from pipeline.training.checkpoint import (
-    latest_checkpoint,
-    load_module,
-    load_optimizer,
-    module_tensors,
-    optimizer_tensors,
-    save_checkpoint,
-)
 from pipeline.training.schedule import learning_rate
+from pipeline.training.state import Clock, History, State
+
+__all__ = ["Batch", "History", "Plan", "Training", "train"]
 
 Batch = dict[str, Tensor]
 LOG_POINTS = 200
@@ -47,21 +42,6 @@ class Plan(Protocol):
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         """Row indices of each batch, in order."""
-
-
-@dataclass
-class History:
-    """What happened to one learner: its loss curve and its dev scores.
-
-    Attributes:
-        curve: one entry a logging interval: step, learning_rate, loss and each term, averaged over it.
-        scores: (step, dev score) at each evaluation.
-        best: the best dev score so far, None before the first evaluation.
-    """
-
-    curve: list[dict[str, float]] = field(default_factory=list)
-    scores: list[tuple[int, float]] = field(default_factory=list)
-    best: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,21 +65,7 @@ class Training:
     evaluations_per_epoch: float = 1.0
 
 
-@dataclass
-class _Clock:
-    """Seconds by what they were spent on; tokens as they were and as they were computed."""
-
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("data", "teacher", "student"), 0.0))
-    real_tokens: int = 0
-    computed_tokens: int = 0
-
-    def spend(self, what: str, since: float) -> float:
-        now = time.perf_counter()
-        self.seconds[what] += now - since
-        return now
-
-
-def train(
+def train(  # noqa: C901, PLR0915 - the whole loop, to be read in one place
     training: Training,
     config: TrainingConfig,
     *,
@@ -131,88 +97,96 @@ def train(
     total = min(config.max_steps or per_epoch * config.epochs, per_epoch * config.epochs)
     learners = {name: accelerator.prepare_model(learner) for name, learner in training.learners.items()}
     optimizers = {name: _adamw(learner, config) for name, learner in learners.items()}
-    histories = {name: History() for name in learners}
-    best: dict[str, Tensor] = {}
-    clock = _Clock()
-    step = _restore(checkpoints, learners, optimizers, histories, best, clock)
-    if step:
-        progress.note(f"resumed at step {step} of {total}")
+    state = State({name: accelerator.unwrap_model(learner) for name, learner in learners.items()}, optimizers)
+    state.restore(checkpoints)
+    if state.step:
+        progress.note(f"resumed at step {state.step} of {total}")
     log_every = max(1, total // LOG_POINTS)
     score_every = max(1, round(per_epoch / training.evaluations_per_epoch))
-    sums: dict[str, dict[str, float]] = {name: {} for name in learners}
-    started, saved_at = time.perf_counter(), time.perf_counter()
+    started = saved_at = time.perf_counter()
     order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
+    shown: dict[str, float] = {}
 
-    while step < total:
-        epoch, within = divmod(step, per_epoch)
+    while state.step < total:
+        epoch, within = divmod(state.step, per_epoch)
         if order[0] != epoch:
             order = (epoch, plan.epoch(epoch))
-        rate = learning_rate(step, total, config.learning_rate, config.warmup, config.schedule)
+        rate = learning_rate(state.step, total, config.learning_rate, config.warmup, config.schedule)
         micro = order[1][within * accumulate : (within + 1) * accumulate]
         for part, rows in enumerate(micro):
+            draw = state.step * accumulate + part
+            batch, target = _look(training, rows, draw, seed=seed, accelerator=accelerator, clock=state.clock)
             now = time.perf_counter()
-            batch = training.read(rows, step * accumulate + part)
-            clock.real_tokens += int(batch["attention_mask"].sum())
-            clock.computed_tokens += batch["attention_mask"].numel()
-            batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in batch.items()}
-            now = clock.spend("data", now)
-            target = None
-            if training.target is not None:
-                _seed(seed, "teacher", step * accumulate + part)
-                with torch.no_grad(), accelerator.autocast():
-                    target = training.target(batch)
-                now = clock.spend("teacher", now)
             for name, learner in learners.items():
                 learner.train()
-                _seed(seed, name, step * accumulate + part)
+                _seed(seed, name, draw)
                 with accelerator.autocast():
                     terms = learner(batch, target)
-                loss = torch.stack(list(terms.values())).sum() / len(micro)
-                value = loss.item()
-                if not np.isfinite(value):
-                    raise TrainingError(_not_finite(name, step, value, rows, checkpoints))
-                accelerator.backward(loss)
-                for term, part_loss in {"loss": loss.detach() * len(micro), **terms}.items():
-                    sums[name][term] = sums[name].get(term, 0.0) + part_loss.item() / len(micro)
-            clock.spend("student", now)
+                loss = torch.stack(list(terms.values())).sum()
+                _check_finite("loss", loss, name, rows, state.step, checkpoints)
+                accelerator.backward(loss / len(micro))
+                state.add(name, {"loss": loss, **terms}, 1 / len(micro))
+            state.clock.spend("student", now)
         now = time.perf_counter()
         for name, learner in learners.items():
+            norm = accelerator.clip_grad_norm_(learner.parameters(), config.max_grad_norm)
+            _check_finite("gradient norm", norm, name, np.concatenate(micro), state.step, checkpoints)
             for group in optimizers[name].param_groups:
                 group["lr"] = rate
-            accelerator.clip_grad_norm_(learner.parameters(), config.max_grad_norm)
             optimizers[name].step()
             optimizers[name].zero_grad(set_to_none=True)
-        clock.spend("student", now)
-        step += 1
+        state.clock.spend("student", now)
+        state.step += 1
 
-        if step % log_every == 0 or step == total:
-            steps = (step - 1) % log_every + 1
-            for name, history in histories.items():
-                means = {term: value / steps for term, value in sums[name].items()}
-                history.curve.append({"step": step, "learning_rate": rate, **means})
-                sums[name] = {}
-        first = next(iter(histories.values()))
-        shown = {"loss": first.curve[-1]["loss"]} if first.curve else {}
-        progress.update(step, total, **shown, tokens_per_second=_speed(clock))
-        if training.score is not None and (step % score_every == 0 or step == total):
-            for name, learner in learners.items():
-                _score(training.score, name, learner, histories[name], step, best)
-        if step < total and time.perf_counter() - saved_at > checkpoint_seconds and step % log_every == 0:
-            _save(checkpoints, step, learners, optimizers, histories, best, clock)
+        if state.step % log_every == 0 or state.step == total:
+            state.log((state.step - 1) % log_every + 1, rate)
+            shown = {"loss": next(iter(state.histories.values())).curve[-1]["loss"]}
+        progress.update(state.step, total, **shown, tokens_per_second=state.clock.tokens_per_second)
+        if training.score is not None and (state.step % score_every == 0 or state.step == total):
+            _score(training.score, state)
+        if state.step < total and time.perf_counter() - saved_at > checkpoint_seconds:
+            state.save(checkpoints)
             saved_at = time.perf_counter()
 
-    for name, learner in learners.items():
-        load_module(f"best.{name}.", accelerator.unwrap_model(learner), best)
+    state.load_best()
+    for learner in state.learners.values():
         learner.eval()
-    speed = {f"{what}_seconds": seconds for what, seconds in clock.seconds.items()}
-    return histories, {
-        **speed,
+    return state.histories, {
         "seconds": time.perf_counter() - started,
         "steps": total,
-        "real_tokens": clock.real_tokens,
-        "tokens_per_second": _speed(clock),
-        "padding_efficiency": clock.real_tokens / max(1, clock.computed_tokens),
+        **state.clock.figures(),
     }
+
+
+def _look(
+    training: Training,
+    rows: NDArray[np.int64],
+    draw: int,
+    *,
+    seed: int,
+    accelerator: Accelerator,
+    clock: Clock,
+) -> tuple[Batch, Any]:
+    """A batch on the device, and what all learners are given beside it."""
+    now = time.perf_counter()
+    batch = training.read(rows, draw)
+    clock.real_tokens += int(batch["attention_mask"].sum())
+    clock.computed_tokens += batch["attention_mask"].numel()
+    batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in batch.items()}
+    now = clock.spend("data", now)
+    if training.target is None:
+        return batch, None
+    _seed(seed, "teacher", draw)
+    with torch.no_grad(), accelerator.autocast():
+        target = training.target(batch)
+    clock.spend("teacher", now)
+    return batch, target
+
+
+def _score(score: Callable[[nn.Module], float], state: State) -> None:
+    for name, learner in state.learners.items():
+        learner.eval()
+        state.score(name, float(score(learner)))
 
 
 def _adamw(learner: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
@@ -229,73 +203,18 @@ def _seed(seed: int, name: str, step: int) -> None:
     torch.manual_seed(crc32(f"{seed}/{name}/{step}".encode()))
 
 
-def _score(
-    score: Callable[[nn.Module], float],
-    name: str,
-    learner: nn.Module,
-    history: History,
-    step: int,
-    best: dict[str, Tensor],
+def _check_finite(
+    what: str, value: Tensor, name: str, rows: NDArray[np.int64], step: int, checkpoints: Path
 ) -> None:
-    learner.eval()
-    value = float(score(learner))
-    history.scores.append((step, value))
-    if history.best is None or value > history.best:
-        history.best = value
-        best.update(module_tensors(f"best.{name}.", learner))
-
-
-def _save(
-    folder: Path,
-    step: int,
-    learners: Mapping[str, nn.Module],
-    optimizers: Mapping[str, torch.optim.Optimizer],
-    histories: Mapping[str, History],
-    best: Mapping[str, Tensor],
-    clock: _Clock,
-) -> None:
-    tensors = dict(best)
-    for name, learner in learners.items():
-        tensors |= module_tensors(f"model.{name}.", learner)
-        tensors |= optimizer_tensors(f"optimizer.{name}.", optimizers[name])
-    state = {
-        "histories": {name: vars(history) for name, history in histories.items()},
-        "clock": vars(clock),
-    }
-    save_checkpoint(folder, step, tensors, state)
-
-
-def _restore(
-    folder: Path,
-    learners: Mapping[str, nn.Module],
-    optimizers: Mapping[str, torch.optim.Optimizer],
-    histories: dict[str, History],
-    best: dict[str, Tensor],
-    clock: _Clock,
-) -> int:
-    found = latest_checkpoint(folder)
-    if found is None:
-        return 0
-    tensors, state = found
-    for name, learner in learners.items():
-        load_module(f"model.{name}.", learner, tensors)
-        load_optimizer(f"optimizer.{name}.", optimizers[name], tensors)
-        saved = state["histories"][name]
-        histories[name] = History(saved["curve"], [tuple(score) for score in saved["scores"]], saved["best"])
-    best.update({name: tensor for name, tensor in tensors.items() if name.startswith("best.")})
-    vars(clock).update(state["clock"])
-    return int(state["step"])
-
-
-def _speed(clock: _Clock) -> float:
-    return clock.real_tokens / max(1e-9, sum(clock.seconds.values()))
-
-
-def _not_finite(name: str, step: int, value: float, rows: NDArray[np.int64], checkpoints: Path) -> str:
+    """A gradient is checked as well as the loss: one bad step would reach the weights, then a checkpoint."""
+    number = float(value)
+    if np.isfinite(number):
+        return
     saved = sorted(path.name for path in checkpoints.glob("step-*"))
     good = f"the last good checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
     shown = ", ".join(str(int(row)) for row in rows[:8])
-    return (
-        f"loss of {name!r} is {value} at step {step} on rows {shown}{'...' if len(rows) > 8 else ''}; {good}: "
+    more = "..." if len(rows) > 8 else ""
+    raise TrainingError(
+        f"{what} of {name!r} is {number} at step {step} on rows {shown}{more}; {good}: "
         "lower training.learning_rate, or look at those rows"
     )

@@ -1,0 +1,152 @@
+"""``tinybert artifacts``: list, show, verify, lineage, diff, tag, untag, prune."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
+
+from pipeline.config.runtime import Runtime
+from pipeline.errors import StoreError
+from pipeline.store.lineage import Lineage
+from pipeline.store.store import Store
+
+artifacts = typer.Typer(help="Look at what the store keeps.", no_args_is_help=True)
+StoreOption = Annotated[str, typer.Option("--store", help="Folder of the store.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Ref = Annotated[str, typer.Argument(help="teacher, teacher/v3, a tag, or the start of a fingerprint.")]
+STORE = Runtime().store
+
+
+@artifacts.command("list")
+def list_(
+    stage: Annotated[str | None, typer.Argument()] = None,
+    store: StoreOption = STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """List artifacts, oldest first."""
+    found = Store(store).list(stage)
+    tags: dict[str, list[str]] = {}
+    for tag, ref in Store(store).tags().items():
+        tags.setdefault(ref, []).append(tag)
+    if as_json:
+        _print([{"ref": one.ref, "path": str(one.path), "tags": tags.get(one.ref, [])} for one in found])
+        return
+    table = Table("artifact", "finished", "seconds", "tags", box=None, pad_edge=False)
+    for one in found:
+        timings = one.manifest.timings
+        table.add_row(one.ref, timings.finished, f"{timings.seconds:.1f}", " ".join(tags.get(one.ref, [])))
+    Console().print(table)
+
+
+@artifacts.command()
+def show(ref: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -> None:
+    """Show what an artifact is, how it came about and what it measured."""
+    found = Store(store).open(ref)
+    whole = {"ref": found.ref, "path": str(found.path), **found.manifest.model_dump(mode="json")}
+    if as_json:
+        _print(whole)
+        return
+    import yaml
+
+    Console().print(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True), markup=False, highlight=False)
+
+
+@artifacts.command()
+def verify(
+    ref: Annotated[str | None, typer.Argument()] = None,
+    store: StoreOption = STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Read every byte of an artifact, or of all, and compare it with its manifest; leaves with 5 if one is damaged."""
+    keeper = Store(store)
+    found = [keeper.open(ref)] if ref else keeper.list()
+    problems = {one.ref: lines for one in found if (lines := keeper.verify(one))}
+    if not ref:
+        problems |= {str(damage.path): [damage.reason] for damage in keeper.damaged()}
+    if as_json:
+        _print({"verified": len(found), "problems": problems})
+    for name, lines in problems.items():
+        for line in lines:
+            Console(stderr=True).print(f"{name}: {line}", markup=False, soft_wrap=True)
+    if problems:
+        raise StoreError(f"{len(problems)} damaged: run the configuration again, and what is damaged is rebuilt")
+    if not as_json:
+        Console().print(f"{len(found)} artifacts are as they were sealed")
+
+
+@artifacts.command()
+def lineage(ref: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -> None:
+    """Show what an artifact was made from."""
+    keeper = Store(store)
+    tree = keeper.lineage(keeper.open(ref))
+    if as_json:
+        _print(_lineage_json(tree))
+    else:
+        Console().print(_lineage_tree(tree, Tree(tree.name)))
+
+
+@artifacts.command()
+def diff(a: Ref, b: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -> None:
+    """Show what differs between two artifacts."""
+    keeper = Store(store)
+    found = vars(keeper.diff(keeper.open(a), keeper.open(b)))
+    if as_json:
+        _print(found)
+        return
+    table = Table("", "key", a, b, box=None, pad_edge=False)
+    for kind, pairs in found.items():
+        for key, (left, right) in pairs.items():
+            table.add_row(kind, key, str(left), str(right))
+    Console().print(table)
+
+
+@artifacts.command()
+def tag(ref: Ref, name: str, store: StoreOption = STORE) -> None:
+    """Give an artifact a name; while it has one it is never pruned."""
+    Console().print(f"{name} is {Store(store).tag(ref, name).ref}")
+
+
+@artifacts.command()
+def untag(name: str, store: StoreOption = STORE) -> None:
+    """Forget a name."""
+    Store(store).untag(name)
+
+
+@artifacts.command()
+def prune(
+    keep: Annotated[int, typer.Option(help="Versions of each stage that stay.")] = 3,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
+    store: StoreOption = STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove old artifacts that no tag and no kept artifact needs."""
+    gone = Store(store).prune(keep, dry_run=not yes)
+    if as_json:
+        _print({"removed" if yes else "would_remove": [one.ref for one in gone]})
+        return
+    for one in gone:
+        Console().print(f"{'removed' if yes else 'would remove'} {one.ref}")
+    if not gone:
+        Console().print("nothing to remove")
+
+
+def _print(value: Any) -> None:
+    print(json.dumps(value))  # noqa: T201 - what the script asked for
+
+
+def _lineage_json(node: Lineage) -> dict[str, Any]:
+    return {
+        "role": node.role,
+        "name": node.name,
+        "digest": node.digest,
+        "inputs": [_lineage_json(below) for below in node.inputs],
+    }
+
+
+def _lineage_tree(node: Lineage, tree: Tree) -> Tree:
+    for below in node.inputs:
+        _lineage_tree(below, tree.add(f"{below.role}: {below.name}"))
+    return tree

@@ -1,0 +1,161 @@
+"""The command line: run, plan, artifacts, recipes, init.
+
+Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store; 6 training;
+70 a defect of ours (with a traceback); 130 interrupted.
+"""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from flows.artifacts import artifacts
+from pipeline.errors import PipelineError
+
+app = typer.Typer(
+    help="Distil a big BERT into a small, fast student: TinyBERT's two stages, resumable, every step kept.",
+    epilog="Exit codes: 0 done, 2 configuration, 3 data, 4 model, 5 store, 6 training, 70 defect, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(artifacts, name="artifacts")
+
+ConfigArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[CONFIG.yaml] [key=value ...]", help="A file, then overrides.")
+]
+RecipeOption = Annotated[str | None, typer.Option(help="Start from a recipe; see: tinybert recipes.")]
+UntilOption = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEFECT, INTERRUPTED = 70, 130
+
+
+@app.command()
+def run(
+    arguments: ConfigArgument = None,
+    recipe: RecipeOption = None,
+    until: UntilOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the flow; what is finished is reused, what broke is resumed."""
+    from flows.plan import finished, plan_run
+    from flows.result import outcome, print_outcome
+    from pipeline.stages.two_stage import two_stage
+    from pipeline.store.store import Store
+
+    config = _config(arguments, recipe)
+    console = Console(stderr=as_json)
+    if finished(plan_run(config, until)):
+        if not (quiet or as_json):
+            console.print("Every stage is finished and unchanged; nothing to do.")
+    else:
+        _run_flow(config, until, console, quiet=quiet or as_json)
+    found = outcome(two_stage(config, until=until), Store(config.runtime.store))
+    if as_json:
+        print(json.dumps(found))  # noqa: T201 - what the script asked for
+    else:
+        print_outcome(found, console)
+
+
+@app.command()
+def plan(
+    arguments: ConfigArgument = None,
+    recipe: RecipeOption = None,
+    until: UntilOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say for each stage whether it would be reused, resumed or run, and why; do nothing."""
+    from flows.plan import as_json as to_json
+    from flows.plan import plan_run, print_plan
+    from pipeline.store.store import Store
+
+    config = _config(arguments, recipe)
+    steps, store = plan_run(config, until), Store(config.runtime.store)
+    if as_json:
+        print(json.dumps(to_json(steps, store)))  # noqa: T201 - what the script asked for
+    else:
+        print_plan(steps, store, Console())
+
+
+@app.command()
+def recipes(as_json: JsonOption = False) -> None:
+    """List the recipes that come with the project."""
+    from pipeline.config.recipes import recipes as all_recipes
+
+    if as_json:
+        print(json.dumps([{"name": name, "description": text} for name, text in all_recipes()]))  # noqa: T201
+        return
+    for name, text in all_recipes():
+        Console().print(f"[bold]{name:10}[/] {text}")
+
+
+@app.command()
+def init(
+    path: Annotated[str, typer.Argument(help="The file to write.")] = "tinybert.yaml",
+    recipe: Annotated[str, typer.Option(help="Start from this recipe.")] = "tinybert",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a commented configuration to start from."""
+    from pathlib import Path
+
+    from pipeline.config.commented import commented
+    from pipeline.errors import ConfigError
+
+    target = Path(path)
+    if target.exists() and not force:
+        raise ConfigError(f"{path} is already there: name another file, or use --force to replace it")
+    target.write_text(commented(recipe), encoding="utf-8")
+    Console().print(f"wrote {path}; edit it, then: tinybert run {path}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with a documented exit code."""
+    try:
+        app(arguments, standalone_mode=True)
+    except PipelineError as error:
+        Console(stderr=True).print(f"[red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; run the same command again to go on from the last checkpoint")
+        sys.exit(INTERRUPTED)
+    except Exception:  # noqa: BLE001 - the last door
+        import traceback
+
+        traceback.print_exc()
+        sys.exit(DEFECT)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _config(arguments: list[str] | None, recipe: str | None) -> Any:
+    from pipeline.config.load import load_config
+
+    given = list(arguments or [])
+    path = given.pop(0) if given and "=" not in given[0] else None
+    if path is None and recipe is None:
+        recipe = "demo"
+    return load_config(path, given, recipe)
+
+
+def _run_flow(config: Any, until: str | None, console: Console, *, quiet: bool) -> None:
+    from flows.prefect_settings import apply
+    from flows.terminal import watching
+
+    if not quiet:
+        console.print("starting Prefect ...", highlight=False)
+    apply()
+    from flows.two_stage import two_stage_flow
+
+    with watching(console, quiet=quiet):
+        two_stage_flow(config, until)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""Prefect settings that one machine needs, set before Prefect is imported; what the user set wins."""
+
+import os
+
+SETTINGS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # A fresh home on slow cores takes longer than the 20 seconds Prefect allows.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "pipeline",
+    # The terminal shows progress of its own; the server still gets every line.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+}
+
+
+def apply() -> None:
+    """Put the settings into the environment where they are not set yet."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)

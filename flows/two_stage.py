@@ -1,0 +1,42 @@
+"""Two-stage TinyBERT distillation as a Prefect flow."""
+
+from functools import partial
+
+from prefect import flow
+
+from pipeline.config.run import RunConfig
+from pipeline.stages.two_stage import two_stage
+from tasks.stage import run_stage
+
+
+@flow(name="two-stage-tinybert", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
+def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
+    """General distillation, then task distillation (arXiv:1909.10351, figure 1).
+
+    Every stage is one task. What the store already has is reused, what broke is resumed.
+
+    Args:
+        config: the run.
+        until: stop after this stage; it and what it needs are all that runs.
+
+    Returns:
+        The ref of the last artifact.
+    """
+    run = two_stage(config, until=until)
+    build = partial(run_stage, runtime=config.runtime)
+    # Stage one: the pretrained teacher, imitated on the corpus
+    build(run.corpus)
+    build(run.pretrain)
+    build(run.general_distillation)
+    # The teacher learns the task; its rows are augmented and labelled
+    build(run.task_data)
+    build(run.teacher)
+    build(run.augmentation)
+    build(run.teacher_logits)
+    # Stage two: the fine-tuned teacher, imitated on the task
+    build(run.intermediate)
+    build(run.prediction)
+    # What came of it
+    build(run.label_only)
+    build(run.evaluation)
+    return build(run.report)

@@ -1,0 +1,118 @@
+"""What is wrong with a configuration, in one line: the key, its value, what was expected.
+
+Pydantic reports every member of a union it tried; here one key is one mistake, described from the models.
+Unknown keys come first: a misspelt key is often why another one is missing.
+"""
+
+import difflib
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline.config.base import Config
+from pipeline.config.merge import is_list
+from pipeline.config.schema import Path, either, expected, field_at, item, known_keys, options, section
+from pipeline.errors import ConfigError
+
+_UNKNOWN = ("extra_forbidden", "invalid_key")
+_SHOWN_ELSEWHERE = 3
+
+
+def config_error(error: ValidationError, tree: Mapping[str, object], model: type[Config]) -> ConfigError:
+    """The mistakes of a configuration as one line: the first in full, the keys of the others."""
+    found: dict[Path, Any] = {}
+    for mistake in sorted(error.errors(), key=lambda mistake: mistake["type"] not in _UNKNOWN):
+        found.setdefault(_path(mistake, tree), mistake)
+    # a list that is no text and whose third item is no number is one mistake: the one further in
+    paths = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
+    first, *others = paths
+    also = f" (also wrong: {', '.join(map(dotted, others))})" if others else ""
+    return ConfigError(_explain(first, found[first], model) + also)
+
+
+def dotted(path: Path) -> str:
+    """``("students", 0, "name")`` as ``students.0.name``."""
+    return ".".join(map(str, path))
+
+
+def _path(mistake: Any, tree: object) -> Path:
+    """Where the mistake is, without the names pydantic gives to the members of a union."""
+    path: Path = ()
+    for part in mistake["loc"]:
+        if isinstance(tree, Mapping) and part in tree:
+            path, tree = (*path, part), tree[part]
+        elif isinstance(part, int) and is_list(tree) and part < len(tree):  # type: ignore[arg-type]
+            path, tree = (*path, part), tree[part]  # type: ignore[index]
+    missing = mistake["type"] == "missing" and isinstance(mistake["loc"][-1], str)
+    return (*path, mistake["loc"][-1]) if missing else path
+
+
+def _explain(path: Path, mistake: Any, model: type[Config]) -> str:
+    if mistake["type"] in _UNKNOWN:
+        return unknown_key(tuple(map(str, path)), model)
+    if mistake["type"] == "value_error":
+        said = str(mistake["ctx"]["error"])
+        return f"{dotted(path)}: {said}" if path else said
+    annotation, constraints = field_at(path, model) or (None, ())
+    if mistake["type"] == "missing" and not is_list(mistake["input"]):
+        return f"{dotted(path)} is missing: expected {expected(annotation, constraints)}"
+    wanted = expected(annotation, constraints) if annotation else str(mistake["msg"])
+    return f"{dotted(path)} is {shown(mistake['input'])}, expected {wanted}{_hint(mistake['input'], annotation)}"
+
+
+def shown(value: object) -> str:
+    """The value as YAML names it, cut to a readable length."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 60
+    return short.repr(value)
+
+
+def _hint(value: object, annotation: object) -> str:
+    if isinstance(value, Mapping) and item(annotation):
+        return ": begin each item of the list with '- '"
+    if item(annotation) and isinstance(value, str):
+        return f": write [{value}]"
+    if str in options(annotation) and isinstance(value, bool | int | float):
+        return ": put it in quotes"
+    if value is None and section(annotation):
+        return ": it cannot be switched off"
+    if isinstance(value, str) and annotation:
+        near = difflib.get_close_matches(value, expected(annotation).replace(",", "").split(), n=1)
+        return f": did you mean {near[0]}?" if near else ""
+    return ""
+
+
+def unknown_key(path: Sequence[str], model: type[Config]) -> str:
+    """That there is no such key, and which one was meant: here, below, in another section."""
+    name, parent = path[-1], tuple(int(part) if part.isdecimal() else part for part in path[:-1])
+    found = field_at(parent, model)
+    inside = section(found[0]) if found else None
+    here = tuple(inside.model_fields) if inside else ()
+    prefix = f"{dotted(parent)}." if parent else ""
+    homes = [key for key in known_keys(model) if key.rpartition(".")[2] == name]
+    below = [key for key in homes if parent and key.startswith(prefix)]
+    near = difflib.get_close_matches(name, here, n=1)
+    near_elsewhere = difflib.get_close_matches(name, [key.rpartition(".")[2] for key in known_keys(model)], n=1)
+    if below or (homes and not near):
+        way_out = f"{name} is a key of {_places(below or homes)}"
+    elif near:
+        way_out = f"did you mean {prefix}{near[0]}?"
+    elif near_elsewhere:
+        way_out = f"did you mean {next(k for k in known_keys(model) if k.rpartition('.')[2] == near_elsewhere[0])}?"
+    else:
+        way_out = f"{dotted(parent) or 'a configuration'} has the keys {either(here)}"
+    return f"{dotted(tuple(path))} is not a known key: {way_out}"
+
+
+def _places(keys: Sequence[str]) -> str:
+    """The sections that hold a key: the one, with the key written out, or the first few."""
+    sections = [key.rpartition(".")[0] or "the top level" for key in keys]
+    if len(keys) == 1:
+        return f"{sections[0]}: write {keys[0]}"
+    more = len(keys) - _SHOWN_ELSEWHERE
+    listed = ", ".join(sections[:_SHOWN_ELSEWHERE]) + (f" and {more} more" if more > 0 else "")
+    return f"{listed}: write it there, e.g. {keys[0]}"

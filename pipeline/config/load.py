@@ -1,0 +1,111 @@
+"""A configuration is layers: defaults < recipe < the recipe's task < the user's file < overrides.
+
+Each layer may be partial; what it names lies over the one beneath (``merge``), and only the whole is checked.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipeline.config.explain import config_error, shown
+from pipeline.config.merge import Tree, lay
+from pipeline.config.overrides import parse_overrides
+from pipeline.config.recipes import for_task, recipe_tree, recipes, split_per_task
+from pipeline.config.run import RunConfig
+from pipeline.config.schema import complete, plain
+from pipeline.config.yaml_text import block, read_yaml
+from pipeline.errors import ConfigError
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
+
+
+def load_config(path: str | None, overrides: Sequence[str], recipe: str | None = None) -> RunConfig:
+    """The configuration a user asks for: a file, a recipe, both, or neither, and what the overrides change.
+
+    Args:
+        path: YAML file; it may name the recipe it starts from at its top (``recipe: NAME``).
+        overrides: ``key.sub=value``, the last one wins.
+        recipe: the recipe to start from.
+
+    Raises:
+        ConfigError: a file that cannot be read, a key that does not exist, a value that does not fit.
+    """
+    changes = parse_overrides(overrides)
+    if "recipe" in changes:
+        msg = "recipe cannot be overridden: choose one with --recipe NAME, or recipe: NAME in the file"
+        raise ConfigError(msg)
+    document = read_file(path) if path is not None else {}
+    start = _start(document, recipe, path)
+    documents = [(recipe_tree(start), f"recipe {start}")] if start else []
+    documents.append(({key: value for key, value in document.items() if key != "recipe"}, str(path)))
+    return validated(layered([split_per_task(*pair) for pair in documents], changes))
+
+
+def layered(documents: Sequence[tuple[Tree, Mapping[str, Tree]]], changes: Tree) -> Tree:
+    """The documents, each (values, values per task), one over the other, and the changes over them all."""
+    bottom = complete({}, RunConfig)
+    task = reduce(lay, [*(values for values, _ in documents), changes], bottom).get("task")
+    name = task.get("name") if isinstance(task, Mapping) else None
+    layers = [layer for values, per_task in documents for layer in (values, for_task(per_task, name))]
+    return complete(reduce(lay, [*layers, changes], bottom), RunConfig)
+
+
+def validated(tree: Tree) -> RunConfig:
+    """The configuration a tree holds; its mistakes as one ConfigError."""
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise config_error(error, tree, RunConfig) from None
+
+
+def read_file(path: str) -> Tree:
+    """The top-level keys of a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, empty, not UTF-8, not YAML, or does not hold keys and values.
+    """
+    try:
+        text = Path(path).expanduser().read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        names = [name for name, _ in recipes()]
+        hint = f"to start from the recipe, write --recipe {path}" if path in names else "tinybert init writes one"
+        msg = f"{path} does not exist: {hint}"
+    except IsADirectoryError:
+        msg = f"{path} is a folder: name a YAML file in it"
+    except UnicodeDecodeError as error:
+        msg = f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8"
+    except (OSError, ValueError, RuntimeError) as error:
+        msg = f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): name a YAML file"
+    else:
+        return _mapping(read_yaml(text, path), path)
+    raise ConfigError(msg)
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The whole configuration as YAML, every key resolved, without credentials that stand in an address."""
+    return _CREDENTIALS.sub("***", block(plain(config)))
+
+
+def _mapping(value: object, path: str) -> Tree:
+    if value is None:
+        msg = f"{path} is empty: name a teacher and a task in it, or a recipe to start from (recipe: demo)"
+        raise ConfigError(msg)
+    if not isinstance(value, dict):
+        msg = f"{path} holds {shown(value)}: expected keys and values, such as name: my-run"
+        raise ConfigError(msg)
+    return value
+
+
+def _start(document: Tree, recipe: str | None, path: str | None) -> str | None:
+    named = document.get("recipe")
+    names = ", ".join(name for name, _ in recipes())
+    if named is not None and not isinstance(named, str):
+        msg = f"recipe is {shown(named)}, expected the name of a recipe: {names}"
+        raise ConfigError(msg)
+    if recipe is not None and named is not None and recipe != named:
+        msg = f"{path} starts from recipe {named!r}, but {recipe!r} was asked for: drop one of them"
+        raise ConfigError(msg)
+    return named if recipe is None else recipe

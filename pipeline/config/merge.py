@@ -1,0 +1,101 @@
+"""Layers of a configuration: what is written later lies over what is there, key by key.
+
+A mapping over a mapping is merged; anything else replaces. A mapping whose keys are positions
+(``{"0": {...}}``, from ``students.0.layers=3``) over a list changes those items, or adds the next one.
+A section has one source: a layer that names another one takes the place of the one beneath.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from pipeline.errors import ConfigError
+
+Tree = dict[str, object]
+Groups = tuple[tuple[str, ...], ...]
+
+# In each group the first key names the source; the others describe it and go with it.
+SOURCES: dict[str, Groups] = {
+    "corpus": (("paths",), ("hub", "hub_split", "hub_revision"), ("packages",)),
+    "task": (
+        ("dir",),
+        ("train", "dev"),
+        ("hub", "hub_config", "hub_revision", "hub_splits"),
+        ("packages",),
+    ),
+}
+SHAPES: Groups = (("preset",), ("layers", "hidden", "heads", "intermediate"))
+
+
+def lay(base: Mapping[str, object], layer: Mapping[str, object]) -> Tree:
+    """``layer`` over ``base``, without the sources of ``base`` that ``layer`` replaces by others."""
+    return merge_mappings(_without_replaced(base, layer), layer)
+
+
+def merge(base: object, layer: object, path: str = "") -> object:
+    """``layer`` over ``base``; ``path`` is where they stand, for the error message."""
+    if isinstance(base, Mapping) and isinstance(layer, Mapping):
+        return merge_mappings(base, layer, path)
+    if is_list(base) and is_positions(layer):
+        return _merge_items(base, layer, path)
+    return layer
+
+
+def merge_mappings(base: Mapping[str, object], layer: Mapping[str, object], path: str = "") -> Tree:
+    """Every key of both; where both have it, the two values merged. ``0`` and ``"0"`` are one key."""
+    merged = dict(base)
+    names = {str(key): key for key in base}
+    for given, value in layer.items():
+        key = names.get(str(given), given)
+        merged[key] = merge(merged[key], value, f"{path}{key}.") if key in merged else value
+    return merged
+
+
+def is_list(value: object) -> bool:
+    """Whether the value is a list (text is not)."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def is_positions(value: object) -> bool:
+    """Whether the value is a mapping from positions in a list."""
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(key, str) and re.fullmatch("[0-9]{1,6}", key) for key in value)
+    )
+
+
+def _merge_items(base: Sequence[object], layer: Mapping[str, object], path: str) -> list[object]:
+    items = list(base)
+    for key in sorted(layer, key=int):
+        position = int(key)
+        if position > len(items):
+            msg = (
+                f"{path}{key} does not exist: {path.rstrip('.')} has {len(items)} items, "
+                f"the next one is {path}{len(items)}"
+            )
+            raise ConfigError(msg)
+        if position == len(items):
+            items.append(layer[key])
+        else:
+            items[position] = merge(items[position], layer[key], f"{path}{key}.")
+    return items
+
+
+def _without_replaced(base: Mapping[str, object], layer: Mapping[str, object]) -> Tree:
+    kept = dict(base)
+    for section, groups in SOURCES.items():
+        kept |= {section: _one_source(base[section], layer.get(section), groups)} if section in base else {}
+    students, changes = base.get("students"), layer.get("students")
+    if is_list(students) and is_positions(changes):
+        kept["students"] = [
+            _one_source(student, changes.get(str(position)), SHAPES) for position, student in enumerate(students)
+        ]
+    return kept
+
+
+def _one_source(base: object, layer: object, groups: Groups) -> object:
+    if not isinstance(base, Mapping) or not isinstance(layer, Mapping):
+        return base
+    named = [group for group in groups if layer.get(group[0])]
+    replaced = {key for group in groups if named and group not in named for key in group}
+    return {key: value for key, value in base.items() if key not in replaced}

@@ -1,0 +1,152 @@
+"""A training in progress is its learners, their optimizers and what has been seen of them so far.
+
+All of it goes into a checkpoint, at any step, and comes back as it was.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from pipeline.training.checkpoint import (
+    latest_checkpoint,
+    load_module,
+    load_optimizer,
+    module_tensors,
+    optimizer_tensors,
+    save_checkpoint,
+)
+
+
+@dataclass
+class History:
+    """What happened to one learner: its loss curve and its dev scores.
+
+    Attributes:
+        curve: one entry a logging interval: step, learning_rate, loss and each term, averaged over it.
+        scores: (step, dev score) at each evaluation.
+        best: the best dev score so far, None before the first evaluation.
+    """
+
+    curve: list[dict[str, float]] = field(default_factory=list)
+    scores: list[tuple[int, float]] = field(default_factory=list)
+    best: float | None = None
+
+
+@dataclass
+class Clock:
+    """Seconds by what they were spent on; tokens as they were and as they were computed."""
+
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("data", "teacher", "student"), 0.0)
+    )
+    real_tokens: int = 0
+    computed_tokens: int = 0
+
+    def spend(self, what: str, since: float) -> float:
+        """Put the time since then down to ``what``; returns the time now."""
+        now = time.perf_counter()
+        self.seconds[what] += now - since
+        return now
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Real tokens a second, padding not counted."""
+        return self.real_tokens / max(1e-9, sum(self.seconds.values()))
+
+    def figures(self) -> dict[str, float]:
+        """Seconds by use, tokens, speed and padding efficiency, for the record."""
+        return {
+            **{f"{what}_seconds": seconds for what, seconds in self.seconds.items()},
+            "real_tokens": self.real_tokens,
+            "tokens_per_second": self.tokens_per_second,
+            "padding_efficiency": self.real_tokens / max(1, self.computed_tokens),
+        }
+
+
+@dataclass
+class State:
+    """Everything a killed training needs to go on, beside the seed and the data.
+
+    Attributes:
+        learners: by name, not wrapped for any device.
+        optimizers: of the same names.
+        step: steps taken.
+        histories: by learner.
+        sums: each learner's loss and terms since the last entry of its curve.
+        best: weights at the best dev score, as ``module_tensors`` names them.
+        clock: where the time went.
+    """
+
+    learners: Mapping[str, nn.Module]
+    optimizers: Mapping[str, Optimizer]
+    step: int = 0
+    histories: dict[str, History] = field(init=False)
+    sums: dict[str, dict[str, float]] = field(init=False)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.histories = {name: History() for name in self.learners}
+        self.sums = {name: {} for name in self.learners}
+
+    def add(self, name: str, terms: Mapping[str, Tensor], share: float) -> None:
+        """Count a learner's terms in, each times ``share`` of a step."""
+        sums = self.sums[name]
+        for term, value in terms.items():
+            sums[term] = sums.get(term, 0.0) + value.item() * share
+
+    def log(self, steps: int, rate: float) -> None:
+        """Append the mean over the last ``steps`` steps to every curve."""
+        for name, history in self.histories.items():
+            means = {term: value / steps for term, value in self.sums[name].items()}
+            history.curve.append({"step": self.step, "learning_rate": rate, **means})
+            self.sums[name] = {}
+
+    def score(self, name: str, value: float) -> None:
+        """Note a dev score and keep the weights if it is the best yet."""
+        history = self.histories[name]
+        history.scores.append((self.step, value))
+        if history.best is None or value > history.best:
+            history.best = value
+            self.best.update(module_tensors(f"best.{name}.", self.learners[name]))
+
+    def load_best(self) -> None:
+        """Give every learner that was scored its best weights."""
+        for name, history in self.histories.items():
+            if history.best is not None:
+                load_module(f"best.{name}.", self.learners[name], self.best)
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint."""
+        tensors = dict(self.best)
+        for name, learner in self.learners.items():
+            tensors |= module_tensors(f"model.{name}.", learner)
+            tensors |= optimizer_tensors(f"optimizer.{name}.", self.optimizers[name])
+        told = {
+            "histories": {name: vars(history) for name, history in self.histories.items()},
+            "sums": self.sums,
+            "clock": vars(self.clock),
+        }
+        save_checkpoint(folder, self.step, tensors, told)
+
+    def restore(self, folder: Path) -> None:
+        """Go on from the newest checkpoint there, if there is one."""
+        found = latest_checkpoint(folder)
+        if found is None:
+            return
+        tensors, told = found
+        for name, learner in self.learners.items():
+            load_module(f"model.{name}.", learner, tensors)
+            load_optimizer(f"optimizer.{name}.", self.optimizers[name], tensors)
+            saved = told["histories"][name]
+            self.histories[name] = History(
+                saved["curve"], [(int(step), value) for step, value in saved["scores"]], saved["best"]
+            )
+        self.sums.update(told.get("sums", {}))
+        self.best = {name: tensor for name, tensor in tensors.items() if name.startswith("best.")}
+        self.clock = Clock(**told["clock"])
+        self.step = int(told["step"])
