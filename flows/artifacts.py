@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
@@ -65,16 +66,16 @@ def verify(
     found = [keeper.open(ref)] if ref else keeper.list()
     problems = {one.ref: lines for one in found if (lines := keeper.verify(one))}
     if not ref:
-        problems |= {str(damage.path): [damage.reason] for damage in keeper.damaged()}
+        problems |= {str(damage.path): [f"{damage.path}: {damage.reason}"] for damage in keeper.damaged()}
     if as_json:
         _print({"verified": len(found), "problems": problems})
-    for name, lines in problems.items():
+    for lines in problems.values():
         for line in lines:
-            Console(stderr=True).print(f"{name}: {line}", markup=False, soft_wrap=True)
+            Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
     if problems:
-        raise StoreError(f"{len(problems)} damaged: run the configuration again, and what is damaged is rebuilt")
+        raise StoreError(f"{len(problems)} damaged: delete the folder, then run the configuration again to rebuild it")
     if not as_json:
-        Console().print(f"{len(found)} artifacts are as they were sealed")
+        _say(f"{len(found)} artifacts are as they were sealed")
 
 
 @artifacts.command()
@@ -99,14 +100,14 @@ def diff(a: Ref, b: Ref, store: StoreOption = STORE, as_json: JsonOption = False
     table = Table("", "key", a, b, box=None, pad_edge=False)
     for kind, pairs in found.items():
         for key, (left, right) in pairs.items():
-            table.add_row(kind, key, str(left), str(right))
+            table.add_row(kind, escape(key), escape(str(left)), escape(str(right)))
     Console().print(table)
 
 
 @artifacts.command()
 def tag(ref: Ref, name: str, store: StoreOption = STORE) -> None:
     """Give an artifact a name; while it has one it is never pruned."""
-    Console().print(f"{name} is {Store(store).tag(ref, name).ref}")
+    _say(f"{name} is {Store(store).tag(ref, name).ref}")
 
 
 @artifacts.command()
@@ -128,9 +129,14 @@ def prune(
         _print({"removed" if yes else "would_remove": [one.ref for one in gone]})
         return
     for one in gone:
-        Console().print(f"{'removed' if yes else 'would remove'} {one.ref}")
+        _say(f"{'removed' if yes else 'would remove'} {one.ref}")
     if not gone:
-        Console().print("nothing to remove")
+        _say("nothing to remove")
+
+
+def _say(line: str) -> None:
+    """A line as it is, however wide: it may be copied, or read by a script."""
+    print(line)  # noqa: T201
 
 
 def _print(value: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from flows.artifacts import artifacts
 from pipeline.errors import PipelineError
@@ -107,8 +108,12 @@ def init(
     target = Path(path)
     if target.exists() and not force:
         raise ConfigError(f"{path} is already there: name another file, or use --force to replace it")
-    target.write_text(commented(recipe), encoding="utf-8")
-    Console().print(f"wrote {path}; edit it, then: tinybert run {path}")
+    text = commented(recipe)
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}): name a file in a folder that can") from error
+    print(f"wrote {path}; edit it, then: tinybert run {path}")  # noqa: T201 - as it is, to copy from
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -116,22 +121,18 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, standalone_mode=True)
     except PipelineError as error:
-        Console(stderr=True).print(f"[red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        line = " ".join(str(error).split("\n"))
+        Console(stderr=True).print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; run the same command again to go on from the last checkpoint")
-        sys.exit(INTERRUPTED)
+    except SystemExit as left:
+        if left.code == INTERRUPTED:  # Typer leaves with it on Ctrl-C, and says nothing
+            print("interrupted; run the same command again to go on from the last checkpoint", file=sys.stderr)  # noqa: T201
+        raise
     except Exception:  # noqa: BLE001 - the last door
         import traceback
 
         traceback.print_exc()
         sys.exit(DEFECT)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _config(arguments: list[str] | None, recipe: str | None) -> Any:

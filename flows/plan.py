@@ -3,6 +3,7 @@
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.config.run import RunConfig
@@ -42,7 +43,7 @@ def print_plan(steps: Steps, store: Store, console: Console) -> None:
     table = Table("stage", "", "why", box=None, pad_edge=False)
     for stage, reason in steps:
         why = "\n".join(reason.reasons) or store.get(stage).ref
-        table.add_row(stage.name, f"[{STYLES[reason.action]}]{reason.action}[/]", why)
+        table.add_row(stage.name, f"[{STYLES[reason.action]}]{reason.action}[/]", escape(why))
     console.print(table)
 
 

@@ -36,7 +36,7 @@ def print_outcome(found: dict[str, Any], console: Console) -> None:
         console.print(found["summary"])
     for name in ("report", "students", "output"):
         if name in found:
-            console.print(f"{name}: {found[name]}", soft_wrap=True)
+            console.print(f"{name}: {found[name]}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _table(results: list[dict[str, Any]], dev_rows: int) -> Table:

@@ -97,9 +97,7 @@ def count(rows: list[Row], variants: list[Variant], candidates: dict[str, Candid
             counts["replaceable_words"] += len(found.sentence.replaceable)
             counts["multi_piece_words"] += found.num_multi_piece
             counts["words_beyond_positions"] += found.num_beyond
-            counts["words_without_candidates"] += (
-                len(found.sentence.replaceable) - len(found.words) - found.num_beyond
-            )
+            counts["words_without_candidates"] += len(found.sentence.replaceable) - len(found.words) - found.num_beyond
     counts["replaced_words"] = sum(made.num_changed for made in variants)
     counts["exposed_words"] = sum(exposed[made.origin_id, made.column] for made in variants)
     return counts

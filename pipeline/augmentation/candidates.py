@@ -111,8 +111,7 @@ class CandidateTable:
             return
         asked = (sentences[number].words[position] for number, position in nearby)
         answers = {
-            word: self._as_words(word, words)
-            for word, words in self._vectors.neighbours_of(asked, self._k).items()
+            word: self._as_words(word, words) for word, words in self._vectors.neighbours_of(asked, self._k).items()
         }
         for number, position in nearby:
             found[number][position] = answers[sentences[number].words[position]]

@@ -66,9 +66,7 @@ def _layout(path: Path) -> tuple[bool, int, bool]:
         with path.open("rb") as file:
             lines = [line.decode(errors="replace").rstrip("\r\n") for line in islice(file, 2)]
     except OSError as error:
-        raise DataError(
-            f"{path}: {error.strerror}: name a GloVe text file in augmentation.vectors.path"
-        ) from None
+        raise DataError(f"{path}: {error.strerror}: name a GloVe text file in augmentation.vectors.path") from None
     header = bool(lines) and len(lines[0].split()) == 2 and all(field.isdigit() for field in lines[0].split())
     if len(lines) <= header:
         raise DataError(f"{path}: the file is empty: name a GloVe text file in augmentation.vectors.path")
@@ -76,9 +74,7 @@ def _layout(path: Path) -> tuple[bool, int, bool]:
     trailing = fields[-1] == ""
     width = len(fields) - 1 - trailing
     if width < 1:
-        raise DataError(
-            f"{path}, line {1 + header}: {lines[header][:40]!r} has no numbers: give 'word v1 v2 ...'"
-        )
+        raise DataError(f"{path}, line {1 + header}: {lines[header][:40]!r} has no numbers: give 'word v1 v2 ...'")
     return header, width, trailing
 
 
@@ -134,7 +130,5 @@ def _fault(path: Path, header: bool, width: int) -> DataError:
                 )
             bad = next((field for field in fields[-width:] if not _is_number(field)), None)
             if bad is not None:
-                return DataError(
-                    f"{path}, line {number}: {bad[:40]!r} is not a finite number: mend or remove the line"
-                )
+                return DataError(f"{path}, line {number}: {bad[:40]!r} is not a finite number: mend or remove the line")
     return DataError(f"{path}: not a table of words and {width} numbers a line: give a GloVe text file")

@@ -82,9 +82,7 @@ class MaskedLM:
         self._template: Template = build_template(model, tokenizer)
         self.max_pieces = self._template.max_pieces
 
-    def propose(
-        self, sentences: Sequence[Sentence], places: Sequence[Place], k: int
-    ) -> dict[Place, list[int]]:
+    def propose(self, sentences: Sequence[Sentence], places: Sequence[Place], k: int) -> dict[Place, list[int]]:
         """The ``k`` best token ids at each place, best first.
 
         In the ``unmasked`` context the model sees the word, so its own id is left out before the best

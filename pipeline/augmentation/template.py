@@ -45,9 +45,7 @@ class Template:
 
     def room(self, num_pieces: int) -> int:
         """Pieces of a second sentence that fit beside a first one of ``num_pieces``; 0 or less: none."""
-        return (
-            self.max_length - num_pieces - sum(len(run[0]) for run in (self.before, self.between, self.after))
-        )
+        return self.max_length - num_pieces - sum(len(run[0]) for run in (self.before, self.between, self.after))
 
     def length(self, num_pieces: int, *, paired: bool) -> int:
         """Tokens of the frame around a sentence of ``num_pieces``, beside itself when ``paired``."""

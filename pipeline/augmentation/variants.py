@@ -104,16 +104,12 @@ def augment_rows(
     """
     for row in rows:
         beside = row.text
-        for made in draw(
-            candidates[row.text], row.text, variants, probability, generator_for(seed, row.row_id, TEXT)
-        ):
+        for made in draw(candidates[row.text], row.text, variants, probability, generator_for(seed, row.row_id, TEXT)):
             yield Variant(row.row_id, made.number, TEXT, made.num_changed, made.text, row.text_pair)
             if pair_mutation:
                 beside = made.text
         if row.text_pair is None:
             continue
         pair = row.text_pair
-        for made in draw(
-            candidates[pair], pair, variants, probability, generator_for(seed, row.row_id, TEXT_PAIR)
-        ):
+        for made in draw(candidates[pair], pair, variants, probability, generator_for(seed, row.row_id, TEXT_PAIR)):
             yield Variant(row.row_id, made.number, TEXT_PAIR, made.num_changed, beside, made.text)

@@ -46,9 +46,7 @@ class WordVectors:
         kept = norms > 0
         self.num_zero = int((~kept).sum())
         if not kept.any():
-            raise DataError(
-                f"the word vectors hold {len(words)} words, none with a direction: give other vectors"
-            )
+            raise DataError(f"the word vectors hold {len(words)} words, none with a direction: give other vectors")
         self.words = [word for word, keep in zip(words, kept, strict=True) if keep]
         self.matrix: Matrix = matrix[kept] / norms[kept, None]
         self._compose = compose
@@ -115,9 +113,7 @@ def from_input_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizer
     vocabulary = word_vocabulary(tokenizer)
     weights = embedding_weights(model).detach().float().cpu().numpy()
     ids: dict[str, int] = {}
-    by_marker = sorted(
-        range(min(len(vocabulary.words), len(weights))), key=lambda i: not vocabulary.marked[i]
-    )
+    by_marker = sorted(range(min(len(vocabulary.words), len(weights))), key=lambda i: not vocabulary.marked[i])
     for index in by_marker:  # where " word" and "word" are two pieces, the first is the word
         word = vocabulary.words[index]
         if word is not None:

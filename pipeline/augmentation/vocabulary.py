@@ -32,9 +32,7 @@ class WordVocabulary:
         with a leading-space marker proposes only tokens marked like the word they replace.
         """
         own = word.casefold()
-        spelled = (
-            self.words[i] for i in sorted(token_ids) if i < len(self.words) and self.marked[i] == marked
-        )
+        spelled = (self.words[i] for i in sorted(token_ids) if i < len(self.words) and self.marked[i] == marked)
         return tuple(dict.fromkeys(other for other in spelled if other and other.casefold() != own))
 
 

@@ -59,13 +59,15 @@ def _section(
     at: str = "",
 ) -> Iterator[str]:
     """The lines of a section, its keys at the left margin; ``at`` is its dotted path, ``usual`` its defaults."""
+    after_section = False
     for name, field in model.model_fields.items():
         value, path = tree.get(name), f"{at}{name}"
         inside, member = section(field.annotation), section(item(field.annotation))
         model_inside = inside or member
         heading = _comment(_heading(field, model_inside)) if model_inside else []
-        if not at and heading:
+        if not at and (heading or after_section):
             yield ""
+        after_section = bool(heading)
         if inside and isinstance(value, Mapping):
             defaults = usual.get(name)
             defaults = defaults if isinstance(defaults, Mapping) else complete({}, inside)
@@ -77,7 +79,9 @@ def _section(
                 yield from _list_item(_section(member, part, complete({}, member), varying, f"{path}.0."))
         elif inside and value is None and str not in options(field.annotation):
             defaults = default(field) or complete({}, inside)
-            yield from (*heading, f"# {_OFF}", f"{name}: null")
+            # null would lie over what the recipe says for the task
+            said_by_task = any(key.startswith(f"{path}.") for key in varying)
+            yield from (*heading, f"# {_OFF}", f"# {name}: null" if said_by_task else f"{name}: null")
             yield from _indented(f"# {line}" for line in _section(inside, defaults, defaults, varying, f"{path}."))
         elif path in varying:
             yield f"# {name}: {one_line(value)}  # {_VARIES}"
@@ -102,7 +106,7 @@ def _about(field: FieldInfo) -> str:
 def _note(field: FieldInfo, usual: object) -> str:
     takes = expected(field.annotation, field.metadata)
     known = "required" if field.is_required() else f"default {one_line(usual)}"
-    return f"{_about(field)} ({takes}; {known})".strip()
+    return "; ".join(words for words in (_about(field), takes, known) if words)
 
 
 def _heading(field: FieldInfo, model: type[Config]) -> str:

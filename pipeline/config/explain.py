@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from pipeline.config.base import Config
 from pipeline.config.merge import is_list
-from pipeline.config.schema import Path, either, expected, field_at, item, known_keys, options, section
+from pipeline.config.schema import KeyPath, either, expected, field_at, item, known_keys, options, section
+from pipeline.config.yaml_text import legible
 from pipeline.errors import ConfigError
 
 _UNKNOWN = ("extra_forbidden", "invalid_key")
@@ -22,34 +23,33 @@ _SHOWN_ELSEWHERE = 3
 
 def config_error(error: ValidationError, tree: Mapping[str, object], model: type[Config]) -> ConfigError:
     """The mistakes of a configuration as one line: the first in full, the keys of the others."""
-    found: dict[Path, Any] = {}
+    found: dict[KeyPath, Any] = {}
     for mistake in sorted(error.errors(), key=lambda mistake: mistake["type"] not in _UNKNOWN):
         found.setdefault(_path(mistake, tree), mistake)
     # a list that is no text and whose third item is no number is one mistake: the one further in
     paths = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
     first, *others = paths
     also = f" (also wrong: {', '.join(map(dotted, others))})" if others else ""
-    return ConfigError(_explain(first, found[first], model) + also)
+    return ConfigError(legible(_explain(first, found[first], model) + also))
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """``("students", 0, "name")`` as ``students.0.name``."""
     return ".".join(map(str, path))
 
 
-def _path(mistake: Any, tree: object) -> Path:
+def _path(mistake: Any, tree: object) -> KeyPath:
     """Where the mistake is, without the names pydantic gives to the members of a union."""
-    path: Path = ()
+    path: KeyPath = ()
     for part in mistake["loc"]:
-        if isinstance(tree, Mapping) and part in tree:
-            path, tree = (*path, part), tree[part]
-        elif isinstance(part, int) and is_list(tree) and part < len(tree):  # type: ignore[arg-type]
-            path, tree = (*path, part), tree[part]  # type: ignore[index]
+        inside: Any = dict(enumerate(tree)) if is_list(tree) else tree
+        if isinstance(inside, Mapping) and part in inside:
+            path, tree = (*path, part), inside[part]
     missing = mistake["type"] == "missing" and isinstance(mistake["loc"][-1], str)
     return (*path, mistake["loc"][-1]) if missing else path
 
 
-def _explain(path: Path, mistake: Any, model: type[Config]) -> str:
+def _explain(path: KeyPath, mistake: Any, model: type[Config]) -> str:
     if mistake["type"] in _UNKNOWN:
         return unknown_key(tuple(map(str, path)), model)
     if mistake["type"] == "value_error":

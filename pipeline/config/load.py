@@ -16,7 +16,7 @@ from pipeline.config.overrides import parse_overrides
 from pipeline.config.recipes import for_task, recipe_tree, recipes, split_per_task
 from pipeline.config.run import RunConfig
 from pipeline.config.schema import complete, plain
-from pipeline.config.yaml_text import block, read_yaml
+from pipeline.config.yaml_text import block, legible, read_yaml
 from pipeline.errors import ConfigError
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
@@ -81,7 +81,7 @@ def read_file(path: str) -> Tree:
         msg = f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): name a YAML file"
     else:
         return _mapping(read_yaml(text, path), path)
-    raise ConfigError(msg)
+    raise ConfigError(legible(msg))
 
 
 def to_yaml(config: RunConfig) -> str:

@@ -7,7 +7,9 @@ A section has one source: a layer that names another one takes the place of the 
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
+from pipeline.config.yaml_text import legible
 from pipeline.errors import ConfigError
 
 Tree = dict[str, object]
@@ -50,12 +52,12 @@ def merge_mappings(base: Mapping[str, object], layer: Mapping[str, object], path
     return merged
 
 
-def is_list(value: object) -> bool:
+def is_list(value: object) -> TypeGuard[Sequence[object]]:
     """Whether the value is a list (text is not)."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def is_positions(value: object) -> bool:
+def is_positions(value: object) -> TypeGuard[Mapping[str, object]]:
     """Whether the value is a mapping from positions in a list."""
     return (
         isinstance(value, Mapping)
@@ -73,7 +75,7 @@ def _merge_items(base: Sequence[object], layer: Mapping[str, object], path: str)
                 f"{path}{key} does not exist: {path.rstrip('.')} has {len(items)} items, "
                 f"the next one is {path}{len(items)}"
             )
-            raise ConfigError(msg)
+            raise ConfigError(legible(msg))
         if position == len(items):
             items.append(layer[key])
         else:

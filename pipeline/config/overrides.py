@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from pipeline.config.merge import Tree, merge_mappings
-from pipeline.config.yaml_text import read_scalar, read_yaml
+from pipeline.config.yaml_text import legible, read_scalar, read_yaml
 from pipeline.errors import ConfigError
 
 
@@ -28,7 +28,7 @@ def parse_override(text: str) -> tuple[tuple[str, ...], object]:
     if not equals or not all(path):
         msg = f"override {text!r} is not KEY=VALUE: write it like task.train_rows=8000"
         raise ConfigError(msg)
-    return path, _value(value.strip(), ".".join(path))
+    return path, _value(value.strip(), legible(".".join(path)))
 
 
 def _value(text: str, name: str) -> object:

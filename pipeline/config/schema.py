@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pipeline.config.base import Config
 from pipeline.config.merge import Tree, is_list, is_positions, merge, merge_mappings
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 def plain(value: object) -> Any:
@@ -77,7 +77,7 @@ def _completed(value: object, field: FieldInfo) -> object:
     return value
 
 
-def field_at(path: Path, model: type[Config]) -> tuple[object, Sequence[object]] | None:
+def field_at(path: KeyPath, model: type[Config]) -> tuple[object, Sequence[object]] | None:
     """The annotation and the constraints at a dotted path, or None when there is no such key."""
     annotation: object = model
     constraints: Sequence[object] = ()
@@ -150,7 +150,7 @@ def _list_of(arguments: Sequence[object]) -> str:
     return "a list of " + re.sub(r"^a (whole number|number|section)", r"\1s", expected(arguments[0]))
 
 
-def _bounds(constraints: Sequence[object]) -> str:
+def _bounds(constraints: Sequence[Any]) -> str:
     pattern = next((c.pattern for c in constraints if getattr(c, "pattern", None)), None)
     lower = [(c.ge, "of at least") for c in constraints if getattr(c, "ge", None) is not None]
     lower += [(c.gt, "above") for c in constraints if getattr(c, "gt", None) is not None]

@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HINTS = (
     ("'\\t'", "indent with spaces, not tabs"),
     ("mapping values are not allowed", "put text that holds ': ' in quotes"),
-    ("undefined alias", "put text that begins with * in quotes"),
+    ("alias", "put text that begins with * in quotes"),
     ("expected <block end>", "line the keys of a section up"),
     ("expected the node content", "put text that begins with a sign in quotes"),
     ("stream end", "close what is open: a bracket or a quote"),
@@ -91,7 +91,7 @@ def read_yaml(text: str, where: str) -> Any:
         msg = f"{where} is not text: {' '.join(str(error).split())[:160]}"
     except RecursionError:
         msg = f"{where} is nested too deeply to be a configuration: a configuration has at most 5 levels"
-    raise ConfigError(msg)
+    raise ConfigError(legible(msg))
 
 
 def read_scalar(text: str) -> Any:
@@ -106,6 +106,11 @@ def read_scalar(text: str) -> Any:
         raise ConfigError(f"{error.problem}") from None
     finally:
         loader.dispose()
+
+
+def legible(text: str) -> str:
+    """The text on one line: line ends and other control characters are written as escapes."""
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
 def one_line(value: object) -> str:

@@ -16,9 +16,7 @@ NUM_HASHES = 7
 
 # C0 and C1 controls that are not white space, soft hyphen, zero-width space, word joiner, byte order mark,
 # lone surrogates (which no encoder takes) and the two non-characters.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u2060\ufeff\ud800-\udfff\ufffe\uffff]"
-)
+_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u2060\ufeff\ud800-\udfff\ufffe\uffff]")
 
 
 def clean_paragraph(text: str) -> str:

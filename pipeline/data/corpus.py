@@ -120,9 +120,7 @@ def _kept(
         yield kept
 
 
-def _tokenised(
-    documents: Iterable[Document], tokenizer: "PreTrainedTokenizerFast"
-) -> Iterator[list[list[int]]]:
+def _tokenised(documents: Iterable[Document], tokenizer: "PreTrainedTokenizerFast") -> Iterator[list[list[int]]]:
     """Documents as token ids, about ``BATCH_PARAGRAPHS`` paragraphs through the tokenizer at a time."""
     for batch in _batches(documents, BATCH_PARAGRAPHS):
         texts = [paragraph for document in batch for paragraph in document]
@@ -156,9 +154,7 @@ def _boundary_ids(tokenizer: "PreTrainedTokenizerFast") -> tuple[int, int]:
     """The ids that begin and end a sequence, whatever the tokenizer's family calls them."""
     ends = tokenizer("")["input_ids"]
     if len(ends) != 2:
-        raise ModelError(
-            f"the tokenizer puts {len(ends)} special tokens around a text, not 2: use an encoder's"
-        )
+        raise ModelError(f"the tokenizer puts {len(ends)} special tokens around a text, not 2: use an encoder's")
     return ends[0], ends[1]
 
 

@@ -105,9 +105,7 @@ def _package_dir(package: str) -> Path:
     if package == "stdlib":
         return Path(sysconfig.get_path("stdlib"))
     if "." in package:  # find_spec would import the parent
-        raise DataError(
-            f"{package!r} is a submodule: name the top-level package {package.partition('.')[0]!r}"
-        )
+        raise DataError(f"{package!r} is a submodule: name the top-level package {package.partition('.')[0]!r}")
     spec = importlib.util.find_spec(package)
     if spec is None:
         raise _not_installed(package)
@@ -117,9 +115,7 @@ def _package_dir(package: str) -> Path:
 
 
 def _not_installed(package: str) -> DataError:
-    return DataError(
-        f"package {package!r} is not installed: pip install {DISTRIBUTIONS.get(package, package)}"
-    )
+    return DataError(f"package {package!r} is not installed: pip install {DISTRIBUTIONS.get(package, package)}")
 
 
 def _source_files(root: Path) -> Iterator[Path]:

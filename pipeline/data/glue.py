@@ -94,9 +94,7 @@ GLUE: dict[str, GlueTask] = {
         GlueTask("mnli", "MNLI", "sentence1", "sentence2", "gold_label", _MNLI, dev_files=_MNLI_DEV),
         GlueTask("qnli", "QNLI", "question", "sentence", "label", ENTAILMENT),
         GlueTask("rte", "RTE", "sentence1", "sentence2", "label", ENTAILMENT),
-        GlueTask(
-            "wnli", "WNLI", "sentence1", "sentence2", "label", {"0": "not_entailment", "1": "entailment"}
-        ),
+        GlueTask("wnli", "WNLI", "sentence1", "sentence2", "label", {"0": "not_entailment", "1": "entailment"}),
     )
 }
 
@@ -131,17 +129,13 @@ def glue_folder(folder: Path, task: GlueTask) -> Path:
         DataError: there is no such folder, or no ``train.tsv`` in it.
     """
     if not folder.is_dir():
-        raise DataError(
-            f"task.dir {folder} is not a folder: name the one that holds {task.folder}'s train.tsv"
-        )
+        raise DataError(f"task.dir {folder} is not a folder: name the one that holds {task.folder}'s train.tsv")
     if (folder / "train.tsv").is_file():
         return folder
     for inner in sorted(folder.iterdir()):
         if inner.is_dir() and _key(inner.name) == _key(task.folder) and (inner / "train.tsv").is_file():
             return inner
-    raise DataError(
-        f"task.dir {folder} holds neither train.tsv nor {task.folder}/train.tsv: correct the path"
-    )
+    raise DataError(f"task.dir {folder} holds neither train.tsv nor {task.folder}/train.tsv: correct the path")
 
 
 def glue_files(folder: Path, task: GlueTask) -> dict[str, Path]:

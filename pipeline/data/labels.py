@@ -87,9 +87,7 @@ def regression_labels(rows: Rows, label_range: tuple[float, float] | None) -> np
             number = math.nan
         if not math.isfinite(number):
             shown = "no label" if raw is None or raw == "" else f"label {raw!r}"
-            raise DataError(
-                f"{rows.place(index)} has {shown}, but task.kind is regression: give it a finite number"
-            )
+            raise DataError(f"{rows.place(index)} has {shown}, but task.kind is regression: give it a finite number")
         if label_range is not None and not label_range[0] <= number <= label_range[1]:
             low, high = label_range
             raise DataError(

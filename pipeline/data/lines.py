@@ -47,9 +47,7 @@ def numbered_lines(path: Path, *, split_long: bool = False) -> Iterator[Line]:
 def _whole_lines(path: Path) -> Iterator[bytes]:
     for number, raw in enumerate(_read_lines(path, MAX_LINE_BYTES), start=1):
         if len(raw) >= MAX_LINE_BYTES:
-            raise DataError(
-                f"{path}:{number}: longer than {MAX_LINE_BYTES} bytes: put one document on a line"
-            )
+            raise DataError(f"{path}:{number}: longer than {MAX_LINE_BYTES} bytes: put one document on a line")
         yield raw
 
 

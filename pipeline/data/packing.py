@@ -7,9 +7,7 @@ fit; a paragraph that is too long by itself is split. No sequence crosses from o
 from collections.abc import Iterable, Iterator
 
 
-def pack(
-    documents: Iterable[list[list[int]]], max_length: int, cls_id: int, sep_id: int
-) -> Iterator[list[int]]:
+def pack(documents: Iterable[list[list[int]]], max_length: int, cls_id: int, sep_id: int) -> Iterator[list[int]]:
     """Join the paragraphs of each document into sequences of at most ``max_length`` tokens.
 
     Args:

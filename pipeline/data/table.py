@@ -71,9 +71,7 @@ class TokenTable:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def rows(
-        self, indices: Sequence[int] | Array, pad_id: int = 0, pad_to: int | None = None
-    ) -> dict[str, Array]:
+    def rows(self, indices: Sequence[int] | Array, pad_id: int = 0, pad_to: int | None = None) -> dict[str, Array]:
         """Some rows as padded arrays.
 
         Args:

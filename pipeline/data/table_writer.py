@@ -99,9 +99,7 @@ class TokenTableWriter:
                 "use the tokenizer the model was trained with"
             )
         offsets = pa.array(np.frombuffer(self._offsets, np.int32))
-        fields: dict[str, Any] = {
-            "input_ids": pa.ListArray.from_arrays(offsets, pa.array(tokens.astype(self._dtype)))
-        }
+        fields: dict[str, Any] = {"input_ids": pa.ListArray.from_arrays(offsets, pa.array(tokens.astype(self._dtype)))}
         if self._has_types:
             types = np.frombuffer(self._types, np.uint8) if self._types else np.zeros(0, np.uint8)
             fields["token_type_ids"] = pa.ListArray.from_arrays(offsets, pa.array(types))

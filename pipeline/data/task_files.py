@@ -20,9 +20,7 @@ from pipeline.errors import DataError
 Values = list[list[object]]
 
 
-def read_tsv(
-    path: Path, columns: Columns, *, header: tuple[str, ...] | None = None, skip_ragged: bool = False
-) -> Rows:
+def read_tsv(path: Path, columns: Columns, *, header: tuple[str, ...] | None = None, skip_ragged: bool = False) -> Rows:
     """Rows of a tab-separated file without quoting; ``header`` names the columns when the file does not.
 
     Args:
@@ -84,16 +82,12 @@ def read_csv(path: Path, columns: Columns) -> Rows:
                 values = [[] for _ in wanted]
                 continue
             if len(fields) != len(names):
-                raise DataError(
-                    f"{path}:{number} has {len(fields)} fields, not {len(names)}: quote texts with commas"
-                )
+                raise DataError(f"{path}:{number} has {len(fields)} fields, not {len(names)}: quote texts with commas")
             numbers.append(number)
             for column, index in zip(values, wanted, strict=True):
                 column.append(fields[index])
     except csv.Error as error:
-        raise DataError(
-            f"{path}:{start} is not CSV ({error}): close its quotes and double those inside"
-        ) from error
+        raise DataError(f"{path}:{start} is not CSV ({error}): close its quotes and double those inside") from error
     return rows_from_columns(values, columns, source=str(path), numbers=numbers, by_line=True)
 
 
@@ -177,7 +171,5 @@ def read_rows(path: Path, columns: Columns) -> Rows:
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise DataError(
-            f"{path} ends in {path.suffix!r}, none of {', '.join(_READERS)}: convert or rename it"
-        )
+        raise DataError(f"{path} ends in {path.suffix!r}, none of {', '.join(_READERS)}: convert or rename it")
     return reader(path, columns)

@@ -38,9 +38,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise DataError(f"{path} is UTF-16, not UTF-8: convert it, e.g. iconv -f UTF-16 -t UTF-8")
             nul = raw.find(b"\0")
             if nul >= 0:
-                raise DataError(
-                    f"{path} is binary (a NUL byte on line {number}, byte {start + nul}): name a text file"
-                )
+                raise DataError(f"{path} is binary (a NUL byte on line {number}, byte {start + nul}): name a text file")
             try:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:

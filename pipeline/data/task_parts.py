@@ -66,9 +66,7 @@ def readable_parts(source: Source) -> Parts:
             raise DataError(f"{rows.source} has no rows: name one that has")
         empty = rows.empty()
         if empty.all():
-            raise DataError(
-                f"{rows.source}: every text is empty ({len(rows)} rows): name another text column"
-            )
+            raise DataError(f"{rows.source}: every text is empty ({len(rows)} rows): name another text column")
         part = Part(rows, np.arange(start, start + len(rows), dtype=np.int64))
         start += len(rows)
         return part.take(np.flatnonzero(~empty)) if drop_empty and empty.any() else part
@@ -95,12 +93,9 @@ def label_parts(
         train = replace(parts.train, labels=regression_labels(parts.train.rows, label_range))
         assert train.labels is not None, "they were just computed"  # noqa: S101
         if train.labels.min() == train.labels.max():
-            raise DataError(
-                f"{train.rows.source}: every row has label {train.labels[0]:g}: there is nothing to learn"
-            )
+            raise DataError(f"{train.rows.source}: every row has label {train.labels[0]:g}: there is nothing to learn")
         dev = {
-            split: replace(part, labels=regression_labels(part.rows, label_range))
-            for split, part in parts.dev.items()
+            split: replace(part, labels=regression_labels(part.rows, label_range)) for split, part in parts.dev.items()
         }
         return Parts(train, dev, parts.unlabelled), ()
     found = row_label_names(parts.train.rows, names)

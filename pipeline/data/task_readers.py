@@ -76,9 +76,7 @@ def _extra(config: TaskConfig, columns: Columns) -> tuple[Rows, ...]:
 
 def _glue(config: TaskConfig, folder: Path, task: GlueTask) -> Source:
     metric = config.metric or task.metric
-    if (config.kind or task.kind) != task.kind or (metric == "pearson_spearman") != (
-        task.kind == "regression"
-    ):
+    if (config.kind or task.kind) != task.kind or (metric == "pearson_spearman") != (task.kind == "regression"):
         raise ConfigError(
             f"task.kind {config.kind!r} and task.metric {config.metric!r} do not fit GLUE's {task.name} "
             f"({task.kind}, {task.metric}): leave them empty"

@@ -75,9 +75,7 @@ def require_columns(wanted: Sequence[str], there: Sequence[str], source: str) ->
             hint = f"did you mean {folded[near[0]]!r}?" if near else "name the columns under task"
             raise DataError(f"{source} has no column {name!r}, only {', '.join(map(repr, there))}: {hint}")
         if list(there).count(name) > 1:
-            raise DataError(
-                f"{source} has {list(there).count(name)} columns named {name!r}: rename one of them"
-            )
+            raise DataError(f"{source} has {list(there).count(name)} columns named {name!r}: rename one of them")
 
 
 def rows_from_columns(

@@ -11,9 +11,7 @@ import numpy as np
 
 def hashed_order(rows: int, seed: int, purpose: str) -> np.ndarray:
     """A permutation of ``range(rows)``: (rows,), int64; the same wherever it is computed."""
-    keys = b"".join(
-        hashlib.blake2b(f"{purpose}:{seed}:{row}".encode(), digest_size=8).digest() for row in range(rows)
-    )
+    keys = b"".join(hashlib.blake2b(f"{purpose}:{seed}:{row}".encode(), digest_size=8).digest() for row in range(rows))
     return np.argsort(np.frombuffer(keys, dtype="<u8"), kind="stable")
 
 

@@ -101,9 +101,7 @@ def _left_out(source: Source) -> dict[str, dict[str, int]]:
     read = {"train": (source.train,), "unlabelled": source.unlabelled}
     dev = {split: (rows,) for split, rows in source.dev.items()}
     return {
-        "empty_dropped": {
-            split: sum(int(rows.empty().sum()) for rows in many) for split, many in read.items()
-        },
+        "empty_dropped": {split: sum(int(rows.empty().sum()) for rows in many) for split, many in read.items()},
         "empty_kept": {split: int(rows.empty().sum()) for split, (rows,) in dev.items()},
         "ragged_dropped": {split: sum(rows.ragged for rows in many) for split, many in (read | dev).items()},
     }

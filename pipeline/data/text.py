@@ -156,7 +156,7 @@ def _parquet_rows(path: Path, text_column: str) -> Iterator[Document]:
         raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
 
 
-def _paragraphs_of(text: Any, where: str) -> Document:  # noqa: ANN401 - whatever the file holds
+def _paragraphs_of(text: Any, where: str) -> Document:
     if text is None:
         return []
     if not isinstance(text, str):
@@ -174,9 +174,7 @@ def _check_file(path: Path) -> None:
         raise DataError(f"{path} is a folder: name its files, such as {path}/*.txt")
     if not path.exists():
         raise DataError(f"{path}: no such file: check the path")
-    if _kind(path) not in {".txt", ".jsonl", ".parquet"} or path.name.endswith(
-        (".parquet.gz", ".parquet.zst")
-    ):
+    if _kind(path) not in {".txt", ".jsonl", ".parquet"} or path.name.endswith((".parquet.gz", ".parquet.zst")):
         raise DataError(
             f"{path}: kind {''.join(path.suffixes[-2:]) or 'without a suffix'!r} is not read: "
             "use .txt or .jsonl (also .gz, .zst) or .parquet"

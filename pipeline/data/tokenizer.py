@@ -59,9 +59,7 @@ def train_wordpiece(
         )
         spool.seek(0)
         tokenizer.train_from_iterator(spool, trainer)
-    return BertTokenizer(
-        vocab=tokenizer.get_vocab(), do_lower_case=lowercase, model_max_length=model_max_length
-    )
+    return BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=lowercase, model_max_length=model_max_length)
 
 
 def load_tokenizer(

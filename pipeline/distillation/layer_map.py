@@ -13,8 +13,7 @@ def uniform(student_layers: int, teacher_layers: int) -> tuple[int, ...]:
     Layer counts need not divide.
     """
     return tuple(
-        max(1, (2 * m * teacher_layers + student_layers) // (2 * student_layers))
-        for m in range(1, student_layers + 1)
+        max(1, (2 * m * teacher_layers + student_layers) // (2 * student_layers)) for m in range(1, student_layers + 1)
     )
 
 
@@ -41,10 +40,7 @@ def layer_map(strategy: str | Sequence[int], student_layers: int, teacher_layers
         return STRATEGIES[strategy](student_layers, teacher_layers)
     explicit = tuple(strategy)
     if len(explicit) != student_layers:
-        msg = (
-            f"layer map {explicit} has {len(explicit)} entries for {student_layers} student layers: "
-            "give one a layer"
-        )
+        msg = f"layer map {explicit} has {len(explicit)} entries for {student_layers} student layers: give one a layer"
         raise ValueError(msg)
     if any(not 1 <= layer <= teacher_layers for layer in explicit):
         msg = f"layer map {explicit} names a layer outside 1..{teacher_layers}, the teacher's layers"

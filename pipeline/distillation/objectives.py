@@ -40,9 +40,7 @@ class TransformerObjective(nn.Module):
         self.count_padding = count_padding
         self.hidden_projection = nn.Linear(student_width, teacher_width, bias=False)
         self.embedding_projection = (
-            self.hidden_projection
-            if shared_projection
-            else nn.Linear(student_width, teacher_width, bias=False)
+            self.hidden_projection if shared_projection else nn.Linear(student_width, teacher_width, bias=False)
         )
 
     def forward(self, student: Features, teacher: Features, mask: Tensor) -> dict[str, Tensor]:
@@ -50,9 +48,7 @@ class TransformerObjective(nn.Module):
         token_mask = None if self.count_padding else mask
         terms: dict[str, Tensor] = {}
         if self.weights["embedding"]:
-            terms["embedding"] = masked_mse(
-                self.embedding_projection(student.embedding), teacher.embedding, token_mask
-            )
+            terms["embedding"] = masked_mse(self.embedding_projection(student.embedding), teacher.embedding, token_mask)
         if self.weights["hidden"]:
             terms["hidden"] = _total(
                 masked_mse(self.hidden_projection(s), t, token_mask)

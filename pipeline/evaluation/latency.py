@@ -72,9 +72,7 @@ def measure_latency(
                 for name, times in _take_turns(able, pieces, repeats).items():
                     p10, median, p90 = (float(p) for p in np.percentile(times, (10, 50, 90)))
                     rows.append(
-                        LatencyRow(
-                            model=name, length=length, batch=batch, milliseconds=median, p10=p10, p90=p90
-                        )
+                        LatencyRow(model=name, length=length, batch=batch, milliseconds=median, p10=p10, p90=p90)
                     )
     finally:
         for name, model in models.items():

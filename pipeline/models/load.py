@@ -1,7 +1,6 @@
 """Loading and saving models: a hub id or a folder in, a folder that ``from_pretrained`` opens out."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,9 +89,7 @@ def load_masked_lm(source: ModelSource) -> PreTrainedModel:
     return model
 
 
-def load_classifier(
-    source: ModelSource, label_names: Sequence[str], *, regression: bool = False
-) -> PreTrainedModel:
+def load_classifier(source: ModelSource, label_names: Sequence[str], *, regression: bool = False) -> PreTrainedModel:
     """The encoder with a classification head for these labels; a missing head starts at random.
 
     Args:
@@ -147,20 +144,8 @@ def permute_labels(model: PreTrainedModel, order: Sequence[int], label_names: Se
     model.config.label2id = {name: index for index, name in enumerate(label_names)}
 
 
-def save_model(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    folder: Path,
-    *,
-    dtype: torch.dtype | None = None,
-) -> None:
-    """Write weights (safetensors), configuration and tokenizer into one folder.
-
-    With a ``dtype`` the folder is written in that precision; the model itself stays as it is.
-    """
-    if dtype is not None:
-        model = deepcopy(model)
-        torch.nn.Module.to(model, dtype)
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write weights (safetensors), configuration and tokenizer into one folder."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -14,9 +14,7 @@ def relu_before_classifier(model: PreTrainedModel) -> None:
     """
     head = getattr(model, "classifier", None)
     if not isinstance(head, nn.Linear):
-        raise ModelError(
-            f"relu_logits needs a BERT classifier, {type(model).__name__} has none: set it to false"
-        )
+        raise ModelError(f"relu_logits needs a BERT classifier, {type(model).__name__} has none: set it to false")
 
     def rectify(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (inputs[0].relu(), *inputs[1:])

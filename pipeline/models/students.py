@@ -74,9 +74,7 @@ def student_config(shape: Shape, teacher: PretrainedConfig, *, dropout: float) -
     config.hidden_size = shape.hidden
     config.num_attention_heads = shape.heads
     # DistilBERT calls it hidden_dim and maps the other names only.
-    setattr(
-        config, "hidden_dim" if hasattr(config, "hidden_dim") else "intermediate_size", shape.intermediate
-    )
+    setattr(config, "hidden_dim" if hasattr(config, "hidden_dim") else "intermediate_size", shape.intermediate)
     if hasattr(config, "embedding_size"):
         config.embedding_size = min(config.embedding_size, shape.hidden)
     for name in DROPOUTS:

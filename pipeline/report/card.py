@@ -44,9 +44,7 @@ def model_card(
         limits: sentences about what it is not fit for, beside those always true.
     """
     tags = ["text-classification", "knowledge-distillation", "tinybert"]
-    front = yaml.safe_dump(
-        {"library_name": "transformers", "pipeline_tag": tags[0], "tags": tags}, sort_keys=False
-    )
+    front = yaml.safe_dump({"library_name": "transformers", "pipeline_tag": tags[0], "tags": tags}, sort_keys=False)
     own = [row for row in results if row.name == name or row.role != "student"]
     kind = f"a classifier with {len(label_names)} labels" if label_names else "a regression model (one score)"
     origin = f" Artifact `{_code(fingerprint)}`." if fingerprint else ""
@@ -58,8 +56,7 @@ def model_card(
         f"---\n{front}---\n\n# {_prose(name)}",
         opening,
         _prose(summarise(own, main_metric)),
-        "## Results\n\n"
-        + _table([row for row in results if main_metric in row.metrics], main_metric, dev_rows),
+        "## Results\n\n" + _table([row for row in results if main_metric in row.metrics], main_metric, dev_rows),
         "## Use\n\n" + _usage(max_length, pair=pair, labels=bool(label_names)),
     ]
     if label_names:

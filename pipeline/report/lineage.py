@@ -54,10 +54,7 @@ def lineage_svg(stages: Sequence[StageRow]) -> Markup:
     left = min(x - place.width / 2 for place, x in centres.items())
     width = max(x + place.width / 2 for place, x in centres.items()) - left
     height = max(layers.values()) * PITCH + HEIGHT
-    parts = [
-        _edge([(centres[place] - left, place.layer) for place in chain], known[chain[-1].end])
-        for chain in chains
-    ]
+    parts = [_edge([(centres[place] - left, place.layer) for place in chain], known[chain[-1].end]) for chain in chains]
     parts += [_box(row, boxes[ref] - left, layers[ref] * PITCH) for ref, row in known.items()]
     return Markup(
         '<svg viewBox="-2 -2 {} {}" role="img" aria-label="{}" class="lineage" '

@@ -59,23 +59,17 @@ def thinned(line: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
     return line if len(line) <= most else np.array([part.mean(axis=0) for part in np.array_split(line, most)])
 
 
-def _draw_losses(
-    stage: str, number: int, lines: Mapping[str, np.ndarray], colours: Mapping[str, str]
-) -> Markup:
+def _draw_losses(stage: str, number: int, lines: Mapping[str, np.ndarray], colours: Mapping[str, str]) -> Markup:
     with style():
         figure, axes = _axes(SMALL, right=0.7)
         axes.set_yscale("log")
         for key, line in lines.items():
             marker = "o" if len(line) == 1 else ""
             axes.plot(*line.T, color=colours[key], linewidth=2.0 if key == "loss" else 1.4, marker=marker)
-        _label_ends(
-            axes, {shortened(words(key), 14): (line[-1, 1], colours[key]) for key, line in lines.items()}
-        )
+        _label_ends(axes, {shortened(words(key), 14): (line[-1, 1], colours[key]) for key, line in lines.items()})
         _log_ticks(axes)
         _step_axis(axes)
-        ends = ", ".join(
-            f"{words(key)} from {line[0, 1]:.3g} to {line[-1, 1]:.3g}" for key, line in lines.items()
-        )
+        ends = ", ".join(f"{words(key)} from {line[0, 1]:.3g} to {line[-1, 1]:.3g}" for key, line in lines.items())
         return to_svg(figure, f"loss-{number}", printable(f"Loss terms of {stage} over steps: {ends}"))
 
 
@@ -91,9 +85,7 @@ def metric_curves(
     lines = {stage: line for stage, line in lines.items() if len(line)}
     if not lines:
         return {}
-    values = np.concatenate(
-        [line[:, 1] for line in lines.values()] + ([[teacher]] if teacher is not None else [])
-    )
+    values = np.concatenate([line[:, 1] for line in lines.values()] + ([[teacher]] if teacher is not None else []))
     margin = 0.06 * (values.max() - values.min()) or 0.05
     drawings = {}
     for number, (stage, line) in enumerate(lines.items()):
@@ -142,9 +134,7 @@ def trade_off(data: ReportData) -> Markup | None:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel(f"latency, ms (batch {data.latency_batch}, {data.latency_length} word pieces)")
         axes.set_title(f"dev {words(data.main_metric)}", loc="left", fontsize=8.5)
-        points = [
-            f"{row.name} {row.metrics[data.main_metric]:.3f} at {row.latency_ms:.3g} ms" for row in timed
-        ]
+        points = [f"{row.name} {row.metrics[data.main_metric]:.3f} at {row.latency_ms:.3g} ms" for row in timed]
         text = f"{words(data.main_metric)} against latency: {'; '.join(points)}"
         return to_svg(figure, "trade-off", printable(text))
 
@@ -187,13 +177,9 @@ def _draw_points(axes: Axes, rows: Sequence[ResultRow], metric: str) -> None:
         here = float(np.exp(left + x * (right - left)))
         axes.vlines(here, *_interval(row, metric), color=colour, linewidth=1.4)
         axes.plot(here, row.metrics[metric], color=colour, marker=marker, markersize=6)
-        axes.plot(
-            (x, label_x), (y, label_y), color=colour, linewidth=0.5, alpha=0.6, transform=axes.transAxes
-        )
+        axes.plot((x, label_x), (y, label_y), color=colour, linewidth=0.5, alpha=0.6, transform=axes.transAxes)
         label = _label(row, row.metrics[metric])
-        axes.text(
-            label_x + 0.006, label_y, label, transform=axes.transAxes, va="center_baseline", color=colour
-        )
+        axes.text(label_x + 0.006, label_y, label, transform=axes.transAxes, va="center_baseline", color=colour)
 
 
 def _label(row: ResultRow, value: float) -> str:
@@ -221,9 +207,7 @@ def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, str]]) -> None:
 def _log_ticks(axes: Axes) -> None:
     low, high = axes.get_ylim()
     decades = np.log10(high / low)
-    axes.yaxis.set_major_locator(
-        LogLocator(subs=(1,) if decades > 3 else (1, 3) if decades > 1 else (1, 2, 3, 5, 7))
-    )
+    axes.yaxis.set_major_locator(LogLocator(subs=(1,) if decades > 3 else (1, 3) if decades > 1 else (1, 2, 3, 5, 7)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 

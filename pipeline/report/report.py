@@ -119,8 +119,4 @@ def changed_words(original: str, variant: str) -> list[tuple[str, bool]]:
     """The variant's words, and whether each differs from the original's."""
     before, after = original.split(), variant.split()
     matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
-    return [
-        (word, kind != "equal")
-        for kind, _, _, start, end in matcher.get_opcodes()
-        for word in after[start:end]
-    ]
+    return [(word, kind != "equal") for kind, _, _, start, end in matcher.get_opcodes() for word in after[start:end]]

@@ -67,6 +67,4 @@ def _lead(student: ResultRow) -> str:
         return f", {difference:.1f} points above {labels} (interval {low:.1f} to {high:.1f})"
     if high < 0:
         return f", but {-difference:.1f} points below {labels} (interval {-high:.1f} to {-low:.1f})"
-    return (
-        f", but cannot be told from {labels} (difference {difference:+.1f} points, {low:+.1f} to {high:+.1f})"
-    )
+    return f", but cannot be told from {labels} (difference {difference:+.1f} points, {low:+.1f} to {high:+.1f})"

@@ -7,7 +7,7 @@ from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.engine import device
-from pipeline.stages.inputs import model_location
+from pipeline.stages.inputs import model_input
 from pipeline.stages.teacher_input import masked_lm, pretrained_teacher
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
@@ -25,11 +25,14 @@ def augmentation(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] 
     wanted = config.augmentation
     if wanted is None:
         raise ConfigError("there is no augmentation in this configuration: add an augmentation section")
-    inputs: dict[str, Any] = {"task_data": task_data, "tokenizer": pretrained_teacher(config, pretrain)}
-    mlm = masked_lm(config, pretrain)
+    mlm, vectors = masked_lm(config, pretrain), wanted.vectors
+    inputs: dict[str, Any] = {"task_data": task_data}
     if mlm is not None:
         inputs["mlm"] = mlm
-    vectors = wanted.vectors
+    elif vectors is None or not vectors.path:
+        raise ConfigError("augmentation.mlm and augmentation.vectors are both empty: name a masked LM or vectors")
+    else:
+        inputs["tokenizer"] = pretrained_teacher(config, pretrain)
     if vectors is not None and vectors.path:
         inputs["vectors"] = Source(paths=(vectors.path,))
         vectors = vectors.model_copy(update={"path": "file"})
@@ -46,14 +49,15 @@ def _run(config: AugmentationStage, run: StageRun) -> None:
     from pipeline.augmentation.vectors import from_input_embeddings
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
-    from pipeline.models.load import ModelSource, load_masked_lm
+    from pipeline.models.load import load_masked_lm
     from pipeline.models.mlm import mlm_head
 
     task = load_task(run.artifact("task_data"))
     mlm, vectors = None, None
-    tokenizer = load_tokenizer(model_location(run, "mlm" if run.has("mlm") else "tokenizer"))
+    source = model_input(run, "mlm" if run.has("mlm") else "tokenizer")
+    tokenizer = load_tokenizer(source.location, source.revision)
     if run.has("mlm"):
-        model = load_masked_lm(ModelSource(model_location(run, "mlm")))
+        model = load_masked_lm(source)
         mlm = MaskedLM(
             model,
             tokenizer,

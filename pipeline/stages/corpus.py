@@ -6,7 +6,7 @@ from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
-from pipeline.stages.inputs import expand, model_source
+from pipeline.stages.inputs import expand, model_input, model_source
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
 
@@ -28,7 +28,7 @@ def corpus(config: RunConfig) -> Stage[CorpusStage]:
         location = wanted.tokenizer or config.teacher.model
         if location is None:
             raise ConfigError("no tokenizer for the corpus: set corpus.tokenizer, e.g. {vocab_size: 30000}")
-        inputs["tokenizer"] = model_source(location, config.teacher.revision)
+        inputs["tokenizer"] = model_source(location, "main" if wanted.tokenizer else config.teacher.revision)
     # Where the files lie is no part of what they say.
     identity = wanted.model_copy(update={"paths": ("*",) if wanted.paths else (), "tokenizer": _trained(wanted)})
     return Stage("corpus", 1, CorpusStage(corpus=identity, seed=config.seed), inputs, _run)
@@ -61,7 +61,8 @@ def _run(config: CorpusStage, run: StageRun) -> None:
             texts, wanted.tokenizer.vocab_size, wanted.tokenizer.lowercase
         )
     else:
-        tokenizer = load_tokenizer(str(run.paths("tokenizer")[0]))
+        source = model_input(run, "tokenizer")
+        tokenizer = load_tokenizer(source.location, source.revision)
     statistics = build_corpus(
         _documents(wanted, run),
         tokenizer,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.config.runtime import Runtime
 from pipeline.config.training import TrainingConfig
+from pipeline.errors import ConfigError
 from pipeline.store.stage import StageRun
 
 if TYPE_CHECKING:
@@ -18,10 +19,16 @@ if TYPE_CHECKING:
 
 
 def accelerator(runtime: Runtime) -> "Accelerator":
-    """An accelerator on the wanted device, in float32."""
+    """An accelerator on the wanted device, in float32.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none.
+    """
     import torch
     from accelerate import Accelerator
 
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("runtime.device is 'cuda', but torch finds no GPU here: set it to auto or cpu")
     if runtime.num_threads:
         torch.set_num_threads(runtime.num_threads)
     return Accelerator(cpu=runtime.device == "cpu", mixed_precision="no")

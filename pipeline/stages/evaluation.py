@@ -8,8 +8,9 @@ from pipeline.config.base import Config
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
+from pipeline.errors import ConfigError
 from pipeline.stages.engine import placed, write_json
-from pipeline.stages.label_only import distinct_shapes, shape_key
+from pipeline.stages.label_only import distinct_shapes, shape_key, yardsticks
 from pipeline.stages.student_models import folder, identities
 from pipeline.store.stage import Stage, StageRun
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pipeline.data.task_table import TaskData
+
+
+RESERVED = ("teacher", "label-only")
 
 
 class EvaluationStage(Config):
@@ -53,7 +57,14 @@ def evaluation(
     prediction: Stage[Any],
     label_only: Stage[Any] | None,
 ) -> Stage[EvaluationStage]:
-    """The comparison at the end of a run."""
+    """The comparison at the end of a run.
+
+    Raises:
+        ConfigError: a student is named like one of those it is compared with.
+    """
+    for student in config.students:
+        if student.name in RESERVED:
+            raise ConfigError(f"a student is named {student.name!r}, as another row of the results: rename it")
     settings = EvaluationStage(
         # How the label-only student is trained is its own stage's business.
         evaluation=config.evaluation.model_copy(update={"label_only": None}),
@@ -69,16 +80,15 @@ def evaluation(
 
 def _judged(config: EvaluationStage, run: StageRun) -> list[Judged]:
     models = [Judged("teacher", "teacher", run.artifact("teacher") / "model")]
-    yardsticks: dict[tuple[Any, ...], str] = {}
+    same_size = yardsticks(config.students) if run.has("label_only") else {}
     if run.has("label_only"):
         for student in distinct_shapes(config.students):
-            name = "label-only" if not yardsticks else f"label-only like {student.name}"
-            yardsticks[shape_key(student)] = name
-            models.append(Judged(name, "label-only", folder(run.artifact("label_only"), student)))
+            place = folder(run.artifact("label_only"), student)
+            models.append(Judged(same_size[shape_key(student)], "label-only", place))
     distilled = any(student.start == "general" for student in config.students)
     for student in config.students:
         role = "ablation" if distilled and student.start == "random" else "student"
-        like = yardsticks.get(shape_key(student))
+        like = same_size.get(shape_key(student))
         models.append(Judged(student.name, role, folder(run.artifact("prediction"), student), like))
     return models
 
@@ -144,7 +154,7 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
         result["latency_ms"] = shown.get(result["name"])
     write_json(run.output / "results.json", {"results": results, "latency": latency, "dev_rows": len(tables["dev"])})
     run.record(
-        **{
+        models={
             result["name"]: {"role": result["role"], **result["metrics"], "retention": result["retention"]}
             for result in results
         },

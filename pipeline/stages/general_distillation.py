@@ -7,8 +7,9 @@ from pipeline.config.distillation import GeneralDistillationConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, DataError
+from pipeline.stages.compatibility import check_positions, check_same_vocabulary
 from pipeline.stages.engine import device, fit
-from pipeline.stages.inputs import model_location
+from pipeline.stages.inputs import model_input
 from pipeline.stages.student_models import folder, student_encoder
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
@@ -42,24 +43,22 @@ def general_distillation(
 def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     from pipeline.data.table import TokenTable
     from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
-    from pipeline.models.load import ModelSource, load_encoder, save_model
+    from pipeline.models.load import load_encoder, save_model
     from pipeline.stages.imitation import imitators, teacher_features
     from pipeline.stages.rows import plan, reader
     from pipeline.training.loop import Training
 
-    training = config.distillation.training
+    training, terms = config.distillation.training, config.distillation.terms
     tokenizer = load_tokenizer(str(run.artifact("corpus") / "tokenizer"))
-    teacher = load_encoder(ModelSource(model_location(run, "teacher"), trust_remote_code=config.trust_remote_code))
+    source = model_input(run, "teacher", trust_remote_code=config.trust_remote_code)
+    teacher = load_encoder(source)
+    check_same_vocabulary(tokenizer, source)
     check_vocabulary(tokenizer, teacher.config.vocab_size)
     table = TokenTable.open(run.artifact("corpus") / "tokens")
     longest = int(table.lengths.max())
-    if longest > teacher.config.max_position_embeddings:
-        raise DataError(
-            f"the corpus has sequences of {longest} word pieces, the teacher {teacher.config.max_position_embeddings} "
-            f"positions: set corpus.max_length to {teacher.config.max_position_embeddings}"
-        )
+    check_positions(teacher, longest, "corpus.max_length")
     models = {student.name: student_encoder(student, teacher.config, run, config.seed) for student in config.students}
-    learners, layers = imitators(config.students, models, teacher, config.distillation.terms, seed=config.seed)
+    learners, layers = imitators(config.students, models, teacher, terms, seed=config.seed)
     batches = plan(table.lengths, training, seed=config.seed, max_length=longest)
     if len(batches) < 1 or (len(table) < training.batch_size and training.max_tokens is None):
         raise DataError(
@@ -71,7 +70,7 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
             learners,
             batches,
             reader(table, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to),
-            teacher_features(teacher, layers, device(run.runtime)),
+            teacher_features(teacher, layers, device(run.runtime), attention=bool(terms.attention)),
         ),
         training,
         run,

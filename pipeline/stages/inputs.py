@@ -2,11 +2,15 @@
 
 from glob import glob
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.config.builtin import builtin_path
 from pipeline.errors import ModelError
 from pipeline.store.source import Source
 from pipeline.store.stage import StageRun
+
+if TYPE_CHECKING:
+    from pipeline.models.load import ModelSource
 
 
 def model_source(location: str, revision: str = "main") -> Source:
@@ -20,7 +24,7 @@ def model_source(location: str, revision: str = "main") -> Source:
         return Source(paths=(str(folder),))
     if location.startswith((".", "/", "~", "builtin:")) or location.count("/") > 1:
         raise ModelError(f"there is no model folder {location!r}: check the path (relative to {Path.cwd()})")
-    return Source(paths=(location,), identity=f"hub:{location}@{revision}")
+    return Source(paths=(location, revision), identity=f"hub:{location}@{revision}")
 
 
 def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -35,7 +39,12 @@ def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def model_location(run: StageRun, role: str) -> str:
-    """Where the model in a role is: the model of an upstream artifact, a folder, or a hub id."""
+def model_input(run: StageRun, role: str, *, trust_remote_code: bool = False) -> "ModelSource":
+    """The model in a role: that of an upstream artifact, a folder, or a hub id at its revision."""
+    from pipeline.models.load import ModelSource
+
     found = run.inputs[role]
-    return str(found / "model" if isinstance(found, Path) else found[0])
+    if isinstance(found, Path):
+        return ModelSource(str(found / "model"))
+    revision = str(found[1]) if len(found) > 1 else "main"
+    return ModelSource(str(found[0]), revision, trust_remote_code)

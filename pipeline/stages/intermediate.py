@@ -57,7 +57,9 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
     }
     learners, layers = imitators(config.students, models, teacher, phase.terms, seed=config.seed)
     batches = plan(table.lengths, phase.training, seed=config.seed, max_length=task.max_length)
-    features = teacher_features(teacher, layers, device(run.runtime), dropout=phase.teacher_dropout)
+    features = teacher_features(
+        teacher, layers, device(run.runtime), dropout=phase.teacher_dropout, attention=bool(phase.terms.attention)
+    )
     read = reader(table, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to)
     fit(Training(learners, batches, read, features), phase.training, run, seed=config.seed)
     for student in config.students:

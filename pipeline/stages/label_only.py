@@ -7,8 +7,9 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit
-from pipeline.stages.inputs import model_location
+from pipeline.stages.inputs import model_input
 from pipeline.stages.student_models import (
     folder,
     identities,
@@ -55,10 +56,17 @@ def distinct_shapes(students: tuple[StudentConfig, ...]) -> tuple[StudentConfig,
     return tuple(first.values())
 
 
+def yardsticks(students: tuple[StudentConfig, ...]) -> dict[tuple[Any, ...], str]:
+    """Shape -> what the results call its label-only student."""
+    first, *others = distinct_shapes(students)
+    return {shape_key(first): "label-only"} | {shape_key(other): f"label-only like {other.name}" for other in others}
+
+
 def shape_key(student: StudentConfig) -> tuple[Any, ...]:
     """What makes two students the same size."""
-    start = student.start if student.layers is None and student.preset is None else ""
-    return (student.preset, student.layers, student.hidden, student.heads, student.intermediate, start)
+    # One whose shape only the model it starts from knows is compared with itself alone.
+    unknown = student.name if student.layers is None and student.preset is None else ""
+    return (student.preset, student.layers, student.hidden, student.heads, student.intermediate, unknown)
 
 
 def _run(config: LabelOnlyStage, run: StageRun) -> None:
@@ -66,7 +74,7 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
 
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
-    from pipeline.models.load import ModelSource, load_config, save_model
+    from pipeline.models.load import load_config, save_model
     from pipeline.stages.inference import dev_score, predict_logits
     from pipeline.stages.learners import Classifier
     from pipeline.stages.rows import plan, reader, write_rows
@@ -75,8 +83,8 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
 
     task = load_task(run.artifact("task_data"))
     regression = task.kind == "regression"
-    location = model_location(run, "teacher")
-    teacher, tokenizer = load_config(ModelSource(location)), load_tokenizer(location)
+    source = model_input(run, "teacher")
+    teacher, tokenizer = load_config(source), load_tokenizer(source.location, source.revision)
     pad_id = tokenizer.pad_token_id
     train, dev = (
         write_rows(
@@ -93,6 +101,7 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
         shape = student_config(student, teacher, run)
         torch.manual_seed(student_seed(student, config.seed))
         models[student.name] = random_classifier(shape, task)
+        check_positions(models[student.name], task.max_length, "task.max_length")
     batches = plan(train.lengths, config.training, seed=config.seed, max_length=task.max_length)
     histories = fit(
         Training(

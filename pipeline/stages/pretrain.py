@@ -3,15 +3,15 @@
 From nothing, continued from an encoder, or only a head fitted to an encoder that stays as it is.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config.base import Config
 from pipeline.config.models import PretrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.compatibility import check_positions, check_same_vocabulary
 from pipeline.stages.engine import fit
-from pipeline.stages.inputs import model_source
+from pipeline.stages.inputs import model_input, model_source
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     check_vocabulary(tokenizer, model.config.vocab_size)
     set_dropout(model, config.pretrain.dropout)
     table = TokenTable.open(run.artifact("corpus") / "tokens")
+    check_positions(model, int(table.lengths.max()), "corpus.max_length")
     training = config.pretrain.training
     special = np.array(sorted(tokenizer.all_special_ids))
 
@@ -84,14 +85,15 @@ def _model(config: PretrainStage, run: StageRun, tokenizer: Any) -> "PreTrainedM
     import torch
     from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
-    from pipeline.models.load import ModelSource, load_config
+    from pipeline.models.load import load_config
 
     torch.manual_seed(config.seed)
     shape = config.pretrain.architecture
     if shape is None:
-        source = ModelSource(str(run.paths("encoder")[0]))
+        source = model_input(run, "encoder")
         load_config(source)
-        return AutoModelForMaskedLM.from_pretrained(Path(source.location), dtype=torch.float32)
+        check_same_vocabulary(tokenizer, source)
+        return AutoModelForMaskedLM.from_pretrained(source.location, dtype=torch.float32, **source.options())
     return BertForMaskedLM(
         BertConfig(
             vocab_size=len(tokenizer),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
+from pipeline.stages.label_only import shape_key, yardsticks
 from pipeline.stages.student_models import folder, identities
 from pipeline.store.artifact import Manifest, load_artifact
 from pipeline.store.stage import Stage, StageRun
@@ -23,7 +24,7 @@ class ReportStage(Config):
     """What the report shows beside the artifacts of the run."""
 
     name: str
-    configuration: str
+    configuration: dict[str, Any]
     students: tuple[StudentConfig, ...]
     latency_length: int
     latency_batch: int
@@ -33,11 +34,14 @@ class ReportStage(Config):
 def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[ReportStage]:
     """The report of a run; ``inputs`` are its stages by name, ``evaluation`` and ``prediction`` among them."""
     from pipeline.config.load import to_yaml
+    from pipeline.config.yaml_text import read_yaml
     from pipeline.stages.evaluation import _shown_length
 
+    # As values, not as text: what changed in it is then told key by key.
+    shown = to_yaml(config.model_copy(update={"runtime": type(config.runtime)()}))
     settings = ReportStage(
         name=config.name,
-        configuration=to_yaml(config.model_copy(update={"runtime": type(config.runtime)()})),
+        configuration=read_yaml(shown, "the configuration"),
         students=identities(config.students),
         latency_length=_shown_length(config.evaluation),
         latency_batch=config.evaluation.latency_batches[0],
@@ -48,6 +52,7 @@ def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[
 
 
 def _run(config: ReportStage, run: StageRun) -> None:
+    from pipeline.config.yaml_text import block
     from pipeline.data.task_table import load_task
     from pipeline.evaluation.metrics import main_metric
     from pipeline.report.card import model_card
@@ -72,12 +77,14 @@ def _run(config: ReportStage, run: StageRun) -> None:
         evaluations=_evaluations(run),
         latency=found["latency"],
         stages=_stage_rows(stages),
-        configuration=config.configuration,
+        configuration=block(config.configuration),
         environment=_environment(stages["evaluation"]),
         examples=_examples(run),
     )
     (run.output / "report.html").write_text(render(data), encoding="utf-8")
+    same_size = yardsticks(config.students)
     for student in config.students:
+        compared = (student.name, same_size[shape_key(student)])
         target = folder(run.output, student)
         shutil.copytree(folder(run.artifact("prediction"), student), target)
         card = model_card(
@@ -85,7 +92,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
             teacher=_teacher_name(stages["teacher"]),
             task=task.name,
             main_metric=main,
-            results=[row for row in results if row.role == "teacher" or row.name in (student.name, "label-only")],
+            results=[row for row in results if row.role == "teacher" or row.name in compared],
             label_names=task.label_names if task.kind == "classification" else (),
             max_length=task.max_length,
             pair=task.pair,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from pipeline.config.models import StudentConfig
-from pipeline.stages.inputs import model_source
+from pipeline.errors import ModelError
+from pipeline.stages.inputs import model_input, model_source
 from pipeline.store.source import Source
 from pipeline.store.stage import StageRun
 
@@ -37,11 +38,17 @@ def identities(students: Sequence[StudentConfig]) -> tuple[StudentConfig, ...]:
 
 def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun) -> "PretrainedConfig":
     """The student's model configuration, with a warning where it is larger than its teacher."""
-    from pipeline.models.load import ModelSource, load_config
+    from pipeline.models.load import load_config
     from pipeline.models.students import larger_than_teacher, student_config, student_shape
 
     if run.has(_role(student)):
-        return load_config(ModelSource(str(run.paths(_role(student))[0])))
+        found = load_config(model_input(run, _role(student)))
+        if found.vocab_size != teacher.vocab_size:
+            raise ModelError(
+                f"student {student.name!r} starts from a model with {found.vocab_size} word pieces, the teacher has "
+                f"{teacher.vocab_size}: start from one that shares the teacher's vocabulary"
+            )
+        return found
     shape = student_shape(student, teacher)
     for warning in larger_than_teacher(shape, teacher):
         run.progress.note(f"warning: {student.name}: {warning}")
@@ -50,12 +57,13 @@ def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: Sta
 
 def student_encoder(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun, seed: int) -> "PreTrainedModel":
     """The student before any distillation: at random, or the model it starts from."""
-    from pipeline.models.load import ModelSource, load_encoder
+    from pipeline.models.load import load_encoder
     from pipeline.models.students import build_encoder
 
+    config = student_config(student, teacher, run)
     if run.has(_role(student)):
-        return load_encoder(ModelSource(str(run.paths(_role(student))[0])))
-    return build_encoder(student_config(student, teacher, run), student_seed(student, seed))
+        return load_encoder(model_input(run, _role(student)))
+    return build_encoder(config, student_seed(student, seed))
 
 
 def student_classifier(
@@ -70,22 +78,27 @@ def student_classifier(
 
     from pipeline.models.load import ModelSource, load_classifier
 
-    regression = task.kind == "regression"
     torch.manual_seed(student_seed(student, seed))
-    if student.start == "random":
-        return random_classifier(student_config(student, teacher, run), task)
     if student.start == "general":
-        location = str(folder(run.artifact("general"), student))
+        source = ModelSource(str(folder(run.artifact("general"), student)))
     else:
-        location = str(run.paths(_role(student))[0])
-    return load_classifier(ModelSource(location), task.label_names, regression=regression)
+        config = student_config(student, teacher, run)
+        if student.start == "random":
+            return random_classifier(config, task)
+        source = model_input(run, _role(student))
+    return load_classifier(source, output_names(task), regression=task.kind == "regression")
+
+
+def output_names(task: "TaskData") -> tuple[str, ...]:
+    """Names of a model's outputs: the task's labels, or the one number of a regression."""
+    return task.label_names or ("score",)
 
 
 def random_classifier(config: "PretrainedConfig", task: "TaskData") -> "PreTrainedModel":
     """A classifier for the task with random weights; seed torch first."""
     from transformers import AutoModelForSequenceClassification
 
-    names = dict(enumerate(task.label_names))
+    names = dict(enumerate(output_names(task)))
     config.num_labels = len(names)
     config.id2label = names
     config.label2id = {name: index for index, name in names.items()}

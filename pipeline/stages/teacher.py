@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
-from pipeline.errors import TrainingError
+from pipeline.errors import ModelError, TrainingError
+from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit, placed
-from pipeline.stages.inputs import model_location
+from pipeline.stages.inputs import model_input
+from pipeline.stages.student_models import output_names
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
 
@@ -51,8 +53,8 @@ def _run(config: TeacherStage, run: StageRun) -> None:
     from pipeline.stages.rows import write_rows
 
     task = load_task(run.artifact("task_data"))
-    source = ModelSource(model_location(run, "pretrained"), trust_remote_code=config.trust_remote_code)
-    tokenizer = load_tokenizer(source.location, trust_remote_code=source.trust_remote_code)
+    source = model_input(run, "pretrained", trust_remote_code=config.trust_remote_code)
+    tokenizer = load_tokenizer(source.location, source.revision, source.trust_remote_code)
     check_vocabulary(tokenizer, load_config(source).vocab_size)
     dev = write_rows(
         run.scratch / "dev",
@@ -67,6 +69,9 @@ def _run(config: TeacherStage, run: StageRun) -> None:
 
     if config.finetune is None:
         model = placed(_already_finetuned(source, task), run.runtime)
+        check_positions(model, task.max_length, "task.max_length")
+        if config.relu_logits:
+            _relu_logits(model)
         best = score(model)
     else:
         model, best = _finetune(config, config.finetune, run, source, tokenizer, task, score)
@@ -112,7 +117,8 @@ def _finetune(
     for restart in range(config.restarts):
         seed = config.seed + restart
         torch.manual_seed(seed)
-        model = load_classifier(source, task.label_names, regression=regression)
+        model = load_classifier(source, output_names(task), regression=regression)
+        check_positions(model, task.max_length, "task.max_length")
         if config.relu_logits:
             _relu_logits(model)
         batches = plan(train.lengths, training, seed=seed, max_length=task.max_length)
@@ -149,7 +155,13 @@ def _already_finetuned(source: Any, task: "TaskData") -> "PreTrainedModel":
     from pipeline.models.load import load_finetuned, permute_labels
 
     model = load_finetuned(source)
-    if task.kind == "classification":
+    if task.kind == "regression":
+        if model.config.num_labels != 1:
+            raise ModelError(
+                f"the teacher has {model.config.num_labels} outputs, a regression needs one: name a teacher that was "
+                "fine-tuned on a score, or set teacher.finetune to train it on the task"
+            )
+    else:
         permute_labels(
             model,
             align_labels({int(k): v for k, v in (model.config.id2label or {}).items()}, task.label_names),

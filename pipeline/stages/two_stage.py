@@ -55,9 +55,11 @@ def two_stage(config: RunConfig, until: str | None = None) -> TwoStage:
         until: name of a stage; only it and what it needs are kept.
 
     Raises:
-        ConfigError: there is no such stage in this run.
+        ConfigError: there is no such stage in this run, or none at all.
     """
     stages = _all_stages(config)
+    if not any(stages):
+        raise ConfigError("there is nothing to run: set a corpus, a task, or both")
     if until is None:
         return stages
     named = {stage.name: stage for stage in stages}

@@ -113,9 +113,7 @@ class DamagedError(StoreError):
     """An artifact is not what its manifest says; ``reason`` is the short form."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"artifact {path.parent.name}/{path.name} is damaged: {reason}; run it again to rebuild it"
-        )
+        super().__init__(f"artifact {path.parent.name}/{path.name} is damaged: {reason}; run it again to rebuild it")
         self.path = path
         self.reason = reason
 
@@ -178,13 +176,9 @@ def verify_artifact(artifact: Artifact) -> list[str]:
     except DamagedError as error:
         return [f"{artifact.ref}: {error.reason}"]
     problems = [
-        problem
-        for name, record in manifest.files.items()
-        if (problem := _verify_file(artifact.path, name, record))
+        problem for name, record in manifest.files.items() if (problem := _verify_file(artifact.path, name, record))
     ]
-    present = {
-        file.relative_to(artifact.path).as_posix() for file in artifact.path.rglob("*") if not file.is_dir()
-    }
+    present = {file.relative_to(artifact.path).as_posix() for file in artifact.path.rglob("*") if not file.is_dir()}
     problems += [f"{name} was added" for name in sorted(present - set(manifest.files) - {MANIFEST})]
     if content_digest(manifest.files) != manifest.digest:
         problems.append(f"{MANIFEST} lists other files than its digest")

@@ -29,9 +29,7 @@ class Lineage:
 
 def lineage(artifact: Artifact, layout: Layout, catalog: Catalog, role: str = "") -> Lineage:
     """The tree of everything that ``artifact`` was made from."""
-    inputs = tuple(
-        _node(r, record, layout, catalog) for r, record in sorted(artifact.manifest.inputs.items())
-    )
+    inputs = tuple(_node(r, record, layout, catalog) for r, record in sorted(artifact.manifest.inputs.items()))
     return Lineage(role, artifact.ref, artifact.manifest.digest, artifact, inputs)
 
 

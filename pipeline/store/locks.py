@@ -31,8 +31,7 @@ def hold(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[Non
     except OSError as error:
         if error.errno in {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}:
             raise StoreError(
-                f"the file system of {path.parent.parent} cannot lock files: "
-                "set runtime.store to a local disk"
+                f"the file system of {path.parent.parent} cannot lock files: set runtime.store to a local disk"
             ) from error
         raise
     try:

@@ -32,9 +32,7 @@ class Outcome:
     seconds: float
 
 
-def materialize(
-    stage: Stage[Any], store: Store, runtime: Runtime, progress: Progress | None = None
-) -> Outcome:
+def materialize(stage: Stage[Any], store: Store, runtime: Runtime, progress: Progress | None = None) -> Outcome:
     """Return the stage's artifact, running the stage only if there is none.
 
     Of two processes that ask at once one runs the stage; the other waits and reuses.
@@ -58,9 +56,7 @@ def materialize(
     return Outcome(artifact, state, time.monotonic() - started)
 
 
-def _build(
-    stage: Stage[Any], fingerprint: str, store: Store, runtime: Runtime, progress: Progress
-) -> Artifact:
+def _build(stage: Stage[Any], fingerprint: str, store: Store, runtime: Runtime, progress: Progress) -> Artifact:
     """Run the stage and commit what it made; its lock is held."""
     records, folders = _inputs(stage, store)
     work = store.work_dir(fingerprint)
@@ -81,9 +77,7 @@ def _build(
     return store.commit(stage, fingerprint, records, run.metrics, timings)
 
 
-def _inputs(
-    stage: Stage[Any], store: Store
-) -> tuple[dict[str, InputRecord], dict[str, Path | tuple[Path, ...]]]:
+def _inputs(stage: Stage[Any], store: Store) -> tuple[dict[str, InputRecord], dict[str, Path | tuple[Path, ...]]]:
     """What fills each role: for the manifest, and for the stage's function."""
     resolver = store.resolver()
     records, artifacts = resolver.inputs(stage), resolver.artifacts(stage)

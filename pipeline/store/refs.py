@@ -78,9 +78,7 @@ def open_ref(ref: str, catalog: Catalog, tags: dict[str, str]) -> Artifact:
     artifact = _numbered(ref, catalog) or _by_fingerprint(ref, catalog)
     if artifact is None:
         names = {artifact.ref for stage in catalog.stages() for artifact in catalog.scan(stage)[0]}
-        raise StoreError(
-            f"no artifact is called {ref!r}{suggest(ref, names | set(tags) | set(catalog.stages()))}"
-        )
+        raise StoreError(f"no artifact is called {ref!r}{suggest(ref, names | set(tags) | set(catalog.stages()))}")
     return artifact
 
 

@@ -97,9 +97,7 @@ class Resolver:
 
     def artifacts(self, stage: Stage[Any]) -> dict[str, Artifact]:
         """Role -> artifact, for every input that is a stage and has one."""
-        found = {
-            r: self.find(given).artifact for r, given in stage.inputs.items() if isinstance(given, Stage)
-        }
+        found = {r: self.find(given).artifact for r, given in stage.inputs.items() if isinstance(given, Stage)}
         return {role: artifact for role, artifact in found.items() if artifact is not None}
 
     def damaged(self) -> list[DamagedError]:

@@ -85,9 +85,7 @@ class Stage(Generic[ConfigT]):
 
     def __post_init__(self) -> None:
         if not STAGE_NAME.fullmatch(self.name):
-            raise ValueError(
-                f"stage name {self.name!r} does not match {STAGE_NAME.pattern}: rename the stage"
-            )
+            raise ValueError(f"stage name {self.name!r} does not match {STAGE_NAME.pattern}: rename the stage")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -105,9 +103,7 @@ def ancestors(stage: Stage[Any]) -> list[Stage[Any]]:
 
     def visit(current: Stage[Any]) -> str:
         if current not in shapes:
-            inputs = {
-                role: visit(i) if isinstance(i, Stage) else _name(i) for role, i in current.inputs.items()
-            }
+            inputs = {role: visit(i) if isinstance(i, Stage) else _name(i) for role, i in current.inputs.items()}
             shape = fingerprint(current.name, current.version, current.settings, inputs)
             shapes[current] = shape
             order.setdefault(shape, current)

@@ -43,9 +43,7 @@ class WorkDir:
         other content (another device, say); going on from its scratch would mix the two.
         """
         begun = read_inputs(self.path)
-        fits = all(
-            role in begun and begun[role]["digest"] == record.digest for role, record in inputs.items()
-        )
+        fits = all(role in begun and begun[role]["digest"] == record.digest for role, record in inputs.items())
         return fits and self.scratch.is_dir() and any(self.scratch.iterdir())
 
     def open(self, inputs: Mapping[str, InputRecord]) -> None:
@@ -91,9 +89,7 @@ def record_files(output: Path) -> dict[str, FileRecord]:
             path = Path(parent) / name
             relative = path.relative_to(output).as_posix()
             if relative == MANIFEST or not stat.S_ISREG(path.lstat().st_mode):
-                raise StoreError(
-                    f"a stage left {relative} in its output, which cannot be sealed: write a file"
-                )
+                raise StoreError(f"a stage left {relative} in its output, which cannot be sealed: write a file")
             records[relative] = FileRecord(size=path.stat().st_size, sha256=digest_file(path))
             sync(path)
         sync(Path(parent))

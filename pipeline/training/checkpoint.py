@@ -29,9 +29,7 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], stat
     final = folder / f"step-{step:08d}"
     partial = folder / f".partial-{step:08d}"
     partial.mkdir()
-    save_file(
-        {name: tensor.contiguous() for name, tensor in tensors.items()}, partial / "tensors.safetensors"
-    )
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial / "tensors.safetensors")
     (partial / "state.json").write_text(json.dumps({"step": step, **state}))
     for path in (*partial.iterdir(), partial):
         descriptor = os.open(path, os.O_RDONLY)

@@ -203,11 +203,9 @@ def _seed(seed: int, name: str, step: int) -> None:
     torch.manual_seed(crc32(f"{seed}/{name}/{step}".encode()))
 
 
-def _check_finite(
-    what: str, value: Tensor, name: str, rows: NDArray[np.int64], step: int, checkpoints: Path
-) -> None:
+def _check_finite(what: str, value: Tensor, name: str, rows: NDArray[np.int64], step: int, checkpoints: Path) -> None:
     """A gradient is checked as well as the loss: one bad step would reach the weights, then a checkpoint."""
-    number = float(value)
+    number = value.item()
     if np.isfinite(number):
         return
     saved = sorted(path.name for path in checkpoints.glob("step-*"))

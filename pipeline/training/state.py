@@ -40,9 +40,7 @@ class History:
 class Clock:
     """Seconds by what they were spent on; tokens as they were and as they were computed."""
 
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("data", "teacher", "student"), 0.0)
-    )
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("data", "teacher", "student"), 0.0))
     real_tokens: int = 0
     computed_tokens: int = 0
 

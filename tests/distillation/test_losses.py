@@ -49,9 +49,7 @@ def reference_mse(student: np.ndarray, teacher: np.ndarray, lengths: list[int]) 
     return total / count
 
 
-def reference_attention(
-    student: Attention, teacher: Attention, lengths: list[int], *, count_padding: bool
-) -> float:
+def reference_attention(student: Attention, teacher: Attention, lengths: list[int], *, count_padding: bool) -> float:
     """Score by score: dot products, one query and one key at a time."""
     batch, heads, width, _ = student.query.shape
     total, count = 0.0, 0
@@ -79,18 +77,14 @@ def reference_attention(
 
 @QUICK
 @given(lengths=row_lengths(), extra=st.integers(0, 3), width=st.integers(1, 5), seed=st.integers(0, 99))
-def test_masked_mse_is_the_mean_over_real_tokens(
-    lengths: list[int], extra: int, width: int, seed: int
-) -> None:
+def test_masked_mse_is_the_mean_over_real_tokens(lengths: list[int], extra: int, width: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     shape = (len(lengths), max(lengths) + extra, width)
     student, teacher = random.normal(size=shape), random.normal(size=shape)
     found = masked_mse(torch.tensor(student), torch.tensor(teacher), mask_of(lengths, extra))
     assert float(found) == pytest.approx(reference_mse(student, teacher, lengths), rel=1e-12)
     everywhere = masked_mse(torch.tensor(student), torch.tensor(teacher), None)
-    assert float(everywhere) == pytest.approx(
-        reference_mse(student, teacher, [shape[1]] * len(lengths)), rel=1e-12
-    )
+    assert float(everywhere) == pytest.approx(reference_mse(student, teacher, [shape[1]] * len(lengths)), rel=1e-12)
 
 
 @QUICK
@@ -140,9 +134,7 @@ def test_direct_and_gram_agree_in_float32_with_their_gradients() -> None:
 
 @pytest.mark.parametrize("form", [0, 10**9])
 @pytest.mark.parametrize("count_padding", [False, True])
-def test_gradients_of_the_attention_loss(
-    form: int, count_padding: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gradients_of_the_attention_loss(form: int, count_padding: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "GRAM_FROM_LENGTH", form)
     student, teacher = attention(0, 2, 2, 4, 3, torch.float64), attention(1, 2, 2, 4, 5, torch.float64)
     mask = mask_of([2, 4])
@@ -183,11 +175,7 @@ def test_soft_cross_entropy_equals_the_reference(
         log_sum = max(s) + math.log(sum(math.exp(x - max(s)) for x in s))
         expected += sum(w / sum(weight) * (log_sum - x) for w, x in zip(weight, s, strict=True)) / rows
     found = [
-        float(
-            soft_cross_entropy(
-                torch.tensor(student), torch.tensor(teacher), temperature, mean_over_classes=mean
-            )
-        )
+        float(soft_cross_entropy(torch.tensor(student), torch.tensor(teacher), temperature, mean_over_classes=mean))
         for mean in (False, True)
     ]
     assert found == pytest.approx([expected, expected / classes], rel=1e-9, abs=1e-12)

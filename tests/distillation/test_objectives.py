@@ -31,15 +31,9 @@ def test_each_term_sums_over_the_layers_and_takes_its_weight() -> None:
     expected = {
         "embedding": 2 * masked_mse(w_e(STUDENT.embedding), TEACHER.embedding, MASK),
         "hidden": 3
-        * sum(
-            masked_mse(w_h(s), t, MASK)
-            for s, t in zip(STUDENT.hidden_states, TEACHER.hidden_states, strict=True)
-        ),
+        * sum(masked_mse(w_h(s), t, MASK) for s, t in zip(STUDENT.hidden_states, TEACHER.hidden_states, strict=True)),
         "attention": 5
-        * sum(
-            attention_score_loss(s, t, MASK)
-            for s, t in zip(STUDENT.attention, TEACHER.attention, strict=True)
-        ),
+        * sum(attention_score_loss(s, t, MASK) for s, t in zip(STUDENT.attention, TEACHER.attention, strict=True)),
     }
     assert {name: value.item() for name, value in terms.items()} == pytest.approx(
         {name: value.item() for name, value in expected.items()}

@@ -51,9 +51,7 @@ def test_models_load_as_they_were_saved(family: str, family_config: Configs, bat
     assert torch.equal(encode(load_finetuned(source).eval(), batch).logits, encode(fine, batch).logits)
 
 
-def test_a_classifier_keeps_label_names_and_the_encoders_weights(
-    family_config: Configs, tmp_path: Path
-) -> None:
+def test_a_classifier_keeps_label_names_and_the_encoders_weights(family_config: Configs, tmp_path: Path) -> None:
     encoder, source = saved(AutoModel, family_config("bert"), tmp_path)
     model = load_classifier(source, ["no", "yes", "maybe"])
     assert model.config.id2label == {0: "no", 1: "yes", 2: "maybe"}
@@ -138,9 +136,7 @@ def test_an_encoder_with_holes_is_refused_not_filled_at_random(family_config: Co
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "electra", "distilbert"])
-def test_permuted_labels_permute_the_logits(
-    family: str, family_config: Configs, batch: Batch, tmp_path: Path
-) -> None:
+def test_permuted_labels_permute_the_logits(family: str, family_config: Configs, batch: Batch, tmp_path: Path) -> None:
     config = family_config(family)
     config.num_labels = 3
     model, source = saved(AutoModelForSequenceClassification, config, tmp_path)

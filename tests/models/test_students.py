@@ -80,22 +80,12 @@ def test_a_saved_student_reloads_with_from_pretrained_alone(
     assert torch.equal(encode(reloaded, batch).logits, encode(model, batch).logits)
 
 
-def test_saving_in_half_precision_leaves_the_model_as_it_is(family_config: Configs, tmp_path: Path) -> None:
-    model = build_encoder(student_config(SMALL, family_config("bert"), dropout=0.0), seed=0)
-    save_model(model, train_wordpiece(["words and words"], 40), tmp_path, dtype=torch.float16)
-    assert model.dtype == torch.float32
-    saved = type(model).from_pretrained(tmp_path, dtype="auto")
-    assert saved.dtype == torch.float16
-
-
 def test_the_shape_of_a_student(family_config: Configs) -> None:
     teacher = family_config("bert")
     assert student_shape(StudentConfig(layers=2, hidden=12), teacher) == Shape(
         layers=2, hidden=12, heads=3, intermediate=48
     )
-    assert (
-        student_shape(StudentConfig(preset="tinybert-4l-312d"), teacher) == PRESETS["tinybert-4l-312d"]
-    )
+    assert student_shape(StudentConfig(preset="tinybert-4l-312d"), teacher) == PRESETS["tinybert-4l-312d"]
     with pytest.raises(ModelError, match=r"'student' is 20 wide, .* its 3 heads: choose 18 or 21"):
         student_shape(StudentConfig(layers=2, hidden=20), teacher)
 

@@ -46,9 +46,7 @@ def test_hidden_states_and_scores_are_those_of_the_eager_model(
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "electra"])
-def test_layers_may_repeat_and_keep_the_order_asked_for(
-    family: str, family_config: Configs, batch: Batch
-) -> None:
+def test_layers_may_repeat_and_keep_the_order_asked_for(family: str, family_config: Configs, batch: Batch) -> None:
     tap = Tap(encoder(family_config(family)), [3, 1, 3])
     _, hidden, pairs = tap(batch)
     assert torch.equal(hidden[0], hidden[2])
@@ -59,9 +57,7 @@ def test_layers_may_repeat_and_keep_the_order_asked_for(
 
 
 @pytest.mark.parametrize("family", TAPPED)
-def test_truncation_leaves_the_features_as_they_are(
-    family: str, family_config: Configs, batch: Batch
-) -> None:
+def test_truncation_leaves_the_features_as_they_are(family: str, family_config: Configs, batch: Batch) -> None:
     whole = encoder(family_config(family))
     cut = deepcopy(whole)
     truncate(cut, 2)
@@ -106,18 +102,14 @@ def test_gradients_flow_into_queries_and_keys(family_config: Configs, batch: Bat
 
 
 @pytest.mark.parametrize("family", ["distilbert", "deberta"])
-def test_a_model_whose_scores_cannot_be_read_is_refused(
-    family: str, family_config: Configs, batch: Batch
-) -> None:
+def test_a_model_whose_scores_cannot_be_read_is_refused(family: str, family_config: Configs, batch: Batch) -> None:
     model = encoder(family_config(family))
     with pytest.raises(ModelError, match=r"cannot be read: choose .*, or set terms\.attention to 0"):
         Tap(model, [1])(batch)
 
 
 @pytest.mark.parametrize("family", ["distilbert", "deberta"])
-def test_without_attention_scores_any_encoder_will_do(
-    family: str, family_config: Configs, batch: Batch
-) -> None:
+def test_without_attention_scores_any_encoder_will_do(family: str, family_config: Configs, batch: Batch) -> None:
     model = encoder(family_config(family))
     expected = encode(model, batch, output_hidden_states=True).hidden_states
     embedding, hidden, pairs = Tap(model, [1, 4], attention=False)(batch)

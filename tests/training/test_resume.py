@@ -37,7 +37,7 @@ def kill_at(read: Any, step: int) -> Any:
 def score(learner: Any) -> float:
     """Draws random numbers, as a careless score would, and is best in the middle of the training."""
     torch.rand(3)
-    return -abs(float(learner.embedding.weight.norm()) - 14.0)
+    return -abs(learner.embedding.weight.norm().item() - 14.0)
 
 
 def family(make: Make) -> dict[str, nn.Module]:
@@ -53,9 +53,7 @@ def test_a_killed_training_ends_with_the_same_weights_and_curves(
     broken = world.training(cut, score=score, evaluations_per_epoch=3)
     with pytest.raises(KilledError):
         world.train(
-            world.training(
-                cut, score=score, evaluations_per_epoch=3, read=kill_at(broken.read, killed_at)
-            ),
+            world.training(cut, score=score, evaluations_per_epoch=3, read=kill_at(broken.read, killed_at)),
             tmp_path / "killed",
             checkpoint_seconds=0,
         )
@@ -64,9 +62,7 @@ def test_a_killed_training_ends_with_the_same_weights_and_curves(
     assert found[1]["step"] == killed_at
     torch.manual_seed(killed_at)  # what the generator does between the two attempts is of no account
     torch.rand(1)
-    histories, _ = world.train(
-        world.training(again, score=score, evaluations_per_epoch=3), tmp_path / "killed"
-    )
+    histories, _ = world.train(world.training(again, score=score, evaluations_per_epoch=3), tmp_path / "killed")
     for name in whole:
         assert bytes_of(again[name]) == bytes_of(whole[name])
     assert histories == expected

@@ -1,0 +1,130 @@
+"""The law of direction: flows -> tasks -> pipeline.stages -> rooms -> (store, config), and never back."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("data", "models", "distillation", "training", "augmentation", "evaluation", "export", "report")
+LOWEST = ("errors", "progress")
+HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "prefect", "sklearn", "nlpaug")
+
+
+def sources(*folders: str) -> list[Path]:
+    found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert found or folders == ("pipeline/export",), f"no source in {folders}"
+    return found
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything a file imports, wherever in it; ``from a import b`` is ``a.b``."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (above, node.module) if part)
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def room(name: str) -> str:
+    """pipeline.data.table.TokenTable -> data."""
+    return [*name.split("."), ""][1]
+
+
+def violations(paths: list[Path], forbidden: object) -> list[str]:
+    assert callable(forbidden)
+    return [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in paths
+        for line, name in imports(path)
+        if forbidden(name)
+    ]
+
+
+def of(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def test_the_names_of_imports_are_read_in_full() -> None:
+    """The rules below are as good as this reading."""
+    pipeline = ROOT / "pipeline" / "models" / "load.py"
+    assert "torch" in {name for _, name in imports(pipeline)}
+    assert "pipeline.errors.ModelError" in {name for _, name in imports(pipeline)}
+    lazy = {name for _, name in imports(ROOT / "pipeline" / "stages" / "prediction.py")}
+    assert "pipeline.training.loop.Training" in lazy  # imported inside a function
+
+
+def test_the_pipeline_runs_without_prefect() -> None:
+    assert violations(sources("pipeline"), lambda name: of(name, "prefect", "tasks", "flows")) == []
+
+
+def test_tasks_know_no_flows() -> None:
+    assert violations(sources("tasks"), lambda name: of(name, "flows")) == []
+
+
+def test_store_and_config_know_nothing_above_them() -> None:
+    above = tuple(f"pipeline.{name}" for name in (*ROOMS, "stages"))
+    assert violations(sources("pipeline/config", "pipeline/store"), lambda name: of(name, *above)) == []
+    assert violations(sources("pipeline/config"), lambda name: of(name, "pipeline.store")) == []
+    assert violations(sources("pipeline/config", "pipeline/store"), lambda name: of(name, *HEAVY)) == []
+
+
+@pytest.mark.parametrize("own", ROOMS)
+def test_rooms_meet_in_stages_only(own: str) -> None:
+    allowed = (own, "config", "store", *LOWEST)
+    assert violations(sources(f"pipeline/{own}"), lambda name: of(name, "pipeline") and room(name) not in allowed) == []
+
+
+def test_distillation_knows_torch_and_itself() -> None:
+    def foreign(name: str) -> bool:
+        known = name.split(".", maxsplit=1)[0] in sys.stdlib_module_names
+        return not (known or of(name, "torch", "pipeline.distillation"))
+
+    assert violations(sources("pipeline/distillation"), foreign) == []
+
+
+def test_nothing_is_pickled() -> None:
+    picklers = ("pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal")
+    everything = sources("pipeline", "tasks", "flows")
+    assert violations(everything, lambda name: of(name, *picklers)) == []
+    calls = [
+        f"{path.relative_to(ROOT)}:{node.lineno} calls torch.{node.func.attr}"
+        for path in everything
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and (node.func.value.id, node.func.attr) in {("torch", "save"), ("torch", "load")}
+    ]
+    assert calls == []
+    assert violations(everything, lambda name: of(name, "torch.save", "torch.load")) == []
+
+
+def test_no_file_is_named_after_nothing() -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "process", "handle"}
+    everything = sources("pipeline", "tasks", "flows", "tests")
+    assert [path for path in everything if path.stem in vague or path.parent.name in vague] == []
+
+
+@pytest.mark.parametrize("module", ["pipeline.config.run", "pipeline.store.store", "pipeline.stages.two_stage"])
+def test_planning_loads_no_heavy_library(module: str) -> None:
+    """Imported for real, so that what the libraries themselves import counts too."""
+    code = f"import sys, {module}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        path
+        for path in sources("pipeline", "tasks", "flows")
+        if path.read_text(encoding="utf-8").strip()
+        and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert silent == []
