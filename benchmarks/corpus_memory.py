@@ -25,7 +25,7 @@ class Anonymous(Silent):
 
     peak_kb = 0
 
-    def update(self, done, total, **fields) -> None:  # noqa: ANN001, ARG002
+    def update(self, done, total, **fields) -> None:  # noqa: ANN001, ANN003, ARG002
         """Note the memory now."""
         status = Path("/proc/self/status").read_text()
         now = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))

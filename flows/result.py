@@ -1,14 +1,13 @@
 """The outcome of a run: the result table, and where the report and the students are."""
 
 import json
-from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.stages.two_stage import TwoStage
-from pipeline.store.artifact import Artifact
 from pipeline.store.store import Store
 
 
@@ -40,17 +39,19 @@ def print_outcome(found: dict[str, Any], console: Console) -> None:
 
 
 def _table(results: list[dict[str, Any]], dev_rows: int) -> Table:
-    table = Table(title=f"Results on {dev_rows:,} dev rows, 95% interval by bootstrap", title_justify="left")
-    table.add_column("model")
+    table = Table(
+        title=f"Results on {dev_rows:,} dev rows", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
+    )
+    table.add_column("model", no_wrap=True)
     metrics = list(results[0]["metrics"])
-    for heading in (*metrics, "interval", "of teacher", "parameters", "ms a row"):
-        table.add_column(heading, justify="right")
+    for heading in (*metrics, "95% interval", "of teacher", "parameters", "ms a row"):
+        table.add_column(heading.replace("_", " "), justify="right", no_wrap=heading not in metrics)
     for row in results:
         low, high = row["interval"]
         table.add_row(
             row["name"],
             *(_number(row["metrics"].get(metric)) for metric in metrics),
-            f"{low:.3f} to {high:.3f}",
+            f"{low:.3f}..{high:.3f}",
             "" if row["retention"] is None else f"{row['retention']:.1%}",
             f"{row['parameters']:,}" if row.get("parameters") else "",
             "" if row.get("latency_ms") is None else f"{row['latency_ms']:.1f}",
@@ -60,12 +61,3 @@ def _table(results: list[dict[str, Any]], dev_rows: int) -> Table:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
-
-
-def artifact_json(artifact: Artifact) -> dict[str, Any]:
-    """An artifact as a script would read it."""
-    return {
-        "ref": artifact.ref,
-        "path": str(Path(artifact.path)),
-        **artifact.manifest.model_dump(mode="json"),
-    }

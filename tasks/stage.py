@@ -18,13 +18,15 @@ from tasks.progress import progress_for
 @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
 def materialize_stage(name: str, stage: Stage[Any], runtime: Runtime) -> State[Any]:
     """Find or build a stage's artifact; the state says Reused, Resumed or Completed and names it."""
-    outcome = materialize(stage, Store(runtime.store), runtime, progress_for(name, get_run_logger()))
+    progress = progress_for(name, get_run_logger())
+    outcome = materialize(stage, Store(runtime.store), runtime, progress)
     ref = outcome.artifact.ref
     message = {
         "reused": f"{ref} was already there",
         "resumed": f"{ref}, continued from what an earlier attempt had left",
         "completed": f"{ref} in {outcome.seconds:.1f} s",
     }[outcome.state]
+    progress.note(message)
     return Completed(name=outcome.state.capitalize(), message=message, data=ref)
 
 

@@ -22,6 +22,7 @@ from pipeline.config.load import load_config
 from pipeline.config.run import RunConfig
 from pipeline.stages.two_stage import TwoStage, two_stage
 from pipeline.store.artifact import Artifact
+from pipeline.store.explain import Reason, plan
 from pipeline.store.materialize import Outcome, materialize
 from pipeline.store.store import Store
 
@@ -35,6 +36,7 @@ FILLERS = (
     *("under", "finds", "sees", "crosses", "makes", "carries", "keeps"),
 )
 TRAINING = {"epochs": 1, "learning_rate": 1e-3, "batch_size": 8}
+LEARNING = {"epochs": 8, "learning_rate": 3e-3, "batch_size": 8, "warmup": 0.0}  # enough for the teacher to know better
 SHAPE = {"layers": 1, "hidden": 16, "intermediate": 24}
 STUDENTS = ("distilled", "random-start")
 STAGES = (
@@ -45,7 +47,7 @@ TREE: dict[str, Any] = {
     "name": "tiny",
     "seed": 5,
     "corpus": {"paths": ["corpus.txt"], "max_length": 24, "min_words": 2},
-    "teacher": {"model": "./teacher", "finetune": TRAINING},
+    "teacher": {"model": "./teacher", "finetune": LEARNING},
     "task": {
         "name": "topics",
         "train": "train.csv",
@@ -110,11 +112,18 @@ class Tiny:
     def run(self, *overrides: str, until: str | None = None) -> dict[str, Outcome]:
         """Every stage in the order of the paper, without Prefect."""
         config = self.config(*overrides)
+        store = Store(self.folder / config.runtime.store)
         with chdir(self.folder):
             return {
-                stage.name: materialize(stage, Store(config.runtime.store), config.runtime, self.notes)
-                for stage in two_stage(config, until)
+                stage.name: materialize(stage, store, config.runtime, self.notes) for stage in two_stage(config, until)
             }
+
+    def plan(self, *overrides: str) -> dict[str, Reason]:
+        """What would happen to each stage, and why."""
+        config = self.config(*overrides)
+        store = Store(self.folder / config.runtime.store)
+        with chdir(self.folder):
+            return {stage.name: reason for stage, reason in plan(two_stage(config), store)}
 
     def artifact(self, stage: str) -> Artifact:
         """The newest of a stage."""

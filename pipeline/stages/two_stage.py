@@ -18,6 +18,7 @@ from pipeline.stages.report import report
 from pipeline.stages.task_data import task_data
 from pipeline.stages.teacher import teacher
 from pipeline.stages.teacher_logits import teacher_logits
+from pipeline.store.source import Source
 from pipeline.store.stage import Stage, ancestors
 
 AnyStage = Stage[Any]
@@ -55,11 +56,13 @@ def two_stage(config: RunConfig, until: str | None = None) -> TwoStage:
         until: name of a stage; only it and what it needs are kept.
 
     Raises:
-        ConfigError: there is no such stage in this run, or none at all.
+        ConfigError: there is no such stage in this run, or none at all, or it would ask a hub and may not.
     """
     stages = _all_stages(config)
     if not any(stages):
         raise ConfigError("there is nothing to run: set a corpus, a task, or both")
+    if config.runtime.offline:
+        _check_offline(stages)
     if until is None:
         return stages
     named = {stage.name: stage for stage in stages}
@@ -91,6 +94,15 @@ def _all_stages(config: RunConfig) -> TwoStage:
     made["evaluation"] = evaluation(config, data, tuned, final, yardstick)
     made["report"] = report(config, made)
     return TwoStage(**made)
+
+
+def _check_offline(stages: TwoStage) -> None:
+    for stage in stages:
+        for role, given in stage.inputs.items():
+            if isinstance(given, Source) and given.identity.startswith(("hub:", "datasets:")):
+                raise ConfigError(
+                    f"runtime.offline is set, but the {role} of {stage.name} is {given.identity}: name a folder"
+                )
 
 
 def _any_general(config: RunConfig) -> bool:

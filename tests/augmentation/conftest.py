@@ -44,9 +44,7 @@ def sentences() -> list[str]:
 def wordpiece() -> PreTrainedTokenizerFast:
     # written down, not trained: the WordPiece trainer breaks ties differently in every process
     letters = "abcdefghijklmnopqrstuvwxyz"
-    whole = (
-        "the fox lazy dog gripping movie acted never dull critics drama audiences good film acting lovely not"
-    )
+    whole = "the fox lazy dog gripping movie acted never dull critics drama audiences good film acting lovely not"
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]", *".,;!'-", *letters]
     tokens += [
         *whole.split(),
@@ -94,9 +92,7 @@ def byte_level() -> PreTrainedTokenizerFast:
 @pytest.fixture(scope="session")
 def bert(wordpiece) -> BertForMaskedLM:
     torch.manual_seed(1)
-    return sharpen(
-        BertForMaskedLM(BertConfig(vocab_size=len(wordpiece), max_position_embeddings=64, **SIZES))
-    )
+    return sharpen(BertForMaskedLM(BertConfig(vocab_size=len(wordpiece), max_position_embeddings=64, **SIZES)))
 
 
 @pytest.fixture(scope="session")

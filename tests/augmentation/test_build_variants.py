@@ -79,9 +79,7 @@ def test_row_order_and_shard_size_do_not_matter(build, rows, tmp_path):
     build(rows, "one")
     build(rows.take(list(reversed(range(rows.num_rows)))), "two", shard_rows=5)
     order = [("origin_id", "ascending"), ("column", "ascending"), ("variant", "ascending")]
-    one, two = (
-        parquet.read_table(tmp_path / name / "variants.parquet").sort_by(order) for name in ("one", "two")
-    )
+    one, two = (parquet.read_table(tmp_path / name / "variants.parquet").sort_by(order) for name in ("one", "two"))
     assert one.equals(two)
 
 
@@ -90,8 +88,7 @@ def test_columns_and_figures(build, rows, tmp_path):
     made = parquet.read_table(tmp_path / "out" / "variants.parquet")
     assert made.column_names == ["origin_id", "variant", "column", "num_changed", "text", "text_pair"]
     assert (
-        parquet.ParquetFile(tmp_path / "out" / "variants.parquet").metadata.row_group(0).column(0).compression
-        == "ZSTD"
+        parquet.ParquetFile(tmp_path / "out" / "variants.parquet").metadata.row_group(0).column(0).compression == "ZSTD"
     )
     assert figures["rows"] == 12
     assert figures["variants"] == made.num_rows > 40

@@ -162,9 +162,7 @@ def test_a_pair_that_does_not_fit_is_cut_from_its_end(bert, wordpiece):
     line = [2, wordpiece.mask_token_id, *ids[1:], 3, *ids[:20], 3]
     types = [0] * 43 + [1] * 21
     with torch.no_grad():
-        logits = bert.eval()(input_ids=torch.tensor([line]), token_type_ids=torch.tensor([types])).logits[
-            0, 1
-        ]
+        logits = bert.eval()(input_ids=torch.tensor([line]), token_type_ids=torch.tensor([types])).logits[0, 1]
     tokens = wordpiece.convert_ids_to_tokens(logits.topk(K).indices.tolist())
     assert set(found.words[0]) == {other for other in tokens if other.isalpha()} - {"fox"}
     assert found.num_beyond == 0
@@ -178,9 +176,7 @@ def test_odd_texts_pass(bert, wordpiece, vectors, text, context):
 
 
 def test_a_model_without_a_head_is_refused(wordpiece):
-    small = BertConfig(
-        vocab_size=200, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
-    )
+    small = BertConfig(vocab_size=200, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
     for model in (BertModel(small), BertForSequenceClassification(small)):
         with pytest.raises(ModelError, match="no masked-LM head: name a model with one") as error:
             MaskedLM(model, wordpiece, head=mlm_head(model))
@@ -195,9 +191,7 @@ def test_a_tokenizer_without_a_mask_is_refused_unless_none_is_needed(bert, wordp
 
 
 def test_a_foreign_tokenizer_is_refused(wordpiece):
-    config = BertConfig(
-        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
-    )
+    config = BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
     with pytest.raises(ModelError, match=f"token ids up to {len(wordpiece) - 1}, BertForMaskedLM knows 20"):
         MaskedLM(BertForMaskedLM(config), wordpiece, head=mlm_head(BertForMaskedLM(config)))
 

@@ -78,9 +78,7 @@ def write_layout(root, name):
     home = root / folder
     home.mkdir()
     text = "\n".join([header, *rows] if header else rows) + "\n"
-    files = (
-        ["train.tsv", "dev_matched.tsv", "dev_mismatched.tsv"] if name == "mnli" else ["train.tsv", "dev.tsv"]
-    )
+    files = ["train.tsv", "dev_matched.tsv", "dev_mismatched.tsv"] if name == "mnli" else ["train.tsv", "dev.tsv"]
     for file in files:
         (home / file).write_bytes(text.encode())
     return home

@@ -41,8 +41,7 @@ def ids(data, split):
 
 def labels(data, split):
     return [
-        None if label is None else data.label_names[label]
-        for label in data.splits[split].column("label").to_pylist()
+        None if label is None else data.label_names[label] for label in data.splits[split].column("label").to_pylist()
     ]
 
 
@@ -131,9 +130,7 @@ def test_pairs_and_extra_text(tmp_path):
     data = read_task(given, 0)
     assert data.pair
     assert data.statistics["empty_dropped"]["train"] == 1  # half a pair is not a pair
-    assert data.splits["unlabelled"].to_pylist() == [
-        {"row_id": 6, "text": "new", "text_pair": "pair", "label": None}
-    ]
+    assert data.splits["unlabelled"].to_pylist() == [{"row_id": 6, "text": "new", "text_pair": "pair", "label": None}]
     assert file_sources(given) == (given.train, given.dev, str(more))
 
 

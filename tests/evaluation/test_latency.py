@@ -66,13 +66,9 @@ def test_a_length_beyond_the_positions_is_left_out_for_that_model_only():
 
 
 def test_roberta_has_fewer_places_than_positions():
-    model = RobertaForSequenceClassification(
-        RobertaConfig(**SHAPE, max_position_embeddings=12, pad_token_id=1)
-    )
+    model = RobertaForSequenceClassification(RobertaConfig(**SHAPE, max_position_embeddings=12, pad_token_id=1))
     assert longest_input(model) == 10
-    assert [
-        row["length"] for row in measure_latency({"r": model}, (10, 11), (1,), 60, seed=0, repeats=1)
-    ] == [10]
+    assert [row["length"] for row in measure_latency({"r": model}, (10, 11), (1,), 60, seed=0, repeats=1)] == [10]
 
 
 def test_the_training_mode_is_put_back():

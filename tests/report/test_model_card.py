@@ -27,9 +27,7 @@ def test_it_says_what_the_folder_is():
     text = card(limits=["English only."])
     for said in ("some/teacher", "*sst2*", "abc123", "872 development rows", "English only.", "id2label"):
         assert said in text
-    assert "The student tiny keeps 97.8% of its teacher's accuracy" in text, (
-        "its own figures, not another student's"
-    )
+    assert "The student tiny keeps 97.8% of its teacher's accuracy" in text, "its own figures, not another student's"
     assert text.index("1. positive") > text.index("0. negative")
 
 

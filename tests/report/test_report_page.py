@@ -121,17 +121,13 @@ def test_hostile_names_are_only_text():
 @given(st.text(max_size=40))
 def test_any_name_can_be_shown(name):
     row = replace(RESULTS[1], name=name)
-    text = render(
-        replace(FULL, title=name, results=[row], curves={name: CURVE[:3]}, latency=[], evaluations={})
-    )
+    text = render(replace(FULL, title=name, results=[row], curves={name: CURVE[:3]}, latency=[], evaluations={}))
     text.encode()
     assert len(Page(text).tags) > 50
 
 
 def test_a_run_with_little_to_say_says_that():
-    page = render(
-        ReportData("bare", "2026-01-12", "accuracy", [ResultRow("s", "student", {"accuracy": 0.5})])
-    )
+    page = render(ReportData("bare", "2026-01-12", "accuracy", [ResultRow("s", "student", {"accuracy": 0.5})]))
     assert "The student s scores 0.500 accuracy." in page
     assert "<svg" not in page
     assert "retention" not in page

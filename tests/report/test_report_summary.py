@@ -13,8 +13,7 @@ def student(**fields):
 
 def test_it_says_what_is_kept_at_what_size_and_speed():
     assert summarise([TEACHER, student()], "accuracy") == (
-        "The two-stage student keeps 98.2% of its teacher's accuracy "
-        "at 21% of its size and 5.3\u00d7 its speed."
+        "The two-stage student keeps 98.2% of its teacher's accuracy at 21% of its size and 5.3\u00d7 its speed."
     )
 
 

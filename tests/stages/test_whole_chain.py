@@ -98,18 +98,16 @@ def test_the_table_holds_the_scores_that_the_saved_models_have(run: Tiny) -> Non
         assert results[name]["retention"] == pytest.approx(accuracy / results["teacher"]["metrics"]["accuracy"])
         assert results[name]["latency_ms"] > 0
     assert [results[name]["role"] for name in STUDENTS] == ["student", "ablation"]
+    assert results["teacher"]["metrics"]["accuracy"] > 0.5
     assert run.artifact("teacher").metrics["dev_score"] == results["teacher"]["metrics"]["accuracy"]
 
 
 def test_the_report_is_one_file_that_asks_for_nothing_else(run: Tiny) -> None:
     page = (run.path("report") / "report.html").read_text(encoding="utf-8")
     assert not re.findall(r"""<(?:script|link|iframe|img)[^>]*(?:src|href)=["'](?!data:)""", page)
-    assert all(
-        f"{artifact.ref.split('-')[0]}" in page for artifact in run.store.list() if artifact.path.name != "report"
-    )
-    assert "hidden" in page
-    for stage in ("general distillation", "intermediate", "prediction", "label only", "teacher"):
-        assert stage in page
+    assert [stage for stage in STAGES if f"{stage}/v0001" not in page] == ["report"]
+    for shown in ("general distillation", "intermediate", "prediction", "label only", "hidden", "TF-IDF"):
+        assert shown in page
     for name in STUDENTS:
         card = (run.path("report") / "students" / name / "README.md").read_text(encoding="utf-8")
         assert name in card

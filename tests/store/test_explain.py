@@ -22,7 +22,9 @@ def stages(house, text="x", rate=0.001, version=1, source=None):
 
 
 def said(house, stage):
-    return {step.name: (reason.action, *reason.reasons) for step, reason in plan([*ancestors(stage), stage], house.store)}
+    return {
+        step.name: (reason.action, *reason.reasons) for step, reason in plan([*ancestors(stage), stage], house.store)
+    }
 
 
 def test_nothing_is_there_yet(house):

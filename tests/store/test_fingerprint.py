@@ -9,12 +9,8 @@ from pipeline.store.fingerprint import canonical, digest_bytes, digest_file, fin
 
 # Never a test of the machine's speed.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-leaves = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-)
-values = st.recursive(
-    leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20
-)
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 
 
 @patient

@@ -1,0 +1,141 @@
+"""Editing one thing reruns what depends on it and nothing else, and the plan had said so."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+from tiny_run import STAGES, Tiny, sentences, tiny, write_csv
+
+END = {"evaluation", "report"}
+STUDENT = {"intermediate", "prediction"} | END
+TEACHER = {"teacher", "teacher_logits"} | STUDENT
+TASK = {"task_data", "augmentation", "label_only"} | TEACHER
+
+KEYS = {
+    "runtime.num_threads=2": set(),
+    "runtime.checkpoint_seconds=1000": set(),
+    "runtime.device=auto": set(),
+    "runtime.num_workers=3": set(),
+    "name=other": {"report"},
+    "evaluation.bootstrap=30": END,
+    "evaluation.latency_lengths=[8]": END,
+    "evaluation.tfidf=false": END,
+    "evaluation.label_only.epochs=2": {"label_only"} | END,
+    "prediction.temperature=2": {"prediction"} | END,
+    "prediction.training.learning_rate=0.002": {"prediction"} | END,
+    "intermediate.terms.hidden=2": STUDENT,
+    "augmentation.probability=0.5": {"augmentation", "teacher_logits"} | STUDENT,
+    "students.1.dropout=0.2": STUDENT,
+    "students.1.hidden=24": STUDENT | {"label_only"},
+    "students.0.dropout=0.2": STUDENT | {"general_distillation", "label_only"},
+    "general_distillation.terms.attention=0.5": {"general_distillation"} | STUDENT,
+    "teacher.restarts=2": TEACHER,
+    "teacher.finetune.epochs=2": TEACHER,
+    "relu_logits=true": TEACHER,
+    "task.max_length=18": TASK,
+    "task.train_rows=40": TASK,
+    "corpus.min_words=3": {"corpus", "general_distillation"} | STUDENT,
+    "corpus.max_length=20": {"corpus", "general_distillation"} | STUDENT,
+    "seed=6": set(STAGES),
+}
+COSTLY = ("seed=6", "task.max_length=18")
+QUICK = ("runtime.num_threads=2", "name=other", "evaluation.label_only.epochs=2", "prediction.temperature=2")
+
+
+def append_a_row(run: Tiny) -> None:
+    write_csv(run.folder / "train.csv", ("sentence", "topic"), list(sentences(49, 1)))
+
+
+def change_the_dev_rows(run: Tiny) -> None:
+    write_csv(run.folder / "dev.csv", ("sentence", "topic"), list(sentences(24, 7)))
+
+
+def extend_the_corpus(run: Tiny) -> None:
+    with (run.folder / "corpus.txt").open("a") as file:
+        file.write("\nthe old heron crosses a bridge near the market\n")
+
+
+def nudge_the_pretrained_teacher(run: Tiny) -> None:
+    path = run.folder / "teacher" / "model.safetensors"
+    weights = load_file(path)
+    weights["bert.embeddings.LayerNorm.bias"] += 1e-3
+    save_file(weights, path, {"format": "pt"})
+
+
+def touch_everything(run: Tiny) -> None:
+    for path in run.folder.rglob("*"):
+        if "artifacts" not in path.parts:
+            os.utime(path, (1, 1))
+
+
+EDITS: dict[Callable[[Tiny], None], set[str]] = {
+    append_a_row: TASK,
+    change_the_dev_rows: TASK,
+    extend_the_corpus: {"corpus", "general_distillation"} | STUDENT,
+    nudge_the_pretrained_teacher: set(STAGES) - {"task_data"},
+    touch_everything: set(),
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Tiny:
+    return tiny(tmp_path, finished=True)
+
+
+@pytest.mark.parametrize("change", KEYS)
+def test_the_plan_names_what_depends_on_a_key_and_the_key(run: Tiny, change: str) -> None:
+    steps = run.plan(change)
+    assert {name for name, reason in steps.items() if reason.action != "reuse"} == KEYS[change]
+    key, value = change.split("=")
+    for name in KEYS[change]:
+        own = [line for line in steps[name].reasons if line.startswith("configuration:")]
+        upstream = [line for line in steps[name].reasons if line.startswith("input:")]
+        assert own or upstream
+        assert all(len(line) < 200 for line in own)
+    said = " ".join(line for reason in steps.values() for line in reason.reasons)
+    assert not KEYS[change] or (key.split(".")[-1] in said and value.strip("[]") in said)
+
+
+@pytest.mark.parametrize("change", EDITS, ids=lambda change: change.__name__)
+def test_the_plan_names_what_depends_on_a_file(run: Tiny, change: Callable[[Tiny], None]) -> None:
+    change(run)
+    assert {name for name, reason in run.plan().items() if reason.action != "reuse"} == EDITS[change]
+
+
+@pytest.mark.parametrize(
+    "change", [pytest.param(key, marks=[pytest.mark.slow] if key in COSTLY else []) for key in (*QUICK, *COSTLY)]
+)
+def test_what_the_plan_said_is_what_runs(run: Tiny, change: str) -> None:
+    steps = run.plan(change)
+    outcomes = run.run(change)
+    assert set(outcomes) == set(steps)
+    for name, outcome in outcomes.items():
+        assert (outcome.state == "reused") == (steps[name].action == "reuse"), name
+    assert all(reason.action == "reuse" for reason in run.plan(change).values())
+    assert all(reason.action == "reuse" for reason in run.plan().values())  # what was there still is
+    assert run.versions() == {name: [1, 2] if name in KEYS[change] else [1] for name in STAGES}
+
+
+def test_moving_the_inputs_changes_no_result(run: Tiny) -> None:
+    """Only the report shows where files lie."""
+    (run.folder / "elsewhere").mkdir()
+    for name in ("corpus.txt", "train.csv", "teacher"):
+        shutil.move(run.folder / name, run.folder / "elsewhere" / name)
+    moved = (
+        "corpus.paths=[elsewhere/corpus.txt]",
+        "task.train=elsewhere/train.csv",
+        "task.dev=dev.csv",
+        "teacher.model=./elsewhere/teacher",
+    )
+    steps = run.plan(*moved)
+    assert {name for name, reason in steps.items() if reason.action != "reuse"} <= {"report"}
+
+
+def test_a_result_that_was_there_before_is_found_again(run: Tiny) -> None:
+    """Back and forth between two values costs one run of each."""
+    run.run("prediction.temperature=2", until="prediction")
+    assert {outcome.state for outcome in run.run(until="prediction").values()} == {"reused"}
+    assert {outcome.state for outcome in run.run("prediction.temperature=2", until="prediction").values()} == {"reused"}
