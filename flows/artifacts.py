@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.tree import Tree
 
 from pipeline.config.runtime import Runtime
@@ -35,10 +35,13 @@ def list_(
     if as_json:
         _print([{"ref": one.ref, "path": str(one.path), "tags": tags.get(one.ref, [])} for one in found])
         return
-    table = Table("artifact", "finished", "seconds", "tags", box=None, pad_edge=False)
+    name = Column("artifact", no_wrap=True)  # to be copied
+    table = Table(name, "finished (UTC)", "seconds", "tags", box=None, pad_edge=False)
     for one in found:
         timings = one.manifest.timings
-        table.add_row(one.ref, timings.finished, f"{timings.seconds:.1f}", " ".join(tags.get(one.ref, [])))
+        table.add_row(
+            one.ref, timings.finished[:19].replace("T", " "), f"{timings.seconds:.1f}", " ".join(tags.get(one.ref, []))
+        )
     Console().print(table)
 
 

@@ -146,16 +146,26 @@ def _config(arguments: list[str] | None, recipe: str | None) -> Any:
 
 
 def _run_flow(config: Any, until: str | None, console: Console, *, quiet: bool) -> None:
-    from flows.prefect_settings import apply
+    from flows.prefect_settings import apply, why_unreachable
     from flows.terminal import watching
 
     if not quiet:
         console.print("starting Prefect ...", highlight=False)
     apply()
-    from flows.two_stage import two_stage_flow
-
+    unreachable = why_unreachable()
     with watching(console, quiet=quiet):
-        two_stage_flow(config, until)
+        if unreachable is None:
+            from flows.two_stage import two_stage_flow
+
+            two_stage_flow(config, until)
+        else:
+            from pipeline.stages.two_stage import two_stage
+            from tasks.build import build_stages
+
+            Console(stderr=True).print(
+                f"Prefect cannot be reached ({escape(unreachable)}): the run goes on without its UI", soft_wrap=True
+            )
+            build_stages(two_stage(config, until=until), config.runtime)
 
 
 if __name__ == "__main__":

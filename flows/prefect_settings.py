@@ -18,3 +18,15 @@ def apply() -> None:
     """Put the settings into the environment where they are not set yet."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+def why_unreachable() -> str | None:
+    """Why no Prefect server answers, in one line; None if one does. Starts the temporary one if none is named."""
+    try:
+        from prefect.client.orchestration import get_client
+
+        with get_client(sync_client=True) as client:
+            problem = client.api_healthcheck()
+    except Exception as error:  # noqa: BLE001 - whatever stops Prefect must not stop the run
+        problem = error
+    return None if problem is None else str(problem).strip().splitlines()[0] if str(problem) else repr(problem)

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeAlias
 
 from pipeline.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 Listener = Callable[[str], Progress]
+Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
@@ -26,9 +28,7 @@ class LoggedProgress:
         seconds: least time between two lines.
     """
 
-    def __init__(
-        self, stage: str, logger: "logging.Logger | logging.LoggerAdapter[logging.Logger]", seconds: float
-    ) -> None:
+    def __init__(self, stage: str, logger: Logger, seconds: float) -> None:
         self._stage = stage
         self._logger = logger
         self._seconds = seconds
@@ -70,7 +70,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def progress_for(stage: str, logger: "logging.Logger | logging.LoggerAdapter[logging.Logger]") -> Progress:
+def progress_for(stage: str, logger: Logger) -> Progress:
     """The progress of a stage: the listener's, or log lines."""
     listener = _listener.get()
     return listener(stage) if listener else LoggedProgress(stage, logger, SECONDS_BETWEEN_LINES)

@@ -9,25 +9,19 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 
 from pipeline.config.runtime import Runtime
-from pipeline.store.materialize import materialize
 from pipeline.store.stage import Stage
-from pipeline.store.store import Store
-from tasks.progress import progress_for
+from tasks.build import build_stage
 
 
 @task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
-def materialize_stage(name: str, stage: Stage[Any], runtime: Runtime) -> State[Any]:
+def materialize_stage(
+    name: str,  # noqa: ARG001 - the task run is named after it
+    stage: Stage[Any],
+    runtime: Runtime,
+) -> State[Any]:
     """Find or build a stage's artifact; the state says Reused, Resumed or Completed and names it."""
-    progress = progress_for(name, get_run_logger())
-    outcome = materialize(stage, Store(runtime.store), runtime, progress)
-    ref = outcome.artifact.ref
-    message = {
-        "reused": f"{ref} was already there",
-        "resumed": f"{ref}, continued from what an earlier attempt had left",
-        "completed": f"{ref} in {outcome.seconds:.1f} s",
-    }[outcome.state]
-    progress.note(message)
-    return Completed(name=outcome.state.capitalize(), message=message, data=ref)
+    outcome, message = build_stage(stage, runtime, get_run_logger())
+    return Completed(name=outcome.state.capitalize(), message=message, data=outcome.artifact.ref)
 
 
 def run_stage(stage: Stage[Any] | None, runtime: Runtime) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from pyarrow import parquet
 from safetensors.torch import load_file
-from tiny_run import SHAPE, Tiny, save_teacher, tiny
+from tiny_run import SHAPE, TOPICS, Tiny, save_teacher, sentences, tiny, write_csv
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from pipeline.data.logits import read_logits
@@ -90,15 +90,17 @@ def test_students_of_several_shapes_and_one_that_starts_from_a_folder(run: Tiny)
         {"name": "small", **SHAPE},
         {"name": "wide", "layers": 2, "hidden": 32, "layer_map": "bottom"},
         {"name": "self", "start": "./own"},
+        {"name": "twin", "start": "./teacher"},
     ]
     outcomes = run.run(f"students={json.dumps(students)}")
     found = json.loads((outcomes["evaluation"].artifact.path / "results.json").read_text())["results"]
     assert [row["name"] for row in found] == [
-        *("teacher", "label-only", "label-only like wide", "label-only like self"),
-        *("small", "wide", "self", "TF-IDF"),
+        *("teacher", "label-only", *(f"label-only like {name}" for name in ("wide", "self", "twin"))),
+        *("small", "wide", "self", "twin", "TF-IDF"),
     ]
     same_size = {row["name"]: row["parameters"] for row in found if row["role"] != "tfidf"}
     assert same_size["small"] == same_size["label-only"] != same_size["wide"] == same_size["label-only like wide"]
+    assert same_size["self"] == same_size["label-only like self"] != same_size["twin"] == same_size["teacher"]
     configs = {
         name: AutoConfig.from_pretrained(run.path("prediction") / "students" / name) for name in ("wide", "self")
     }
@@ -185,15 +187,56 @@ def test_of_several_seeds_the_best_teacher_is_kept(run: Tiny) -> None:
     assert found.metrics["dev_score"] == max(scores)
 
 
-def test_the_released_codes_logits_reach_teacher_students_and_scores(run: Tiny) -> None:
-    outcomes = run.run("relu_logits=true", *SHORT)
-    folder = outcomes["teacher"].artifact.path / "model"
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    rows = parquet.read_table(run.path("task_data") / "train.parquet")["text"].to_pylist()
-    batch = AutoTokenizer.from_pretrained(folder)(
-        rows, truncation=True, max_length=20, padding=True, return_tensors="pt"
-    )
+def classify(folder: Path, rows: list[str], *, relu: bool) -> tuple[Any, Any]:
+    """Logits of a saved classifier, of its pooled vectors or of these rectified; and the model."""
+    model, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    batch = tokenizer(rows, truncation=True, max_length=20, padding=True, return_tensors="pt")
     with torch.inference_mode():
-        wanted = model.classifier(model.bert(**batch).pooler_output.relu()).numpy()
+        pooled = model.eval().bert(**batch).pooler_output
+        return model.classifier(pooled.relu() if relu else pooled), model
+
+
+def test_the_released_codes_logits_are_those_of_the_teacher_and_of_its_scores(run: Tiny) -> None:
+    """A teacher that says animal of everything, and city once its pooled vectors are rectified."""
+    dev = [row for row in sentences(30, 2) if row[1] != "animal" or len(row[0]) % 2]
+    write_csv(run.folder / "dev.csv", ("sentence", "topic"), dev)
+    texts, names = [text for text, _ in dev], [topic for _, topic in dev]
+    torch.manual_seed(0)
+    labels = {"id2label": dict(enumerate(TOPICS)), "label2id": {name: i for i, name in enumerate(TOPICS)}}
+    model = AutoModelForSequenceClassification.from_pretrained(run.folder / "teacher", num_labels=3, **labels)
+    tokenizer = AutoTokenizer.from_pretrained(run.folder / "teacher")
+    with torch.no_grad():
+        pooled = model.eval().bert(**tokenizer(texts, padding=True, return_tensors="pt")).pooler_output
+        model.classifier.weight.zero_()
+        model.classifier.weight[0] = -(pooled.mean(0) < 0).float()
+        model.classifier.bias.copy_(torch.tensor([0.0, 1e-2, -1.0]))
+    model.save_pretrained(run.folder / "teacher")
+    assert {int(row.argmax()) for row in classify(run.folder / "teacher", texts, relu=False)[0]} == {0}
+    assert {int(row.argmax()) for row in classify(run.folder / "teacher", texts, relu=True)[0]} == {1}
+    assert names.count("animal") != names.count("city")
+    changes = ("teacher.finetune=null", "augmentation=null", "intermediate=null", "students.0.start=random")
+    outcomes = run.run("relu_logits=true", "corpus=null", "general_distillation=null", *changes, *SHORT)
+    city = names.count("city") / len(names)
+    assert outcomes["teacher"].artifact.metrics["dev_score"] == pytest.approx(city)
+    assert outcomes["evaluation"].artifact.metrics["models"]["teacher"]["accuracy"] == pytest.approx(city)
+    rows = parquet.read_table(run.path("task_data") / "train.parquet")["text"].to_pylist()
     stored = read_logits(outcomes["teacher_logits"].artifact.path / "logits.arrow")
-    np.testing.assert_allclose(stored[:48], wanted, atol=1e-5)
+    np.testing.assert_allclose(stored[:48], classify(run.folder / "teacher", rows, relu=True)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_the_prediction_phase_starts_at_the_soft_cross_entropy_of_the_stored_logits(run: Tiny, relu: bool) -> None:
+    """All rows in one batch and no dropout: the first loss is that of the student of phase one."""
+    still = ("students.0.dropout=0", "students.1.dropout=0", "prediction.training.batch_size=999")
+    own = (f"relu_logits={str(relu).lower()}", "prediction.temperature=2", *still, "augmentation=null")
+    outcomes = run.run(*own, until="prediction")
+    rows = [
+        text
+        for split in ("train", "unlabelled")
+        for text in parquet.read_table(run.path("task_data") / f"{split}.parquet")["text"].to_pylist()
+    ]
+    teacher = torch.tensor(read_logits(outcomes["teacher_logits"].artifact.path / "logits.arrow"), dtype=torch.float64)
+    student, _ = classify(outcomes["intermediate"].artifact.path / "students" / "distilled", rows, relu=relu)
+    wanted = -(torch.softmax(teacher / 2, 1) * torch.log_softmax(student.double() / 2, 1)).sum(1).mean()
+    history = json.loads((outcomes["prediction"].artifact.path / "training_history.json").read_text())
+    assert history["distilled"]["curve"][0]["prediction"] == pytest.approx(float(wanted), abs=1e-6)

@@ -1,0 +1,31 @@
+"""Find or build a stage's artifact and say what came of it, with or without Prefect."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline.config.runtime import Runtime
+from pipeline.store.materialize import Outcome, materialize
+from pipeline.store.stage import Stage
+from pipeline.store.store import Store
+from tasks.progress import Logger, progress_for
+
+
+def build_stage(stage: Stage[Any], runtime: Runtime, logger: Logger) -> tuple[Outcome, str]:
+    """Materialize a stage with its progress shown; the outcome, and one line about it."""
+    progress = progress_for(stage.name, logger)
+    outcome = materialize(stage, Store(runtime.store), runtime, progress)
+    ref = outcome.artifact.ref
+    message = {
+        "reused": f"{ref} was already there",
+        "resumed": f"{ref}, continued from what an earlier attempt had left",
+        "completed": f"{ref} in {outcome.seconds:.1f} s",
+    }[outcome.state]
+    progress.note(message)
+    return outcome, message
+
+
+def build_stages(stages: Iterable[Stage[Any]], runtime: Runtime) -> None:
+    """Build stages one after the other, without Prefect: for when it cannot be had."""
+    for stage in stages:
+        build_stage(stage, runtime, logging.getLogger("tinybert"))

@@ -1,0 +1,54 @@
+import io
+import os
+
+import pytest
+from rich.console import Console
+
+from flows import prefect_settings
+from flows.terminal import watching
+from tasks.progress import progress_for
+
+
+def spoken(console: Console, *, quiet: bool = False) -> None:
+    import logging
+
+    with watching(console, quiet=quiet):
+        progress = progress_for("teacher", logging.getLogger("nobody"))
+        progress.update(3, 10, loss=0.25, tokens_per_second=12345.0)
+        progress.note("3 rows [of 9] were cut")
+
+
+def test_a_terminal_shows_a_bar_for_a_stage_and_its_notes() -> None:
+    screen = io.StringIO()
+    spoken(Console(file=screen, force_terminal=True, width=140))
+    shown = screen.getvalue()
+    assert "teacher: 3 rows [of 9] were cut" in shown
+    assert "loss 0.25" in shown
+    assert "tokens per second 12,345" in shown
+
+
+def test_without_a_terminal_there_are_plain_lines_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    screen = io.StringIO()
+    spoken(Console(file=screen))
+    assert screen.getvalue() == ""
+    assert "3 rows [of 9] were cut" in capfd.readouterr().err
+
+
+def test_quiet_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    screen = io.StringIO()
+    spoken(Console(file=screen, force_terminal=True), quiet=True)
+    assert (screen.getvalue(), *capfd.readouterr()) == ("", "", "")
+
+
+def test_prefect_settings_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in prefect_settings.SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DO_NOT_TRACK", "0")
+    before = dict(os.environ)
+    prefect_settings.apply()
+    assert os.environ["DO_NOT_TRACK"] == "0"
+    assert os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] == "120"
+    assert set(os.environ) - set(before) == set(prefect_settings.SETTINGS) - {"DO_NOT_TRACK"}
+    for name in set(os.environ) - set(before):
+        monkeypatch.setenv(name, os.environ[name])  # so that it is undone
+        monkeypatch.delenv(name)
