@@ -76,7 +76,9 @@ def verify(
         for line in lines:
             Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
     if problems:
-        raise StoreError(f"{len(problems)} damaged: delete the folder, then run the configuration again to rebuild it")
+        raise StoreError(
+            f"{len(problems)} damaged: run the configuration again; what is damaged is set aside and rebuilt"
+        )
     if not as_json:
         _say(f"{len(found)} artifacts are as they were sealed")
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from pipeline.config.base import Config
 
@@ -15,7 +15,6 @@ class Runtime(Config):
     num_threads: PositiveInt | None = Field(
         None, title="CPU threads", description="Threads torch may use; all cores when empty."
     )
-    num_workers: NonNegativeInt = Field(0, title="Worker processes", description="For work that is sharded.")
     checkpoint_seconds: PositiveFloat = Field(
         60.0, title="Checkpoint interval (s)", description="Training time between two checkpoints."
     )

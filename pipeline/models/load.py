@@ -67,7 +67,7 @@ def load_encoder(source: ModelSource) -> PreTrainedModel:
         ModelError: it cannot be loaded, or weights of the encoder are not there.
     """
     load_config(source)
-    model, info = _load(AutoModel, source, output_loading_info=True)
+    model, info = _load(AutoModel, source, output_loading_info=True, ignore_mismatched_sizes=True)
     _check_encoder(source, model, info)
     return model
 

@@ -5,6 +5,7 @@ edited it; it does not stop a forger.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -156,8 +157,13 @@ def load_artifact(path: Path) -> Artifact:
     return Artifact(path, manifest)
 
 
-def check_files(artifact: Artifact) -> None:
-    """Raise ``DamagedError`` unless every file is there with its size; contents are not read."""
+def check_files(artifact: Artifact, digest: Callable[[Path], str]) -> None:
+    """Raise ``DamagedError`` unless every file is there as it was sealed.
+
+    Args:
+        artifact: what to look at.
+        digest: content digest of a file; a cache spares reading one again that has not been touched.
+    """
     for name, record in artifact.manifest.files.items():
         try:
             size = (artifact.path / name).stat().st_size
@@ -165,6 +171,8 @@ def check_files(artifact: Artifact) -> None:
             raise DamagedError(artifact.path, f"{name} is missing") from error
         if size != record.size:
             raise DamagedError(artifact.path, f"{name} has {size} bytes instead of {record.size}")
+        if digest(artifact.path / name) != record.sha256:
+            raise DamagedError(artifact.path, f"{name} has other content (same size)")
 
 
 def verify_artifact(artifact: Artifact) -> list[str]:

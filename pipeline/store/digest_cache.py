@@ -19,7 +19,7 @@ Entry = list[int | str]  # [size, mtime_ns, ctime_ns, inode, recorded_ns, sha256
 
 
 class DigestCache:
-    """Digests of files outside the store, kept in one JSON file.
+    """Digests of files, inside and outside the store, kept in one JSON file.
 
     Writers replace the file whole, so a reader sees one version or another and never half of one. Of
     two writers at once one may be forgotten: that costs a read later, never a wrong digest.

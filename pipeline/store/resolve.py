@@ -67,10 +67,11 @@ class Resolver:
             if {role: record.digest for role, record in artifact.manifest.inputs.items()} != wanted:
                 continue
             try:
-                check_files(artifact)
+                check_files(artifact, self._digests.digest)
             except DamagedError as error:
                 damaged.append(error)
                 continue
+            self._digests.save()
             return Finding(artifact, tuple(damaged))
         return Finding(None, tuple(damaged))
 

@@ -18,7 +18,6 @@ KEYS = {
     "runtime.num_threads=2": set(),
     "runtime.checkpoint_seconds=1000": set(),
     "runtime.device=auto": set(),
-    "runtime.num_workers=3": set(),
     "name=other": {"report"},
     "evaluation.bootstrap=30": END,
     "evaluation.latency_lengths=[8]": END,

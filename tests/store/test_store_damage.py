@@ -50,6 +50,7 @@ def test_missing_longer_and_added_files_are_found(house, artifact):
     [
         (lambda path: (path / "deep" / "model.txt").unlink(), "deep/model.txt is missing"),
         (lambda path: (path / "deep" / "model.txt").write_text("?"), "has 1 bytes instead of 13"),
+        (lambda path: flip(path / "deep" / "model.txt"), "deep/model.txt has other content (same size)"),
         (lambda path: edit(path / "manifest.json", metrics={"accuracy": 0.99}), "was edited"),
         (lambda path: edit(path / "manifest.json", seal="0" * 64), "was edited"),
         (lambda path: (path / "manifest.json").write_text("{"), "cannot be read"),
