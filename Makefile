@@ -20,7 +20,7 @@ types: $(VENV)/ready
 	$(BIN)/mypy
 
 tests: $(VENV)/ready
-	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not acceptance"
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix .

@@ -30,7 +30,7 @@ def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
 def print_outcome(found: dict[str, Any], console: Console) -> None:
     """The result table, the sentence that sums it up, and the files to open next."""
     if "results" in found:
-        console.print(_table(found["results"], found["dev_rows"]))
+        console.print(_table(found))
     if "summary" in found:
         console.print(found["summary"])
     for name in ("report", "students", "output"):
@@ -38,13 +38,14 @@ def print_outcome(found: dict[str, Any], console: Console) -> None:
             console.print(f"{name}: {found[name]}", soft_wrap=True, markup=False, highlight=False)
 
 
-def _table(results: list[dict[str, Any]], dev_rows: int) -> Table:
-    table = Table(
-        title=f"Results on {dev_rows:,} dev rows", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
-    )
+def _table(found: dict[str, Any]) -> Table:
+    results = found["results"]
+    timed = f"ms: batch {found['latency_batch']}, length {found['latency_length']}"
+    title = f"Results on {found['dev_rows']:,} dev rows; {timed}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("model", no_wrap=True)
     metrics = list(results[0]["metrics"])
-    for heading in (*metrics, "95% interval", "of teacher", "parameters", "ms a row"):
+    for heading in (*metrics, "95% interval", "of teacher", "parameters", "ms"):
         table.add_column(heading.replace("_", " "), justify="right", no_wrap=heading not in metrics)
     for row in results:
         low, high = row["interval"]

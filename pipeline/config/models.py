@@ -40,7 +40,6 @@ class TeacherConfig(Config):
         description="Folder or hub id of a pretrained encoder; empty when pretrained here.",
     )
     revision: str = Field("main", title="Revision on the hub")
-    trust_remote_code: bool = Field(False, title="Run code that comes with the model")
     finetune: TrainingConfig | None = Field(
         TrainingConfig(), title="Fine-tuning", description="Empty when the teacher already knows the task."
     )

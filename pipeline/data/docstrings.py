@@ -31,9 +31,6 @@ PACKAGES: tuple[str, ...] = (
 )
 """The labelled task's libraries: packages that every installation of this project has."""
 
-MORE_PACKAGES: tuple[str, ...] = ("torch", "transformers", "scipy", "matplotlib", "datasets", "accelerate")
-"""More of this project's dependencies, as much text again: for pretraining, beside ``PACKAGES``."""
-
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 SKIPPED_FOLDERS = frozenset(
     {

@@ -62,9 +62,7 @@ def train_wordpiece(
     return BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=lowercase, model_max_length=model_max_length)
 
 
-def load_tokenizer(
-    source: str, revision: str | None = None, trust_remote_code: bool = False
-) -> "PreTrainedTokenizerFast":
+def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedTokenizerFast":
     """The fast tokenizer of a model folder or hub id.
 
     Raises:
@@ -79,7 +77,7 @@ def load_tokenizer(
         raise ModelError(f"{source}: no such folder: check the path")
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            str(folder) if folder.is_dir() else source, revision=revision, trust_remote_code=trust_remote_code
+            str(folder) if folder.is_dir() else source, revision=revision, trust_remote_code=False
         )
     except Exception as error:  # the library raises many kinds
         raise ModelError(f"{source}: no tokenizer could be loaded ({_first_line(error)})") from error

@@ -28,15 +28,14 @@ transformers_logging.disable_progress_bar()
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model is: a folder or a hub id, a revision, and whether its own code may run."""
+    """Where a model is: a folder, or a hub id and a revision. Code that comes with a model never runs."""
 
     location: str
     revision: str = "main"
-    trust_remote_code: bool = False
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments for ``from_pretrained``."""
-        return {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
+        return {"revision": self.revision, "trust_remote_code": False}
 
 
 def load_config(source: ModelSource) -> PretrainedConfig:

@@ -83,4 +83,4 @@ def _run(config: AugmentationStage, run: StageRun) -> None:
         scratch=run.scratch,
         progress=run.progress,
     )
-    run.record(**statistics)
+    run.record(**statistics, zero_vectors=0 if vectors is None else vectors.num_zero)

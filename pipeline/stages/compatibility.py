@@ -38,7 +38,7 @@ def check_same_vocabulary(tokenizer: "PreTrainedTokenizerFast", teacher: "ModelS
     """
     from pipeline.data.tokenizer import load_tokenizer
 
-    own = load_tokenizer(teacher.location, teacher.revision, teacher.trust_remote_code)
+    own = load_tokenizer(teacher.location, teacher.revision)
     if own.get_vocab() != tokenizer.get_vocab():
         raise ModelError(
             f"the vocabulary of the corpus ({len(tokenizer)} word pieces) is not that of the teacher "

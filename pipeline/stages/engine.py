@@ -34,6 +34,15 @@ def accelerator(runtime: Runtime) -> "Accelerator":
     return Accelerator(cpu=runtime.device == "cpu", mixed_precision="no")
 
 
+def describe_device(runtime: Runtime) -> dict[str, str | int]:
+    """What a result was computed on: the device, and the threads torch used."""
+    import torch
+
+    where = device(runtime)
+    name = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
+    return {"device": name, "threads": torch.get_num_threads()}
+
+
 def device(runtime: Runtime) -> "torch.device":
     """The device that models which are only read from run on."""
     return accelerator(runtime).device
@@ -69,7 +78,7 @@ def fit(
         checkpoint_seconds=run.runtime.checkpoint_seconds,
         progress=run.progress,
     )
-    run.record(**{f"{name}_speed": speed})
+    run.record(**{f"{name}_speed": speed}, **describe_device(run.runtime))
     write_json(
         run.output / f"{name}_history.json",
         {learner: asdict(history) for learner, history in histories.items()},

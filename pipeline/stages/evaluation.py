@@ -9,7 +9,7 @@ from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
-from pipeline.stages.engine import placed, write_json
+from pipeline.stages.engine import describe_device, placed, write_json
 from pipeline.stages.label_only import distinct_shapes, shape_key, yardsticks
 from pipeline.stages.student_models import folder, identities
 from pipeline.store.stage import Stage, StageRun
@@ -135,7 +135,7 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
         | {
             "parameters": count_parameters(models[one.name]),
             "size_bytes": size_on_disk(one.folder),
-            "flops": forward_flops(models[one.name].config, _shown_length(wanted)),
+            "flops": forward_flops(models[one.name].config, shown_length(wanted)),
         }
         for one in judged
     ]
@@ -148,11 +148,19 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
     shown = {
         row["model"]: row["milliseconds"]
         for row in latency
-        if row["length"] == _shown_length(wanted) and row["batch"] == wanted.latency_batches[0]
+        if row["length"] == shown_length(wanted) and row["batch"] == wanted.latency_batches[0]
     }
     for result in results:
         result["latency_ms"] = shown.get(result["name"])
-    write_json(run.output / "results.json", {"results": results, "latency": latency, "dev_rows": len(tables["dev"])})
+    found = {
+        "results": results,
+        "latency": latency,
+        "latency_length": shown_length(wanted),
+        "latency_batch": wanted.latency_batches[0],
+        "dev_rows": len(tables["dev"]),
+        **describe_device(run.runtime),
+    }
+    write_json(run.output / "results.json", found)
     run.record(
         models={
             result["name"]: {"role": result["role"], **result["metrics"], "retention": result["retention"]}
@@ -161,7 +169,7 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
     )
 
 
-def _shown_length(config: EvaluationConfig) -> int:
+def shown_length(config: EvaluationConfig) -> int:
     """The length that the result table's latency and operations are stated for."""
     lengths = sorted(config.latency_lengths)
     return lengths[len(lengths) // 2]

@@ -20,7 +20,6 @@ class GeneralDistillationStage(Config):
 
     distillation: GeneralDistillationConfig
     students: tuple[StudentConfig, ...]
-    trust_remote_code: bool
     seed: int
 
 
@@ -33,7 +32,6 @@ def general_distillation(
     settings = GeneralDistillationStage(
         distillation=config.general_distillation,
         students=tuple(student for student in config.students if student.start == "general"),
-        trust_remote_code=config.teacher.trust_remote_code,
         seed=config.seed,
     )
     inputs = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
@@ -50,7 +48,7 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
 
     training, terms = config.distillation.training, config.distillation.terms
     tokenizer = load_tokenizer(str(run.artifact("corpus") / "tokenizer"))
-    source = model_input(run, "teacher", trust_remote_code=config.trust_remote_code)
+    source = model_input(run, "teacher")
     teacher = load_encoder(source)
     check_same_vocabulary(tokenizer, source)
     check_vocabulary(tokenizer, teacher.config.vocab_size)

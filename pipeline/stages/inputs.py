@@ -39,7 +39,7 @@ def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def model_input(run: StageRun, role: str, *, trust_remote_code: bool = False) -> "ModelSource":
+def model_input(run: StageRun, role: str) -> "ModelSource":
     """The model in a role: that of an upstream artifact, a folder, or a hub id at its revision."""
     from pipeline.models.load import ModelSource
 
@@ -47,4 +47,4 @@ def model_input(run: StageRun, role: str, *, trust_remote_code: bool = False) ->
     if isinstance(found, Path):
         return ModelSource(str(found / "model"))
     revision = str(found[1]) if len(found) > 1 else "main"
-    return ModelSource(str(found[0]), revision, trust_remote_code)
+    return ModelSource(str(found[0]), revision)

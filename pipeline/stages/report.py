@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pipeline.report.content import ResultRow
 
 EXAMPLES = 20
+RELU_LIMIT = (
+    "It was trained and measured with logits classifier(relu(pooled)), a habit of the released TinyBERT code; "
+    "loaded with from_pretrained it leaves the relu out, and its figures differ."
+)
 
 
 class ReportStage(Config):
@@ -35,7 +39,7 @@ def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[
     """The report of a run; ``inputs`` are its stages by name, ``evaluation`` and ``prediction`` among them."""
     from pipeline.config.load import to_yaml
     from pipeline.config.yaml_text import read_yaml
-    from pipeline.stages.evaluation import _shown_length
+    from pipeline.stages.evaluation import shown_length
 
     # As values, not as text: what changed in it is then told key by key.
     shown = to_yaml(config.model_copy(update={"runtime": type(config.runtime)()}))
@@ -43,7 +47,7 @@ def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[
         name=config.name,
         configuration=read_yaml(shown, "the configuration"),
         students=identities(config.students),
-        latency_length=_shown_length(config.evaluation),
+        latency_length=shown_length(config.evaluation),
         latency_batch=config.evaluation.latency_batches[0],
         bootstrap=config.evaluation.bootstrap,
     )
@@ -78,7 +82,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
         latency=found["latency"],
         stages=_stage_rows(stages),
         configuration=block(config.configuration),
-        environment=_environment(stages["evaluation"]),
+        environment={"device": found["device"], "threads": found["threads"], **_environment(stages["evaluation"])},
         examples=_examples(run),
     )
     (run.output / "report.html").write_text(render(data), encoding="utf-8")
@@ -98,6 +102,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
             pair=task.pair,
             dev_rows=found["dev_rows"],
             fingerprint=stages["prediction"].fingerprint,
+            limits=(RELU_LIMIT,) if stages["prediction"].config["relu_logits"] else (),
         )
         (target / "README.md").write_text(card, encoding="utf-8")
     run.record(summary=_summary(results, main))

@@ -28,7 +28,6 @@ class TeacherStage(Config):
     finetune: TrainingConfig | None
     restarts: int
     relu_logits: bool
-    trust_remote_code: bool
     seed: int
 
 
@@ -38,7 +37,6 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
         finetune=config.teacher.finetune,
         restarts=config.teacher.restarts,
         relu_logits=config.relu_logits,
-        trust_remote_code=config.teacher.trust_remote_code,
         seed=config.seed,
     )
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
@@ -53,8 +51,8 @@ def _run(config: TeacherStage, run: StageRun) -> None:
     from pipeline.stages.rows import write_rows
 
     task = load_task(run.artifact("task_data"))
-    source = model_input(run, "pretrained", trust_remote_code=config.trust_remote_code)
-    tokenizer = load_tokenizer(source.location, source.revision, source.trust_remote_code)
+    source = model_input(run, "pretrained")
+    tokenizer = load_tokenizer(source.location, source.revision)
     check_vocabulary(tokenizer, load_config(source).vocab_size)
     dev = write_rows(
         run.scratch / "dev",
@@ -83,7 +81,7 @@ def _run(config: TeacherStage, run: StageRun) -> None:
     if abs(again - best) > SCORE_TOLERANCE:
         raise TrainingError(
             f"the saved teacher scores {again:.6f} on the dev set, in training it scored {best:.6f}: its folder "
-            "does not reproduce it; is trust_remote_code needed?"
+            "does not reproduce it"
         )
     run.record(dev_score=best, parameters=sum(p.numel() for p in model.parameters()))
 

@@ -3,7 +3,9 @@
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
+PROJECT = Path(__file__).parents[2]
 PACKAGES = (
     "accelerate", "datasets", "nlpaug", "numpy", "prefect", "pyarrow", "pydantic", "safetensors",
     "scikit-learn", "scipy", "tinybert-pipeline", "tokenizers", "torch", "transformers",
@@ -32,10 +34,10 @@ def python() -> str:
 
 
 def git_commit() -> str | None:
-    """Commit of the working folder, with ``-dirty`` if files differ from it; None outside a repository."""
+    """Commit of this project's own checkout, with ``-dirty`` if files differ from it; None outside a repository."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, cwd=PROJECT)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip() or None

@@ -46,8 +46,8 @@ def test_a_folder_is_known_by_its_content(tmp_path: Path) -> None:
 def test_a_hub_id_is_known_by_name_and_revision_and_loaded_at_it(tmp_path: Path) -> None:
     main, pinned = model_source("org/bert"), model_source("org/bert", "refs/pr/1")
     assert source_digest(main) != source_digest(pinned) != source_digest(model_source("org/other", "refs/pr/1"))
-    found = model_input(given(tmp_path, pinned), "teacher", trust_remote_code=True)
-    assert (found.location, found.revision, found.trust_remote_code) == ("org/bert", "refs/pr/1", True)
+    found = model_input(given(tmp_path, pinned), "teacher")
+    assert (found.location, found.revision) == ("org/bert", "refs/pr/1")
 
 
 def test_the_model_of_an_artifact(tmp_path: Path) -> None:
