@@ -12,7 +12,7 @@ from nlpaug.augmenter.word.word_augmenter import WordAugmenter
 from nlpaug.util import Action
 
 from pipeline.augmentation.candidates import Candidates, CandidateTable
-from pipeline.augmentation.variants import draw
+from pipeline.augmentation.variants import Drawn, draw
 
 
 class TinyBertAug(WordAugmenter):
@@ -46,14 +46,21 @@ class TinyBertAug(WordAugmenter):
         """Start the draws again from ``seed``."""
         self._generator = np.random.default_rng(seed)
 
-    def prime(self, texts: Iterable[str]) -> None:
-        """Compute the candidates of the texts that are not known yet, in batches."""
-        cleaned = (text.strip() for text in texts)
-        self._primed.update(self._table.build(text for text in cleaned if text not in self._primed))
+    def prime(self, texts: Iterable[str]) -> dict[str, Candidates]:
+        """Compute the candidates of the texts that are not known yet, in batches; all that are known."""
+        self._primed.update(self._table.build(text for text in texts if text not in self._primed))
+        return self._primed
+
+    def draws(self, text: str, count: int, generator: np.random.Generator) -> Iterator[Drawn]:
+        """Up to ``count`` distinct variants of a text, with the generator's randomness alone."""
+        if text not in self._primed:
+            self.prime([text])
+        return draw(self._primed[text], text, count, self._probability, generator)
 
     def substitute(self, data: str) -> str:
         """One draw; the text as it is, when nothing in it was replaced."""
-        return next(self._draws(data), data)
+        made = next(self.draws(data.strip(), 1, self._generator), None)
+        return data if made is None else made.text
 
     def augment(self, data: str | list[str], n: int = 1, num_thread: int = 1) -> list[str]:  # noqa: ARG002
         """Up to ``n`` distinct variants of a text, or one of each text of a list.
@@ -62,25 +69,17 @@ class TinyBertAug(WordAugmenter):
         the draws depend on their timing.
         """
         if isinstance(data, list):
-            self.prime(data)
+            self.prime(text.strip() for text in data)
             return [self.substitute(text.strip()) for text in data]
         if not data.strip():
             return []
-        self.prime([data])
         text = data.strip()
-        return list(self._draws(text, n)) or [text]
+        return [made.text for made in self.draws(text, n, self._generator)] or [text]
 
     @classmethod
     def is_duplicate(cls, dataset: Iterable[Any], data: Any) -> bool:
         """Whether ``data`` is in ``dataset``, in any case; flows hand over texts and lists of one."""
         return _unwrapped(data) in {_unwrapped(other) for other in dataset}
-
-    def _draws(self, text: str, count: int = 1) -> Iterator[str]:
-        text = text.strip()
-        if text not in self._primed:
-            self.prime([text])
-        drawn = draw(self._primed[text], text, count, self._probability, self._generator)
-        return (made.text for made in drawn)
 
 
 def _unwrapped(text: str | list[Any]) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyarrow import parquet
 from transformers import PreTrainedTokenizerFast
 
+from pipeline.augmentation.augmenter import TinyBertAug
 from pipeline.augmentation.candidates import Candidates, CandidateTable
 from pipeline.augmentation.masked_lm import MaskedLM
 from pipeline.augmentation.variants import TEXT, TEXT_PAIR, Row, Variant, augment_rows
@@ -64,18 +65,12 @@ def build_variants(
     table = CandidateTable(tokenizer, mlm, vectors, config.candidates)
 
     def draw(some: list[Row]) -> tuple[list[Variant], Counter[str]]:
-        texts = [text for row in some for text in (row.text, row.text_pair) if text is not None]
-        candidates = table.build(texts)
-        made = list(
-            augment_rows(
-                some,
-                candidates,
-                variants=config.variants,
-                probability=config.probability,
-                seed=seed,
-                pair_mutation=config.pair_mutation,
-            )
+        augmenter = TinyBertAug(table, probability=config.probability)  # a new one forgets the shard before
+        candidates = augmenter.prime(text for row in some for text in (row.text, row.text_pair) if text is not None)
+        variants = augment_rows(
+            some, augmenter, variants=config.variants, seed=seed, pair_mutation=config.pair_mutation
         )
+        made = list(variants)
         return made, count(some, made, candidates)
 
     shards = list(_shards(rows, draw, scratch, progress, shard_rows))

@@ -5,9 +5,9 @@ after variant: they depend neither on the other rows, nor on their order, nor on
 drawn after them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -80,12 +80,18 @@ def draw(
             yield Drawn(number, len(changes), made)
 
 
+class Augmenter(Protocol):
+    """What makes variants of a text; ``TinyBertAug`` is one."""
+
+    def draws(self, text: str, count: int, generator: np.random.Generator) -> Iterator[Drawn]:
+        """Up to ``count`` distinct variants of ``text``, with the generator's randomness alone."""
+
+
 def augment_rows(
     rows: Iterable[Row],
-    candidates: Mapping[str, Candidates],
+    augmenter: Augmenter,
     *,
     variants: int,
-    probability: float,
     seed: int,
     pair_mutation: bool = False,
 ) -> Iterator[Variant]:
@@ -95,21 +101,20 @@ def augment_rows(
 
     Args:
         rows: In any order.
-        candidates: One entry for every text and text_pair.
+        augmenter: Makes the variants.
         variants: Draws a column (N_a).
-        probability: Of replacing a word (p_t).
         seed: Of the run.
         pair_mutation: The released code's slip: it changes the row in place, so that every variant of
             the pair stands beside the last variant of the text instead of the text itself.
     """
     for row in rows:
         beside = row.text
-        for made in draw(candidates[row.text], row.text, variants, probability, generator_for(seed, row.row_id, TEXT)):
+        for made in augmenter.draws(row.text, variants, generator_for(seed, row.row_id, TEXT)):
             yield Variant(row.row_id, made.number, TEXT, made.num_changed, made.text, row.text_pair)
             if pair_mutation:
                 beside = made.text
         if row.text_pair is None:
             continue
         pair = row.text_pair
-        for made in draw(candidates[pair], pair, variants, probability, generator_for(seed, row.row_id, TEXT_PAIR)):
+        for made in augmenter.draws(pair, variants, generator_for(seed, row.row_id, TEXT_PAIR)):
             yield Variant(row.row_id, made.number, TEXT_PAIR, made.num_changed, beside, made.text)

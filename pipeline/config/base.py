@@ -1,9 +1,18 @@
-"""What every part of a configuration has in common: frozen, and closed to unknown keys."""
+"""What every part of a configuration has in common: frozen, closed to unknown keys, no type taken for another."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 
 class Config(BaseModel):
-    """A frozen piece of configuration; an unknown key is an error, not a surprise."""
+    """A frozen piece of configuration; an unknown key or another type is an error, not a surprise.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    ``true`` is no number and ``'3'`` is text; a whole number will do where a number is expected.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _frozen(cls, value: object) -> object:
+        # YAML has lists only
+        return tuple(value) if isinstance(value, list) else value

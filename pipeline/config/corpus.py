@@ -17,6 +17,7 @@ class CorpusConfig(Config):
 
     paths: tuple[str, ...] = Field((), title="Files", description="Globs of .txt, .jsonl, .parquet (.gz, .zst).")
     hub: str | None = Field(None, title="Datasets-hub name")
+    hub_config: str | None = Field(None, title="Configuration on the hub")
     hub_split: str = Field("train", title="Split on the hub")
     hub_revision: str = Field("main", title="Revision on the hub")
     packages: tuple[str, ...] = Field((), title="Packages", description="Docstrings of installed packages.")

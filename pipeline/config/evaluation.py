@@ -16,5 +16,5 @@ class EvaluationConfig(Config):
     )
     tfidf: bool = Field(False, title="TF-IDF baseline", description="Logistic regression on word counts.")
     bootstrap: PositiveInt = Field(1000, title="Bootstrap resamples")
-    latency_lengths: tuple[PositiveInt, ...] = Field((16, 64, 128), title="Latency at these lengths")
-    latency_batches: tuple[PositiveInt, ...] = Field((1, 32), title="Latency at these batch sizes")
+    latency_lengths: tuple[PositiveInt, ...] = Field((16, 64, 128), min_length=1, title="Latency at these lengths")
+    latency_batches: tuple[PositiveInt, ...] = Field((1, 32), min_length=1, title="Latency at these batch sizes")

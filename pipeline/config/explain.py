@@ -68,7 +68,7 @@ def shown(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     short = reprlib.Repr()
     short.maxstring = short.maxother = 60
-    return short.repr(value)
+    return short.repr(list(value) if isinstance(value, tuple) else value)
 
 
 def _hint(value: object, annotation: object) -> str:

@@ -7,6 +7,18 @@ from pydantic import Field, PositiveInt, model_validator
 from pipeline.config.base import Config
 from pipeline.config.training import TrainingConfig
 
+_NEAR = 50  # heads; nobody has many more
+
+
+def heads_misfit(hidden: int, heads: int) -> str:
+    """How to mend a width that its heads do not divide: the widths and the head counts next to them."""
+    below = hidden // heads * heads
+    widths = " or ".join(str(width) for width in (below, below + heads) if width)
+    fewer = next((count for count in range(heads - 1, max(0, heads - _NEAR), -1) if hidden % count == 0), None)
+    more = next((count for count in range(heads + 1, heads + _NEAR) if hidden % count == 0), None)
+    counts = " or ".join(str(count) for count in (fewer, more) if count)
+    return f"choose hidden {widths}" + (f", or {counts} heads" if counts else "")
+
 
 class Shape(Config):
     """Layers, width, heads and feed-forward width of a Transformer encoder."""
@@ -19,8 +31,8 @@ class Shape(Config):
     @model_validator(mode="after")
     def _heads_divide(self) -> "Shape":
         if self.hidden % self.heads:
-            near = self.hidden // self.heads * self.heads or self.heads
-            msg = f"hidden {self.hidden} is not a multiple of heads {self.heads}: choose hidden {near} or other heads"
+            way_out = heads_misfit(self.hidden, self.heads)
+            msg = f"hidden {self.hidden} is not a multiple of heads {self.heads}: {way_out}"
             raise ValueError(msg)
         return self
 
@@ -93,5 +105,9 @@ class StudentConfig(Config):
             raise ValueError(msg)
         if not self.preset and self.start in ("general", "random") and not all(parts):
             msg = f"student {self.name!r} has no shape: give a preset ({', '.join(PRESETS)}) or layers and hidden"
+            raise ValueError(msg)
+        if self.hidden and self.heads and self.hidden % self.heads:
+            way_out = heads_misfit(self.hidden, self.heads)
+            msg = f"student {self.name!r} is {self.hidden} wide, not a multiple of its {self.heads} heads: {way_out}"
             raise ValueError(msg)
         return self

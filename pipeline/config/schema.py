@@ -137,17 +137,19 @@ def _expected(option: object, constraints: Sequence[object]) -> list[str]:
     if origin is Literal:
         return [str(choice) for choice in arguments]
     if origin is tuple:
-        return [_list_of(arguments)]
+        return [_list_of(arguments, constraints)]
     if isinstance(option, type) and issubclass(option, Config):
         return [f"a section with keys {', '.join(option.model_fields)}"]
     option = origin or option
     return [_NAMES[option] + (_bounds(constraints) if option in (int, float, str) else "")]  # type: ignore[index]
 
 
-def _list_of(arguments: Sequence[object]) -> str:
+def _list_of(arguments: Sequence[object], constraints: Sequence[Any]) -> str:
     if arguments[-1] is not Ellipsis:
         return f"a list of {len(arguments)} ({', '.join(expected(part) for part in arguments)})"
-    return "a list of " + re.sub(r"^a (whole number|number|section)", r"\1s", expected(arguments[0]))
+    at_least = next((c.min_length for c in constraints if getattr(c, "min_length", None)), 0)
+    items = re.sub(r"^a (whole number|number|section)", r"\1s", expected(arguments[0]))
+    return f"a list of at least {at_least} of {items}" if at_least else f"a list of {items}"
 
 
 def _bounds(constraints: Sequence[Any]) -> str:

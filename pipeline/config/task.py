@@ -1,5 +1,7 @@
 """The downstream task: which rows, which columns, what is predicted and how it is scored."""
 
+import math
+import re
 from typing import Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
@@ -17,6 +19,11 @@ def label_value(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def label_order(value: str) -> tuple[float, str]:
+    """Where a label stands among others: numbers by their size, then text by its letters."""
+    return (float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else math.inf), value
 
 
 class TaskConfig(Config):
@@ -60,8 +67,12 @@ class TaskConfig(Config):
     @field_validator("label_names", mode="before")
     @classmethod
     def _names_of_values(cls, names: object) -> object:
-        # YAML reads the values 0 and 1 as numbers and no as false; a file holds them as text
-        return {label_value(key): name for key, name in names.items()} if isinstance(names, dict) else names
+        if not isinstance(names, dict):
+            return names
+        # YAML reads the values 0 and 1 as numbers and no as false; a file holds them as text. The classes
+        # come in this order, which must not depend on that of the keys: a fingerprint does not know it.
+        named = {label_value(key): name for key, name in names.items()}
+        return {value: named[value] for value in sorted(named, key=label_order)}
 
     @model_validator(mode="after")
     def _one_source(self) -> "TaskConfig":

@@ -1,7 +1,8 @@
 """YAML as a configuration wants it: no key twice, no dates, every mistake said in one line.
 
-Reading is ``yaml.safe_load`` with three differences: a repeated key is an error instead of the last one
-winning in silence, ``2024-01-01`` stays text, and a number too long to mean anything is refused.
+Reading is ``yaml.safe_load`` with four differences: a repeated key is an error instead of the last one
+winning in silence, ``2024-01-01`` stays text, ``1e-4`` is a number (as in YAML 1.2), and a number too long to
+mean anything is refused.
 """
 
 import re
@@ -14,6 +15,7 @@ from pipeline.errors import ConfigError
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = {_TAG + name for name in ("null", "bool", "int", "float")}
 _LARGEST = 2**63
+_EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HINTS = (
     ("'\\t'", "indent with spaces, not tabs"),
@@ -70,6 +72,8 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
 
 
 _Dumper.add_representer(str, _represent_text)
+for _reads_or_writes in (_Loader, _Dumper):
+    _reads_or_writes.add_implicit_resolver(_TAG + "float", _EXPONENT, list("-+0123456789."))
 
 
 def read_yaml(text: str, where: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline.config.task import label_value
+from pipeline.config.task import label_order, label_value
 from pipeline.data.task_rows import Rows
 from pipeline.errors import DataError, ModelError
 
@@ -42,7 +42,7 @@ def row_label_names(rows: Rows, names: Mapping[str, str]) -> list[str]:
 def task_label_names(found: Sequence[str], names: Mapping[str, str], source: str) -> tuple[str, ...]:
     """The task's label names: those its training rows hold, in the order of ``names``, else sorted.
 
-    Whole numbers are sorted by value, so that ``2`` comes before ``10``.
+    Numbers are sorted by size, so that ``2`` comes before ``10``.
 
     Raises:
         DataError: every row has the same label.
@@ -52,9 +52,7 @@ def task_label_names(found: Sequence[str], names: Mapping[str, str], source: str
         raise DataError(f"{source}: every row has label {found[0]!r}: a task needs at least two labels")
     if names:
         return tuple(name for name in dict.fromkeys(names.values()) if name in held)
-    if all(re.fullmatch(r"-?\d+", name) for name in held):
-        return tuple(sorted(held, key=lambda name: (int(name), name)))
-    return tuple(sorted(held))
+    return tuple(sorted(held, key=label_order))
 
 
 def label_indices(rows: Rows, found: Sequence[str], label_names: Sequence[str]) -> np.ndarray:

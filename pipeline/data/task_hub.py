@@ -1,8 +1,7 @@
 """Rows of a datasets-hub name, or of a local folder the ``datasets`` library understands."""
 
-from pathlib import Path
-
 from pipeline.config.task import TaskConfig
+from pipeline.data.hub_folder import hub_folder
 from pipeline.data.task_rows import Columns, Rows, require_columns, rows_from_columns
 from pipeline.errors import DataError
 
@@ -18,10 +17,11 @@ def read_hub(config: TaskConfig, split: str, columns: Columns) -> tuple[Rows, tu
     import datasets
 
     assert config.hub is not None, "read_hub is called for a hub source"  # noqa: S101
-    revision = None if Path(config.hub).is_dir() else config.hub_revision
+    folder = hub_folder(config.hub)
+    name, revision = (str(folder), None) if folder else (config.hub, config.hub_revision)
     source = f"{config.hub}[{split}]"
     try:
-        data = datasets.load_dataset(config.hub, config.hub_config, split=split, revision=revision)
+        data = datasets.load_dataset(name, config.hub_config, split=split, revision=revision)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(

@@ -1,9 +1,10 @@
-"""Which files a task reads, known without reading them: what a fingerprint of the task is made from."""
+"""Which files (or the folder) a task reads, known without reading them: what a fingerprint of the task is made from."""
 
 from pathlib import Path
 
 from pipeline.config.task import TaskConfig
 from pipeline.data.glue import glue_files, glue_task
+from pipeline.data.hub_folder import hub_folder
 from pipeline.errors import DataError
 
 
@@ -11,7 +12,7 @@ def file_sources(config: TaskConfig) -> tuple[str, ...]:
     """The paths of every file the task reads, in a fixed order.
 
     A hub name or a list of packages reads no file of the user's: nothing is listed for them, but a hub name
-    that is a local folder lists all its files.
+    that is a local folder lists that folder, whose file names say which split is which.
 
     Raises:
         DataError: a file is not there; names it and the key that asked for it.
@@ -25,11 +26,10 @@ def file_sources(config: TaskConfig) -> tuple[str, ...]:
         named.append(("task.train", Path(config.train).expanduser()))
     if config.dev:
         named.append(("task.dev", Path(config.dev).expanduser()))
-    if config.hub and Path(config.hub).is_dir():
-        named += [("task.hub", path) for path in sorted(Path(config.hub).rglob("*")) if path.is_file()]
     named += [("task.unlabelled", Path(path).expanduser()) for path in config.unlabelled]
     for key, path in named:
         if not path.is_file():
             kind = "is a folder, not a file" if path.is_dir() else "does not exist"
             raise DataError(f"{path} ({key}) {kind}: correct the path")
-    return tuple(str(path) for _, path in named)
+    folder = hub_folder(config.hub)
+    return tuple(map(str, ([folder] if folder else []) + [path for _, path in named]))

@@ -71,16 +71,21 @@ def load_encoder(source: ModelSource) -> PreTrainedModel:
     return model
 
 
-def load_masked_lm(source: ModelSource) -> PreTrainedModel:
+def load_masked_lm(source: ModelSource, *, new_head: bool = False) -> PreTrainedModel:
     """The encoder with its masked-LM head, in float32.
 
+    Args:
+        source: the model.
+        new_head: a head that was not saved starts at random, to be trained, instead of being an error.
+
     Raises:
-        ModelError: the weights of the head are not there.
+        ModelError: it cannot be loaded, or weights of the encoder or of the head are not there.
     """
     load_config(source)
-    model, info = _load(AutoModelForMaskedLM, source, output_loading_info=True)
-    missing = sorted(info["missing_keys"])
-    if missing:
+    model, info = _load(AutoModelForMaskedLM, source, ignore_mismatched_sizes=True, output_loading_info=True)
+    _check_encoder(source, model, info)
+    missing = sorted(_absent(info))
+    if missing and not new_head:
         raise ModelError(
             f"{source.location} has no masked-LM head ({len(missing)} weights missing, first {missing[0]}): "
             "fit one with pretrain.mode: mlm_head, name another augmentation.mlm, or set it to null"
@@ -167,13 +172,18 @@ def _check_encoder(source: ModelSource, model: PreTrainedModel, info: dict[str, 
     """Refuse an encoder part of which would silently start at random."""
     names = [name for name, _ in model.base_model.named_parameters() if not name.startswith("pooler.")]
     prefix = "" if model is model.base_model else f"{model.base_model_prefix}."
-    absent = {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
+    absent = _absent(info)
     missing = [name for name in names if f"{prefix}{name}" in absent]
     if missing:
         raise ModelError(
             f"{source.location} lacks {len(missing)} of the encoder's {len(names)} weights or has them in "
             f"another size, first {missing[0]!r}: another model's config.json, or an incomplete folder"
         )
+
+
+def _absent(info: dict[str, Any]) -> set[str]:
+    """Weights that were not there, or not in the model's size."""
+    return {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
 
 
 def _not_loaded(source: ModelSource, error: Exception) -> str:

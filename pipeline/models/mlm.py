@@ -1,11 +1,34 @@
-"""Masked language models: the head alone, whatever its family calls it."""
+"""Masked language models: one built from nothing, and the head alone, whatever its family calls it."""
 
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import BertConfig, BertForMaskedLM, PreTrainedModel
 
+from pipeline.config.models import Shape
 from pipeline.errors import ModelError
+
+
+def build_masked_lm(shape: Shape, *, vocab_size: int, pad_token_id: int, max_length: int) -> PreTrainedModel:
+    """A BERT with a masked-LM head and random weights; seed torch first.
+
+    Args:
+        shape: of the encoder.
+        vocab_size: word pieces.
+        pad_token_id: the one that pads.
+        max_length: positions.
+    """
+    return BertForMaskedLM(
+        BertConfig(
+            vocab_size=vocab_size,
+            hidden_size=shape.hidden,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=shape.intermediate,
+            max_position_embeddings=max_length,
+            pad_token_id=pad_token_id,
+        )
+    )
 
 
 def mlm_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:

@@ -1,12 +1,13 @@
 """Students: an encoder of the teacher's family in another shape, sharing its vocabulary."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
 from torch import nn
-from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import AutoModel, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
-from pipeline.config.models import PRESETS, Shape, StudentConfig
+from pipeline.config.models import PRESETS, Shape, StudentConfig, heads_misfit
 from pipeline.errors import ModelError
 
 # What the families call their dropout probabilities; one that is None follows another of them.
@@ -30,7 +31,7 @@ def student_shape(student: StudentConfig, teacher: PretrainedConfig) -> Shape:
         if hidden % heads:
             raise ModelError(
                 f"student {student.name!r} is {hidden} wide, not a multiple of its {heads} heads: "
-                f"choose {hidden // heads * heads or heads} or {(hidden // heads + 1) * heads}"
+                f"{heads_misfit(hidden, heads)}"
             )
         shape = Shape(
             layers=student.layers or 0,
@@ -96,3 +97,20 @@ def build_encoder(config: PretrainedConfig, seed: int) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return AutoModel.from_config(config)
+
+
+def random_classifier(
+    config: PretrainedConfig, label_names: Sequence[str], *, regression: bool = False
+) -> PreTrainedModel:
+    """A classifier for these labels with random weights; seed torch first.
+
+    Args:
+        config: shape and family; the labels are written into it.
+        label_names: names by index, kept in the model as ``id2label``; one name for regression.
+        regression: fit one number instead of classes.
+    """
+    config.num_labels = len(label_names)
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {name: index for index, name in enumerate(label_names)}
+    config.problem_type = "regression" if regression else "single_label_classification"
+    return AutoModelForSequenceClassification.from_config(config)

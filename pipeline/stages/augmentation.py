@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.base import Config
+from pipeline.config.builtin import home_path
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.engine import device
@@ -34,7 +35,7 @@ def augmentation(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] 
     else:
         inputs["tokenizer"] = pretrained_teacher(config, pretrain)
     if vectors is not None and vectors.path:
-        inputs["vectors"] = Source(paths=(vectors.path,))
+        inputs["vectors"] = Source(paths=(str(home_path(vectors.path)),))
         vectors = vectors.model_copy(update={"path": "file"})
     identity = wanted.model_copy(update={"mlm": wanted.mlm and "model", "vectors": vectors})
     return Stage("augmentation", 1, AugmentationStage(augmentation=identity, seed=config.seed), inputs, _run)

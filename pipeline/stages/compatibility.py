@@ -1,12 +1,13 @@
-"""What has to fit together before anything is trained: a model's positions, two tokenizers."""
+"""What has to fit together before anything is trained: a model's positions, two tokenizers, corpus and batch."""
 
 from typing import TYPE_CHECKING
 
-from pipeline.errors import ModelError
+from pipeline.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from pipeline.data.batches import BatchPlan
     from pipeline.models.load import ModelSource
 
 
@@ -30,17 +31,54 @@ def check_positions(model: "PreTrainedModel", length: int, setting: str) -> None
         )
 
 
-def check_same_vocabulary(tokenizer: "PreTrainedTokenizerFast", teacher: "ModelSource") -> None:
-    """Refuse a corpus in another vocabulary than its teacher's: the ids would mean other words.
+def check_same_vocabulary(
+    tokenizer: "PreTrainedTokenizerFast",
+    model: "ModelSource",
+    *,
+    said: str = "the teacher is",
+    whose: str = "the corpus",
+    way_out: str = "leave corpus.tokenizer empty to use the teacher's",
+) -> None:
+    """Refuse a model of another vocabulary than the tokens it is to read: the ids would mean other words.
+
+    Args:
+        tokenizer: of the tokens.
+        model: that is to read them.
+        said: what the model is, as the message begins.
+        whose: the tokens are.
+        way_out: how the message ends.
 
     Raises:
-        ModelError: the teacher's own tokenizer differs, or it has none.
+        ModelError: the model's own tokenizer differs, or it has none.
     """
     from pipeline.data.tokenizer import load_tokenizer
 
-    own = load_tokenizer(teacher.location, teacher.revision)
+    own = load_tokenizer(model.location, model.revision)
     if own.get_vocab() != tokenizer.get_vocab():
         raise ModelError(
-            f"the vocabulary of the corpus ({len(tokenizer)} word pieces) is not that of the teacher "
-            f"{teacher.location} ({len(own)}): leave corpus.tokenizer empty to use the teacher's"
+            f"{said} {model.location}, whose vocabulary ({len(own)} word pieces) is not that of {whose} "
+            f"({len(tokenizer)}): {way_out}"
+        )
+
+
+def check_one_batch(batches: "BatchPlan", section: str) -> None:
+    """Refuse a corpus that does not fill one batch: it would be learned by heart, or is not the one that was meant.
+
+    Args:
+        batches: what the corpus is cut into.
+        section: the configuration section whose ``training`` decides it.
+
+    Raises:
+        DataError: names what there is, the batch and the setting.
+    """
+    sequences = len(batches.lengths)
+    if batches.max_tokens is None:
+        there, wanted, what, key = sequences, batches.batch_size, "sequences", "batch_size"
+    else:
+        there = sequences * batches.pad_to if batches.pad_to else int(batches.lengths.sum())
+        wanted, what, key = batches.max_tokens, "word pieces", "max_tokens"
+    if there < wanted:
+        raise DataError(
+            f"the corpus has {there} {what}, fewer than one batch of {wanted}: "
+            f"give more text, or lower {section}.training.{key}"
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
+from pipeline.data.hub_folder import hub_folder
 from pipeline.errors import ConfigError
 from pipeline.stages.inputs import expand, model_input, model_source
 from pipeline.store.source import Source
@@ -15,7 +16,6 @@ class CorpusStage(Config):
     """What the corpus depends on beside its text."""
 
     corpus: CorpusConfig
-    seed: int
 
 
 def corpus(config: RunConfig) -> Stage[CorpusStage]:
@@ -30,8 +30,11 @@ def corpus(config: RunConfig) -> Stage[CorpusStage]:
             raise ConfigError("no tokenizer for the corpus: set corpus.tokenizer, e.g. {vocab_size: 30000}")
         inputs["tokenizer"] = model_source(location, "main" if wanted.tokenizer else config.teacher.revision)
     # Where the files lie is no part of what they say.
-    identity = wanted.model_copy(update={"paths": ("*",) if wanted.paths else (), "tokenizer": _trained(wanted)})
-    return Stage("corpus", 1, CorpusStage(corpus=identity, seed=config.seed), inputs, _run)
+    local = {"hub": ".", "hub_revision": "main"} if hub_folder(wanted.hub) else {}
+    identity = wanted.model_copy(
+        update={"paths": ("*",) if wanted.paths else (), "tokenizer": _trained(wanted), **local}
+    )
+    return Stage("corpus", 1, CorpusStage(corpus=identity), inputs, _run)
 
 
 def _trained(config: CorpusConfig) -> TokenizerTraining | None:
@@ -43,8 +46,10 @@ def _text_source(config: CorpusConfig) -> Source:
         from pipeline.data.docstrings import packages_identity
 
         return Source(identity=packages_identity(config.packages))
+    if folder := hub_folder(config.hub):
+        return Source(paths=(str(folder),))
     if config.hub:
-        return Source(identity=f"datasets:{config.hub}:{config.hub_split}@{config.hub_revision}")
+        return Source(identity=f"datasets:{config.hub}:{config.hub_config}:{config.hub_split}@{config.hub_revision}")
     return Source(paths=expand(config.paths))
 
 
@@ -86,6 +91,8 @@ def _documents(config: CorpusConfig, run: StageRun) -> Iterator[list[str]]:
         return docstring_corpus(config.packages)
     from pipeline.data.text import documents, hub_documents
 
+    paths = [str(path) for path in run.paths("text")]
     if config.hub:
-        return hub_documents(config.hub, config.hub_split, config.text_column, config.hub_revision)
-    return documents([str(path) for path in run.paths("text")], config.text_column)
+        name = paths[0] if paths else config.hub
+        return hub_documents(name, config.hub_split, config.text_column, config.hub_revision, config.hub_config)
+    return documents(paths, config.text_column)

@@ -6,8 +6,8 @@ from pipeline.config.base import Config
 from pipeline.config.distillation import GeneralDistillationConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
-from pipeline.errors import ConfigError, DataError
-from pipeline.stages.compatibility import check_positions, check_same_vocabulary
+from pipeline.errors import ConfigError
+from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
 from pipeline.stages.engine import device, fit
 from pipeline.stages.inputs import model_input
 from pipeline.stages.student_models import folder, student_encoder
@@ -58,11 +58,7 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     models = {student.name: student_encoder(student, teacher.config, run, config.seed) for student in config.students}
     learners, layers = imitators(config.students, models, teacher, terms, seed=config.seed)
     batches = plan(table.lengths, training, seed=config.seed, max_length=longest)
-    if len(batches) < 1 or (len(table) < training.batch_size and training.max_tokens is None):
-        raise DataError(
-            f"the corpus has {len(table)} sequences, fewer than one batch of {training.batch_size}: "
-            "give more text, or lower general_distillation.training.batch_size"
-        )
+    check_one_batch(batches, "general_distillation")
     fit(
         Training(
             learners,

@@ -4,7 +4,7 @@ from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config.builtin import builtin_path
+from pipeline.config.builtin import builtin_path, home_path
 from pipeline.errors import ModelError
 from pipeline.store.source import Source
 from pipeline.store.stage import StageRun
@@ -31,7 +31,7 @@ def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
     """Globs as sorted paths; a pattern without a match stays, to be named by whoever reads it."""
     return tuple(
         path
-        for pattern in patterns
+        for pattern in (str(home_path(given)) for given in patterns)
         for path in (
             sorted(glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
             or [pattern]

@@ -53,7 +53,8 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
     teacher = load_finetuned(ModelSource(str(location)))
     table = TokenTable.open(run.artifact("rows") / "tokens")
     models = {
-        student.name: student_classifier(student, teacher.config, task, run, config.seed) for student in config.students
+        student.name: student_classifier(student, teacher.config, tokenizer, task, run, config.seed)
+        for student in config.students
     }
     learners, layers = imitators(config.students, models, teacher, phase.terms, seed=config.seed)
     batches = plan(table.lengths, phase.training, seed=config.seed, max_length=task.max_length)

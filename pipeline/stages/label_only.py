@@ -11,9 +11,10 @@ from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input
 from pipeline.stages.student_models import (
+    NAMED,
     folder,
     identities,
-    random_classifier,
+    output_names,
     start_sources,
     student_config,
     student_seed,
@@ -39,13 +40,23 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
     if training is None:
         raise ConfigError("there is no label-only student in this configuration: set evaluation.label_only")
     students = distinct_shapes(config.students)
-    settings = LabelOnlyStage(training=training, students=identities(students), seed=config.seed)
+    settings = LabelOnlyStage(training=training, students=_without_teaching(students), seed=config.seed)
     inputs = {
         "task_data": task_data,
         "teacher": pretrained_teacher(config, pretrain),
         **start_sources(students),
     }
     return Stage("label_only", 1, settings, inputs, _run)
+
+
+def _without_teaching(students: tuple[StudentConfig, ...]) -> tuple[StudentConfig, ...]:
+    """The students without what only distillation reads: the layer map, and whether a distilled model is the start."""
+    return tuple(
+        student.model_copy(
+            update={"layer_map": "uniform", "start": "random" if student.start in NAMED else student.start}
+        )
+        for student in identities(students)
+    )
 
 
 def distinct_shapes(students: tuple[StudentConfig, ...]) -> tuple[StudentConfig, ...]:
@@ -75,6 +86,7 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
     from pipeline.models.load import load_config, save_model
+    from pipeline.models.students import random_classifier
     from pipeline.stages.inference import dev_score, predict_logits
     from pipeline.stages.learners import Classifier
     from pipeline.stages.rows import plan, reader, write_rows
@@ -100,7 +112,7 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
     for student in config.students:
         shape = student_config(student, teacher, run)
         torch.manual_seed(student_seed(student, config.seed))
-        models[student.name] = random_classifier(shape, task)
+        models[student.name] = random_classifier(shape, output_names(task), regression=regression)
         check_positions(models[student.name], task.max_length, "task.max_length")
     batches = plan(train.lengths, config.training, seed=config.seed, max_length=task.max_length)
     histories = fit(

@@ -72,7 +72,8 @@ def _run(config: PredictionStage, run: StageRun) -> None:
         location = str(run.artifact("teacher") / "model")
         shape, tokenizer = load_config(ModelSource(location)), load_tokenizer(location)
         models = {
-            student.name: student_classifier(student, shape, task, run, config.seed) for student in config.students
+            student.name: student_classifier(student, shape, tokenizer, task, run, config.seed)
+            for student in config.students
         }
     table = TokenTable.open(run.artifact("logits") / "tokens")
     rows = transfer_rows(phase, table, task.splits["train"].num_rows, task.splits.get("unlabelled"))

@@ -9,7 +9,7 @@ from pipeline.config.base import Config
 from pipeline.config.models import PretrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
-from pipeline.stages.compatibility import check_positions, check_same_vocabulary
+from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input, model_source
 from pipeline.store.stage import Stage, StageRun
@@ -39,13 +39,13 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     import numpy as np
     import torch
 
-    from pipeline.data.batches import BatchPlan
     from pipeline.data.masking import mask_tokens
     from pipeline.data.table import TokenTable
     from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
     from pipeline.models.load import save_model
     from pipeline.models.students import set_dropout
     from pipeline.stages.learners import MaskedLanguageModel
+    from pipeline.stages.rows import plan
     from pipeline.training.loop import Training
 
     tokenizer = load_tokenizer(str(run.artifact("corpus") / "tokenizer"))
@@ -53,12 +53,15 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     check_vocabulary(tokenizer, model.config.vocab_size)
     set_dropout(model, config.pretrain.dropout)
     table = TokenTable.open(run.artifact("corpus") / "tokens")
-    check_positions(model, int(table.lengths.max()), "corpus.max_length")
+    longest = int(table.lengths.max())
+    check_positions(model, longest, "corpus.max_length")
     training = config.pretrain.training
+    batches = plan(table.lengths, training, seed=config.seed, max_length=longest)
+    check_one_batch(batches, "pretrain")
     special = np.array(sorted(tokenizer.all_special_ids))
 
     def read(rows: Any, step: int) -> dict[str, torch.Tensor]:
-        arrays = table.rows(rows, pad_id=tokenizer.pad_token_id)
+        arrays = table.rows(rows, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to)
         masked, labels = mask_tokens(
             arrays["input_ids"],
             arrays["attention_mask"] & ~np.isin(arrays["input_ids"], special),
@@ -70,9 +73,8 @@ def _run(config: PretrainStage, run: StageRun) -> None:
         arrays |= {"input_ids": masked, "labels": labels}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
-    plan = BatchPlan(table.lengths, training.batch_size, config.seed, training.max_tokens, drop_last=training.drop_last)
     learner = MaskedLanguageModel(model, frozen_encoder=config.pretrain.mode == "mlm_head")
-    histories = fit(Training({"mlm": learner}, plan, read), training, run, seed=config.seed)
+    histories = fit(Training({"mlm": learner}, batches, read), training, run, seed=config.seed)
     save_model(model, tokenizer, run.output / "model")
     run.record(
         parameters=sum(p.numel() for p in model.parameters()),
@@ -83,25 +85,20 @@ def _run(config: PretrainStage, run: StageRun) -> None:
 
 def _model(config: PretrainStage, run: StageRun, tokenizer: Any) -> "PreTrainedModel":
     import torch
-    from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
-    from pipeline.models.load import load_config
+    from pipeline.models.load import load_masked_lm
+    from pipeline.models.mlm import build_masked_lm
 
     torch.manual_seed(config.seed)
     shape = config.pretrain.architecture
     if shape is None:
         source = model_input(run, "encoder")
-        load_config(source)
+        model = load_masked_lm(source, new_head=True)
         check_same_vocabulary(tokenizer, source)
-        return AutoModelForMaskedLM.from_pretrained(source.location, dtype=torch.float32, **source.options())
-    return BertForMaskedLM(
-        BertConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=shape.hidden,
-            num_hidden_layers=shape.layers,
-            num_attention_heads=shape.heads,
-            intermediate_size=shape.intermediate,
-            max_position_embeddings=config.pretrain.max_length,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+        return model
+    return build_masked_lm(
+        shape,
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+        max_length=config.pretrain.max_length,
     )

@@ -7,12 +7,13 @@ from zlib import crc32
 
 from pipeline.config.models import StudentConfig
 from pipeline.errors import ModelError
+from pipeline.stages.compatibility import check_positions, check_same_vocabulary
 from pipeline.stages.inputs import model_input, model_source
 from pipeline.store.source import Source
 from pipeline.store.stage import StageRun
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
     from pipeline.data.task_table import TaskData
 
@@ -67,43 +68,52 @@ def student_encoder(student: StudentConfig, teacher: "PretrainedConfig", run: St
 
 
 def student_classifier(
-    student: StudentConfig, teacher: "PretrainedConfig", task: "TaskData", run: StageRun, seed: int
+    student: StudentConfig,
+    teacher: "PretrainedConfig",
+    tokenizer: "PreTrainedTokenizerFast",
+    task: "TaskData",
+    run: StageRun,
+    seed: int,
 ) -> "PreTrainedModel":
     """The student with a fresh head for the task, from wherever it starts.
 
     ``run`` holds the role ``general`` where general distillation has been, and a role of its own for
     each student that starts from a model.
+
+    Raises:
+        ModelError: it starts from a model of another vocabulary than the teacher's ``tokenizer``, or of fewer
+            positions than the task's rows are long.
     """
     import torch
 
     from pipeline.models.load import ModelSource, load_classifier
+    from pipeline.models.students import random_classifier
 
     torch.manual_seed(student_seed(student, seed))
+    names, regression = output_names(task), task.kind == "regression"
     if student.start == "general":
         source = ModelSource(str(folder(run.artifact("general"), student)))
+        model = load_classifier(source, names, regression=regression)
+    elif student.start == "random":
+        model = random_classifier(student_config(student, teacher, run), names, regression=regression)
     else:
-        config = student_config(student, teacher, run)
-        if student.start == "random":
-            return random_classifier(config, task)
+        student_config(student, teacher, run)
         source = model_input(run, _role(student))
-    return load_classifier(source, output_names(task), regression=task.kind == "regression")
+        check_same_vocabulary(
+            tokenizer,
+            source,
+            said=f"student {student.name!r} starts from",
+            whose="the teacher",
+            way_out="start from a model that shares the teacher's vocabulary",
+        )
+        model = load_classifier(source, names, regression=regression)
+    check_positions(model, task.max_length, "task.max_length")
+    return model
 
 
 def output_names(task: "TaskData") -> tuple[str, ...]:
     """Names of a model's outputs: the task's labels, or the one number of a regression."""
     return task.label_names or ("score",)
-
-
-def random_classifier(config: "PretrainedConfig", task: "TaskData") -> "PreTrainedModel":
-    """A classifier for the task with random weights; seed torch first."""
-    from transformers import AutoModelForSequenceClassification
-
-    names = dict(enumerate(output_names(task)))
-    config.num_labels = len(names)
-    config.id2label = names
-    config.label2id = {name: index for index, name in names.items()}
-    config.problem_type = "regression" if task.kind == "regression" else "single_label_classification"
-    return AutoModelForSequenceClassification.from_config(config)
 
 
 def student_seed(student: StudentConfig, seed: int) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.config.task import TaskConfig
+from pipeline.data.hub_folder import hub_folder
 from pipeline.errors import ConfigError
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
@@ -24,12 +25,14 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
     if wanted is None:
         raise ConfigError("there is no task in this configuration: set task.dir, or task.train and task.dev")
     # Where the files lie is no part of what they say; that they were given at all is.
+    local = {"hub": ".", "hub_revision": "main"} if hub_folder(wanted.hub) else {}
     identity = wanted.model_copy(
         update={
             "dir": wanted.dir and ".",
             "train": wanted.train and Path(wanted.train).suffix,
             "dev": wanted.dev and Path(wanted.dev).suffix,
             "unlabelled": tuple(Path(path).suffix for path in wanted.unlabelled),
+            **local,
         }
     )
     return Stage("task_data", 1, TaskDataStage(task=identity, seed=config.seed), _inputs(wanted), _run)
@@ -43,7 +46,7 @@ def _inputs(task: TaskConfig) -> dict[str, Source]:
 
         return {"files": Source(identity=packages_identity(task.packages))}
     files = file_sources(task)
-    if task.hub and not Path(task.hub).is_dir():
+    if task.hub and not hub_folder(task.hub):
         return {
             "hub": Source(identity=f"datasets:{task.hub}:{task.hub_config}"),
             "files": Source(paths=files),
@@ -70,6 +73,8 @@ def _located(task: TaskConfig, run: StageRun) -> TaskConfig:
         count = len(task.unlabelled)
         changes["unlabelled"] = tuple(files[-count:])
         files = files[:-count]
+    if task.hub and files:
+        changes["hub"] = files[0]
     if task.dir:
         changes["dir"] = str(Path(files[0]).parent)
     if task.train:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.config.base import Config
 from pipeline.errors import StoreError
 from pipeline.store.fingerprint import canonical, digest_bytes, digest_file, fingerprint
 from pipeline.store.layout import FOLDER_NAME, MANIFEST, folder_name, reference
@@ -30,10 +29,10 @@ FileName = Annotated[str, AfterValidator(_inside)]
 Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Record(Config):
+class Record(BaseModel):
     """A frozen part of a manifest, read as strictly as it was written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class FileRecord(Record):

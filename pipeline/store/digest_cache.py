@@ -55,8 +55,8 @@ class DigestCache:
         return digest
 
     def save(self) -> None:
-        """Keep what was learned; a store that cannot be written just learns nothing."""
-        if not self._new:
+        """Keep what was learned; a store that is not there or cannot be written just learns nothing."""
+        if not self._new or not self._path.parent.is_dir():
             return
         entries = {path: entry for path, entry in self._read().items() if Path(path).exists()} | self._new
         with suppress(OSError):

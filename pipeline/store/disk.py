@@ -56,6 +56,18 @@ def remove(path: Path, trash: Path) -> None:
     shutil.rmtree(move_aside(path, trash), ignore_errors=True)
 
 
+def check_folder(root: Path) -> None:
+    """Refuse a store that can never be a folder, before anything is asked of it or planned for it.
+
+    Raises:
+        StoreError: something that is no folder lies at ``root``, or where a folder above it would be.
+    """
+    with store_errors(root):
+        there = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise StoreError(f"cannot use the store {root}: {there} is not a folder; set runtime.store to a folder")
+
+
 @contextmanager
 def store_errors(root: Path) -> Iterator[None]:
     """Turn a disk that is full or must not be written into a ``StoreError`` of one line.

@@ -44,6 +44,7 @@ def materialize(stage: Stage[Any], store: Store, runtime: Runtime, progress: Pro
     started = time.monotonic()
     progress = progress or Silent()
     with store_errors(store.root):
+        store.root.mkdir(parents=True, exist_ok=True)  # what is read first, a large corpus, is remembered there
         artifact = store.find(stage, progress)
         state: Literal["reused", "resumed", "completed"] = "reused"
         if artifact is None:

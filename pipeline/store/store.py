@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.builtin import home_path
 from pipeline.errors import StoreError
 from pipeline.progress import Progress, Silent
 from pipeline.store.artifact import (
@@ -19,7 +20,7 @@ from pipeline.store.artifact import (
 from pipeline.store.catalog import Catalog
 from pipeline.store.compare import Diff, diff
 from pipeline.store.digest_cache import DigestCache
-from pipeline.store.disk import move_aside, remove, store_errors
+from pipeline.store.disk import check_folder, move_aside, remove, store_errors
 from pipeline.store.layout import Layout
 from pipeline.store.lineage import Lineage, lineage
 from pipeline.store.locks import hold
@@ -39,11 +40,13 @@ Lines = list[str]
 class Store:
     """Artifacts under ``root``; the folder is made when something is first written.
 
-    Every method raises ``StoreError`` if the disk is full or must not be written.
+    Every method raises ``StoreError`` if the disk is full or must not be written; so does making a store of
+    something that is no folder.
     """
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+        self.root = home_path(root)
+        check_folder(self.root)
         self.layout = Layout(self.root)
         self.catalog = Catalog(self.layout)
 

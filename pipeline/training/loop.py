@@ -123,14 +123,14 @@ def train(  # noqa: C901, PLR0915 - the whole loop, to be read in one place
                 with accelerator.autocast():
                     terms = learner(batch, target)
                 loss = torch.stack(list(terms.values())).sum()
-                _check_finite("loss", loss, name, rows, state.step, checkpoints)
+                _check_finite("loss", loss, name, training, rows, state.step, checkpoints)
                 accelerator.backward(loss / len(micro))
                 state.add(name, {"loss": loss, **terms}, 1 / len(micro))
             state.clock.spend("student", now)
         now = time.perf_counter()
         for name, learner in learners.items():
             norm = accelerator.clip_grad_norm_(learner.parameters(), config.max_grad_norm)
-            _check_finite("gradient norm", norm, name, np.concatenate(micro), state.step, checkpoints)
+            _check_finite("gradient norm", norm, name, training, np.concatenate(micro), state.step, checkpoints)
             for group in optimizers[name].param_groups:
                 group["lr"] = rate
             optimizers[name].step()
@@ -203,16 +203,30 @@ def _seed(seed: int, name: str, step: int) -> None:
     torch.manual_seed(crc32(f"{seed}/{name}/{step}".encode()))
 
 
-def _check_finite(what: str, value: Tensor, name: str, rows: NDArray[np.int64], step: int, checkpoints: Path) -> None:
+def _check_finite(
+    what: str,
+    value: Tensor,
+    name: str,
+    training: Training,
+    rows: NDArray[np.int64],
+    step: int,
+    checkpoints: Path,
+) -> None:
     """A gradient is checked as well as the loss: one bad step would reach the weights, then a checkpoint."""
     number = value.item()
     if np.isfinite(number):
         return
     saved = sorted(path.name for path in checkpoints.glob("step-*"))
     good = f"the last good checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
-    shown = ", ".join(str(int(row)) for row in rows[:8])
-    more = "..." if len(rows) > 8 else ""
     raise TrainingError(
-        f"{what} of {name!r} is {number} at step {step} on rows {shown}{more}; {good}: "
-        "lower training.learning_rate, or look at those rows"
+        f"{what} of {name!r} is {number} at step {step} on {_named(training, rows, step)}; {good}: "
+        "lower the learning_rate of this stage's training, or look at those rows"
     )
+
+
+def _named(training: Training, rows: NDArray[np.int64], step: int) -> str:
+    """Some rows by the ``row_id`` their batch carries, which a user can look up, or else by their places."""
+    ids = training.read(rows, step).get("row_id")
+    numbers = list(dict.fromkeys(rows.tolist() if ids is None else ids.tolist()))
+    shown = ", ".join(str(number) for number in numbers[:8])
+    return f"{'rows' if ids is None else 'rows with row_id'} {shown}{'...' if len(numbers) > 8 else ''}"

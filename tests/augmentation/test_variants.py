@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.augmentation.augmenter import TinyBertAug
 from pipeline.augmentation.candidates import Candidates, CandidateTable
-from pipeline.augmentation.variants import Row, augment_rows
+from pipeline.augmentation.variants import Row, augment_rows, draw
 from pipeline.augmentation.words import Sentence
 
 
@@ -29,9 +30,19 @@ WORDS = {
 }
 
 
+class Known:
+    """An augmenter whose candidates are written down."""
+
+    def __init__(self, candidates, probability):
+        self.candidates, self.probability = candidates, probability
+
+    def draws(self, text, count, generator):
+        return draw(self.candidates[text], text, count, self.probability, generator)
+
+
 def augment(rows, **options):
-    given = {"variants": 10, "probability": 0.5, "seed": 1} | options
-    return list(augment_rows(rows, WORDS, **given))
+    given = {"variants": 10, "seed": 1} | options
+    return list(augment_rows(rows, Known(WORDS, given.pop("probability", 0.5)), **given))
 
 
 @settings(max_examples=40, deadline=None)
@@ -84,7 +95,7 @@ def test_each_word_is_replaced_with_the_probability():
     long = " ".join(["w"] * 4000)
     words = {long: plain(long, dict.fromkeys(range(4000), ("x", "y", "z")))}
     for probability in (0.0, 0.1, 0.4, 1.0):
-        made = list(augment_rows([Row(0, long)], words, variants=1, probability=probability, seed=5))
+        made = list(augment_rows([Row(0, long)], Known(words, probability), variants=1, seed=5))
         share = made[0].num_changed / 4000 if made else 0.0
         assert share == pytest.approx(probability, abs=0.03)
         if probability == 1.0:
@@ -97,7 +108,7 @@ def test_seed_row_and_column_each_change_the_draws():
     words = {long: plain(long, dict.fromkeys(range(50), ("x", "y")))}
 
     def first(seed, row_id):
-        made = augment_rows([Row(row_id, long, long)], words, variants=1, probability=0.5, seed=seed)
+        made = augment_rows([Row(row_id, long, long)], Known(words, 0.5), variants=1, seed=seed)
         return [variant.text if variant.column == "text" else variant.text_pair for variant in made]
 
     drawn = [*first(1, 0), *first(2, 0), *first(1, 1)]
@@ -119,14 +130,14 @@ def test_pair_mutation_stands_every_pair_variant_beside_the_last_text_variant():
 
 def test_odd_rows_give_no_variants(wordpiece, vectors):
     texts = ["", "😀", "the", "\x00", "42", "!?"]
-    table = CandidateTable(wordpiece, None, vectors, 5).build(texts)
+    table = TinyBertAug(CandidateTable(wordpiece, None, vectors, 5), probability=1.0)
     rows = [Row(number, text) for number, text in enumerate(texts)]
-    assert list(augment_rows(rows, table, variants=5, probability=1.0, seed=0)) == []
+    assert list(augment_rows(rows, table, variants=5, seed=0)) == []
 
 
 def test_a_thousand_words_are_augmented(wordpiece, vectors):
     text = " ".join(random.Random(0).choices(["lazy", "dog", "the", "fox", "42"], k=1000))
-    table = CandidateTable(wordpiece, None, vectors, 5).build([text])
-    made = list(augment_rows([Row(0, text)], table, variants=4, probability=0.4, seed=0))
+    augmenter = TinyBertAug(CandidateTable(wordpiece, None, vectors, 5))
+    made = list(augment_rows([Row(0, text)], augmenter, variants=4, seed=0))
     assert [variant.variant for variant in made] == [1, 2, 3, 4]
     assert all(len(variant.text.split()) == 1000 for variant in made)

@@ -126,6 +126,17 @@ def test_label_names_are_merged_by_value_not_by_type(written):
         ("seed.x=3", ["seed is {'x': 3}", "a whole number"]),
         ("foo.bar=3", ["foo is not a known key"]),
         ("recipe=tinybert", ["--recipe"]),
+        ("seed=true", ["seed is true", "a whole number of at least 0"]),
+        ("seed=1e3", ["seed is 1000.0", "a whole number of at least 0"]),
+        ("prediction.training.epochs='3'", ["prediction.training.epochs is '3'", "a whole number above 0"]),
+        ("prediction.temperature='2'", ["prediction.temperature is '2'", "a number above 0"]),
+        ("augmentation.probability=true", ["augmentation.probability is true", "a number"]),
+        ("corpus.deduplicate=1", ["corpus.deduplicate is 1", "true or false"]),
+        ("task.train_rows=true", ["task.train_rows is true", "a whole number above 0 or null"]),
+        ("evaluation.latency_lengths=[]", ["evaluation.latency_lengths is []", "at least 1 of whole numbers above 0"]),
+        ("evaluation.latency_batches=[]", ["evaluation.latency_batches is []", "at least 1 of whole numbers above 0"]),
+        ("evaluation.latency_lengths=[16, true]", ["evaluation.latency_lengths.1 is true", "a whole number above 0"]),
+        ("students.0.heads=5", ["students.0", "'two-stage' is 84 wide", "its 5 heads", "80 or 85", "4 or 6 heads"]),
     ],
 )  # fmt: skip
 def test_a_mistake_names_the_key_its_value_and_the_way_out(override, parts):
@@ -196,6 +207,15 @@ def test_the_resolved_configuration_is_plain_yaml_that_loads_back(written):
     text = to_yaml(config)
     assert yaml.safe_load(text)["students"][0]["layer_map"] == [1, 2, 4]
     assert load_config(written(text), []) == config
+
+
+def test_a_whole_number_is_a_number_and_so_is_one_with_an_exponent(written):
+    path = written("prediction: {temperature: 2, training: {learning_rate: 3e-4, warmup: 1E-1}}\nname: '1e5'\n")
+    config = load_config(path, ["intermediate.training.learning_rate=1e-4", "students.0.layer_map=[1, 2]"], "demo")
+    assert (config.prediction.temperature, config.prediction.training.learning_rate) == (2.0, 3e-4)
+    assert (config.prediction.training.warmup, config.intermediate.training.learning_rate) == (0.1, 1e-4)
+    assert config.students[0].layer_map == (1, 2)
+    assert load_config(written(to_yaml(config)), []) == config  # text that looks like a number stays text
 
 
 def test_no_credentials_are_written():

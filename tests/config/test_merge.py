@@ -84,7 +84,7 @@ def test_positions_reach_into_sections():
     ("base", "layer", "kept"),
     [
         ({"packages": ["numpy"], "max_length": 64}, {"paths": ["a"]}, {"paths": ["a"], "max_length": 64}),
-        ({"hub": "x", "hub_revision": "1"}, {"packages": ["p"]}, {"packages": ["p"]}),
+        ({"hub": "x", "hub_config": "c", "hub_revision": "1"}, {"packages": ["p"]}, {"packages": ["p"]}),
         ({"hub": "x", "hub_revision": "1"}, {"hub": "y"}, {"hub": "y", "hub_revision": "1"}),
         ({"packages": ["p"]}, {"max_length": 8}, {"packages": ["p"], "max_length": 8}),
         ({"packages": ["p"]}, {"paths": []}, {"packages": ["p"], "paths": []}),

@@ -36,7 +36,7 @@ def test_one_line_reads_back_equal_inside_a_block(value):
     ("text", "value"),
     [
         ("8000", 8000),
-        ("5e-5", "5e-5"),
+        ("5e-5", 5e-5),
         ("5.0e-5", 5e-5),
         ("true", True),
         ("null", None),

@@ -153,6 +153,14 @@ def test_label_names_can_be_those_of_a_model(tmp_path):
     assert data.label_names == ("LABEL_0", "LABEL_1")
 
 
+def test_renaming_one_label_leaves_the_documented_order(tmp_path):
+    home = write_layout(tmp_path, "rte")
+    names = {"not_entailment": "no", "entailment": "yes"}
+    assert read_task(TaskConfig(name="rte", dir=str(home), label_names=names), 0).label_names == ("yes", "no")
+    mnli = GLUE["mnli"].label_names | TaskConfig(dir="d", label_names={"contradiction": "no"}).label_names
+    assert list(mnli.values()) == ["entailment", "neutral", "no"]
+
+
 def test_a_name_that_is_no_task_suggests_the_nearest():
     with pytest.raises(ConfigError, match=r"'sst3' is no GLUE task .* did you mean 'sst2'"):
         glue_task("sst3")

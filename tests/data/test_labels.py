@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config.task import TaskConfig
 from pipeline.data.labels import (
     align_labels,
     label_indices,
@@ -12,6 +13,7 @@ from pipeline.data.labels import (
     task_label_names,
 )
 from pipeline.data.task_rows import Rows
+from pipeline.data.task_table import read_task
 from pipeline.errors import DataError, ModelError
 
 name_sets = st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=2, max_size=6, unique=True)
@@ -52,6 +54,7 @@ def test_generic_names_say_how_to_name_them():
         (["10", "2", "1"], {}, ("1", "2", "10")),
         ([1, 0.0, 1.0], {}, ("0", "1")),
         ([True, False], {}, ("false", "true")),
+        (["1.5", "10", "2", "x"], {}, ("1.5", "2", "10", "x")),
         (["0", "1", "2"], {"2": "high", "0": "low", "1": "low"}, ("high", "low")),
         (["0", "1"], {"0": "no", "1": "yes", "2": "never seen"}, ("no", "yes")),
     ],
@@ -66,6 +69,21 @@ def test_indices_lead_back_to_the_names(names, random):
     random.shuffle(labels)
     label_names = task_label_names(labels, {}, "t.csv")
     assert [label_names[index] for index in label_indices(rows(labels), labels, label_names)] == labels
+
+
+@given(st.permutations(["10", "2", "1.5", "no", "yes"]))
+def test_the_order_in_which_label_names_are_written_says_nothing(values):
+    names = TaskConfig(hub="x", label_names={value: f"name of {value}" for value in values}).label_names
+    assert list(names) == ["1.5", "2", "10", "no", "yes"]
+
+
+def test_the_same_label_names_give_the_same_indices(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\none,0\ntwo,1\nthree,0\n")
+    file = str(tmp_path / "rows.csv")
+    for names in ({"0": "neg", "1": "pos"}, {"1": "pos", "0": "neg"}):
+        data = read_task(TaskConfig(train=file, dev=file, label_names=names), 0)
+        assert data.label_names == ("neg", "pos")
+        assert data.splits["train"]["label"].to_pylist() == [0, 1, 0]
 
 
 def test_a_row_without_a_label_or_with_an_unnamed_one_is_pointed_at():

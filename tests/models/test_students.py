@@ -86,7 +86,7 @@ def test_the_shape_of_a_student(family_config: Configs) -> None:
         layers=2, hidden=12, heads=3, intermediate=48
     )
     assert student_shape(StudentConfig(preset="tinybert-4l-312d"), teacher) == PRESETS["tinybert-4l-312d"]
-    with pytest.raises(ModelError, match=r"'student' is 20 wide, .* its 3 heads: choose 18 or 21"):
+    with pytest.raises(ModelError, match=r"'student' is 20 wide, .* 3 heads: choose hidden 18 or 21, or 2 or 4 heads"):
         student_shape(StudentConfig(layers=2, hidden=20), teacher)
 
 

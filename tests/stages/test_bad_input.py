@@ -1,11 +1,13 @@
 """What a user may get wrong: one line with the value and the way out, and nothing half-written."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tiny_run import STAGES, Tiny, save_teacher, sentences, tiny, write_csv
 from transformers import AutoModelForSequenceClassification, BertConfig, GPT2Config
 
@@ -151,16 +153,49 @@ def a_start_with_another_vocabulary(run: Tiny) -> tuple[str, ...]:
     return ("students.0.start=./own",)
 
 
+def a_start_with_other_words(run: Tiny) -> tuple[str, ...]:
+    """As many word pieces as the teacher's, but not the same."""
+    save_teacher(run.folder / "own")
+    path = run.folder / "own" / "tokenizer.json"
+    vocabulary = json.loads(path.read_text())
+    pieces = vocabulary["model"]["vocab"]
+    (first, last) = list(pieces)[-2:]
+    pieces[first], pieces[last] = pieces[last], pieces[first]
+    path.write_text(json.dumps(vocabulary))
+    return ("students.1.start=./own",)
+
+
+def a_start_with_few_positions(run: Tiny) -> tuple[str, ...]:
+    save_teacher(run.folder / "own", max_position_embeddings=16)
+    return ("students.1.start=./own",)
+
+
+def pretraining(mode: str, change: Change, **training: int) -> Change:
+    def given(run: Tiny) -> tuple[str, ...]:
+        return (*change(run), f"pretrain={json.dumps({'mode': mode, 'training': training})}")
+
+    return given
+
+
+def weights_with_a_hole(run: Tiny) -> tuple[str, ...]:
+    path = run.folder / "teacher" / "model.safetensors"
+    weights = load_file(path)
+    del weights["bert.encoder.layer.0.output.dense.weight"]
+    save_file(weights, path, {"format": "pt"})
+    return ()
+
+
 ONE_STUDENT = 'students=[{"name": "distilled", "layers": 1, "hidden": %d, "heads": %d}]'
 
 MISTAKES = {
     "teacher without tokenizer": Mistake(without_tokenizer, ModelError, ("teacher", "no tokenizer", "save")),
     "tokenizer too large": Mistake(with_a_larger_tokenizer, ModelError, ("ids up to", "110 rows", "trained with"), 1),
+    "heads that do not fit": Mistake(overrides("students.0.heads=5"), ConfigError, ("16 wide", "5 heads", "15 or 20")),
     "corpus in another vocabulary": Mistake(
         with_a_tokenizer_of_its_own, ModelError, ("90", "110", "corpus.tokenizer"), 1
     ),
     "not an encoder": Mistake(not_an_encoder, ModelError, ("'gpt2'", "not an encoder", "BERT"), 1),
-    "config of another model": Mistake(another_models_config, ModelError, ("'teacher'",), 1),
+    "config of another model": Mistake(another_models_config, ModelError, ("teacher lacks", "another model's"), 1),
     "damaged weights": Mistake(damaged_weights, ModelError, ("'teacher'",), 1),
     "no such teacher": Mistake(overrides("teacher.model=./techer"), ModelError, ("'./techer'", "check the path")),
     "too few positions": Mistake(few_positions, ModelError, ("16 positions", "corpus.max_length"), 1),
@@ -215,6 +250,43 @@ MISTAKES = {
     "more rows than there are": Mistake(overrides("task.train_rows=90"), DataError, ("90", "48"), 2),
     "a start in another vocabulary": Mistake(
         a_start_with_another_vocabulary, ModelError, ("'distilled'", "200", "110"), 5
+    ),
+    "a start with other words": Mistake(
+        a_start_with_other_words,
+        ModelError,
+        ("'random-start'", "own", "vocabulary (110", "of the teacher (110", "start from"),
+        6,
+    ),
+    "a start with few positions": Mistake(a_start_with_few_positions, ModelError, ("20", "16", "task.max_length"), 6),
+    "a start with few positions, without phase one": Mistake(
+        lambda run: (*a_start_with_few_positions(run), "intermediate=null"),
+        ModelError,
+        ("20", "16", "task.max_length"),
+        6,
+    ),
+    "pretraining on damaged weights": Mistake(
+        pretraining("continue", damaged_weights, batch_size=8, max_tokens=400),
+        ModelError,
+        ("'teacher'", "cannot load"),
+        1,
+    ),
+    "pretraining on weights with a hole": Mistake(
+        pretraining("mlm_head", weights_with_a_hole, batch_size=8, max_tokens=400),
+        ModelError,
+        ("lacks 1", "output.dense.weight"),
+        1,
+    ),
+    "pretraining on less than a batch of sequences": Mistake(
+        overrides("pretrain={mode: continue, training: {batch_size: 512, max_tokens: null}}"),
+        DataError,
+        ("sequences, fewer than one batch of 512", "pretrain.training.batch_size"),
+        1,
+    ),
+    "pretraining on less than a batch of word pieces": Mistake(
+        overrides("pretrain={mode: continue}"),
+        DataError,
+        ("word pieces, fewer than one batch of 8192", "pretrain.training.max_tokens"),
+        1,
     ),
     "a student named like a row of the results": Mistake(
         overrides("students.0.name=teacher"), ConfigError, ("'teacher'", "rename")

@@ -38,7 +38,9 @@ KEYS = {
     "task.train_rows=40": TASK,
     "corpus.min_words=3": {"corpus", "general_distillation"} | STUDENT,
     "corpus.max_length=20": {"corpus", "general_distillation"} | STUDENT,
-    "seed=6": set(STAGES),
+    "students.0.layer_map=top": STUDENT | {"general_distillation"},
+    "students.0.start=random": STUDENT,
+    "seed=6": set(STAGES) - {"corpus"},
 }
 COSTLY = ("seed=6", "task.max_length=18")
 QUICK = ("runtime.num_threads=2", "name=other", "evaluation.label_only.epochs=2", "prediction.temperature=2")

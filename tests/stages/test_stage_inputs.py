@@ -1,13 +1,17 @@
 """Models from outside the store: folders by their content, hub ids by name and revision."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
+import datasets
 import pytest
-from tiny_run import Tiny, save_teacher, tiny
+from tiny_run import Tiny, save_teacher, sentences, tiny, write_csv
 
 from pipeline.config.runtime import Runtime
 from pipeline.errors import ConfigError, ModelError
@@ -15,6 +19,7 @@ from pipeline.progress import Silent
 from pipeline.stages.inputs import expand, model_input, model_source
 from pipeline.store.source import Source, source_digest
 from pipeline.store.stage import StageRun
+from pipeline.store.store import Store
 
 CHAIN = """
 from pipeline.config.load import load_config
@@ -26,6 +31,16 @@ from pipeline.store.store import Store
 config = load_config("tiny.yaml", ["teacher.model=org/bert", "teacher.revision=v2"])
 for stage in two_stage(config, "teacher"):
     materialize(stage, Store(config.runtime.store), config.runtime, Silent())
+"""
+
+
+CONFIGURATIONS = """---
+configs:
+- config_name: all
+  data_files: train.jsonl
+- config_name: few
+  data_files: other.jsonl
+---
 """
 
 
@@ -66,6 +81,89 @@ def test_globs_are_sorted_and_one_without_a_match_stays_to_be_named(tmp_path: Pa
         (tmp_path / name).touch()
     wanted = tuple(str(tmp_path / name) for name in ("*.txt", "*.parquet", "c.md"))
     assert [Path(path).name for path in expand(wanted)] == ["a.txt", "b.txt", "*.parquet", "c.md"]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def test_a_tilde_is_the_users_home_whatever_the_key(home: Path, tmp_path: Path) -> None:
+    (home / "a.txt").touch()
+    assert expand(("~/*.txt", "~/b.txt", "~nobody-here/c.txt")) == (
+        str(home / "a.txt"),
+        str(home / "b.txt"),
+        "~nobody-here/c.txt",
+    )
+    assert Store("~/store").root == home / "store"
+    stages = tiny(tmp_path / "run").stages("augmentation.vectors.path=~/vectors.txt")
+    assert stages.augmentation.inputs["vectors"].paths == (str(home / "vectors.txt"),)
+
+
+def hub_corpus(run: Tiny, folder: str) -> tuple[str, ...]:
+    (run.folder / folder).mkdir()
+    rows = [json.dumps({"text": text}) for text, _ in sentences(20, 0)]
+    (run.folder / folder / "train.jsonl").write_text("\n".join(rows) + "\n")
+    return (f"corpus.hub=./{folder}",)
+
+
+def hub_task(run: Tiny, folder: str) -> tuple[str, ...]:
+    (run.folder / folder).mkdir()
+    for split, count, seed in (("train", 12, 1), ("validation", 6, 2)):
+        write_csv(run.folder / folder / f"{split}.csv", ("sentence", "topic"), list(sentences(count, seed)))
+    return (f"task.hub=./{folder}",)
+
+
+@pytest.mark.parametrize(("stage", "prepare"), [("corpus", hub_corpus), ("task_data", hub_task)])
+def test_a_folder_named_as_a_hub_data_set_is_known_by_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, prepare: Callable[[Tiny, str], tuple[str, ...]]
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    run = tiny(tmp_path / "run")
+    here = prepare(run, "here")
+    assert run.run(*here, "runtime.offline=true", until=stage)[stage].state == "completed"
+    there = tuple(change.replace("here", "there") for change in here)
+    (run.folder / "here").rename(run.folder / "there")
+    assert run.plan(*there)[stage].action == "reuse"
+    train = next((run.folder / "there").glob("train.*"))
+    train.write_text(train.read_text().replace("the", "a"))
+    assert run.plan(*there)[stage].action != "reuse"
+    outcome = run.run(*there, until=stage)[stage]
+    assert outcome.state == "completed"
+    assert outcome.artifact.manifest.version == 2
+
+
+def test_the_splits_of_a_folder_are_told_apart_by_the_names_of_their_files(tmp_path: Path) -> None:
+    run = tiny(tmp_path)
+    change = hub_task(run, "rows")
+    with chdir(run.folder):
+        before = run.store.fingerprint(run.stages(*change, until="task_data").task_data)
+        Path("rows/validation.csv").rename("rows/zzz.csv")
+        assert run.store.fingerprint(run.stages(*change, until="task_data").task_data) != before
+
+
+def test_the_configuration_of_a_hub_corpus_is_part_of_what_it_is(tmp_path: Path) -> None:
+    run = tiny(tmp_path)
+    plain, named = (
+        run.stages("corpus.hub=org/text", *more, until="corpus").corpus for more in ((), ("corpus.hub_config=en",))
+    )
+    assert named.inputs["text"].identity == "datasets:org/text:en:train@main"
+    assert source_digest(plain.inputs["text"]) != source_digest(named.inputs["text"])
+    assert named.config.corpus.hub == "org/text"
+
+
+def test_the_configuration_of_a_hub_corpus_says_which_files_are_read(tmp_path: Path) -> None:
+    run = tiny(tmp_path)
+    named = hub_corpus(run, "texts")
+    (run.folder / "texts" / "other.jsonl").write_text(json.dumps({"text": "one two three"}) + "\n")
+    (run.folder / "texts" / "README.md").write_text(CONFIGURATIONS)
+    read = {
+        name: run.run(*named, f"corpus.hub_config={name}", until="corpus")["corpus"].artifact.metrics["documents"]
+        for name in ("all", "few")
+    }
+    assert read == {"all": 20, "few": 1}
 
 
 @pytest.mark.slow

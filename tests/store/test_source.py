@@ -126,6 +126,18 @@ def test_a_spoiled_cache_counts_as_empty(tmp_path, spoiled):
     assert list(json.loads(path.read_text())) == [str(corpus)]
 
 
+def test_a_cache_makes_no_folder_to_be_kept_in(tmp_path):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("text")
+    cache = DigestCache(tmp_path / "store" / "digests.json", clock=later)
+    cache.digest(corpus)
+    cache.save()
+    assert list(tmp_path.iterdir()) == [corpus]
+    (tmp_path / "store").mkdir()
+    cache.save()  # what was learned meanwhile is not lost
+    assert str(corpus) in json.loads((tmp_path / "store" / "digests.json").read_text())
+
+
 def test_two_writers_keep_each_others_entries(tmp_path):
     files = [tmp_path / "a.txt", tmp_path / "b.txt"]
     caches = [DigestCache(tmp_path / "digests.json", clock=later) for _ in files]

@@ -127,9 +127,24 @@ def test_what_is_not_finite_stops_the_training_and_is_named(what: str, world: An
     with pytest.raises(
         TrainingError,
         match=rf"{what} of 'student' is nan at step 3 on rows \d+, \d+.*; "
-        r"the last good checkpoint is step-00000003: lower training\.learning_rate",
+        r"the last good checkpoint is step-00000003: lower the learning_rate of this stage's training",
     ):
         world.train(world.training({"student": Broken()}), checkpoint_seconds=0)
+
+
+def test_rows_that_carry_an_id_are_named_by_it(world: Any) -> None:
+    class Broken(Sum):
+        def forward(self, batch: dict[str, torch.Tensor], target: object) -> dict[str, torch.Tensor]:
+            return {name: term / 0 for name, term in super().forward(batch, target).items()}
+
+    def read(rows: np.ndarray, step: int) -> dict[str, torch.Tensor]:
+        return equal_rows(rows, step) | {"row_id": torch.from_numpy(1000 + rows // 2)}
+
+    training = world.training({"student": Broken()}, read=read, target=None)
+    first = training.plan.epoch(0)[0]
+    ids = ", ".join(str(number) for number in dict.fromkeys((1000 + first // 2).tolist()))
+    with pytest.raises(TrainingError, match=rf"loss of 'student' is inf at step 0 on rows with row_id {ids};"):
+        world.train(training)
 
 
 def test_a_gradient_longer_than_the_limit_is_cut(world: Any) -> None:

@@ -118,6 +118,23 @@ def test_an_encoder_is_no_masked_lm_and_not_fine_tuned(family_config: Configs, t
         load_finetuned(source)
 
 
+def test_a_masked_lm_may_be_given_a_new_head_but_no_new_encoder(family_config: Configs, tmp_path: Path) -> None:
+    encoder, source = saved(AutoModel, family_config("bert"), tmp_path)
+    model = load_masked_lm(source, new_head=True)
+    for name, weight in model.base_model.state_dict().items():
+        assert torch.equal(weight, encoder.state_dict()[name])
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    del weights["encoder.layer.3.output.dense.weight"]
+    save_file(weights, path, {"format": "pt"})
+    for new_head in (True, False):
+        with pytest.raises(ModelError, match=r"lacks 1 of .* weights.*'encoder\.layer\.3\.output\.dense\.weight'"):
+            load_masked_lm(source, new_head=new_head)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ModelError, match=r"cannot load .*, a folder:"):
+        load_masked_lm(source, new_head=True)
+
+
 def test_an_encoder_with_holes_is_refused_not_filled_at_random(family_config: Configs, tmp_path: Path) -> None:
     _, source = saved(AutoModel, family_config("bert"), tmp_path)
     path = tmp_path / "model.safetensors"
