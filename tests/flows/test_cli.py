@@ -186,7 +186,8 @@ def test_init_writes_a_file_that_can_be_read_back(fresh: Tiny, tinybert: Ask, re
     assert (fresh.folder / "mine.yaml").read_text() != ""
 
 
-def test_a_defect_of_ours_shows_its_traceback(run: Tiny, tinybert: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("run")
+def test_a_defect_of_ours_shows_its_traceback(tinybert: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
