@@ -110,3 +110,12 @@ def test_every_deviation_of_the_released_code_has_its_comment():
     for key in keys:
         where = next(n for n, line in enumerate(lines) if line.strip().startswith(key))
         assert lines[where - 1].strip().startswith("#"), key
+
+
+@pytest.mark.parametrize("recipe", ["tinybert", "huawei"])
+def test_a_recipe_brings_the_papers_corpus_and_gives_way_to_ones_own(recipe):
+    asked = ["teacher.model=bert", "task.name=sst2", "task.dir=d"]
+    paper = load_config(None, asked, recipe).corpus
+    own = load_config(None, [*asked, "corpus.paths=[a.txt]"], recipe).corpus
+    assert (paper.hub, paper.hub_config) == ("wikimedia/wikipedia", "20231101.en")
+    assert (own.paths, own.hub, own.hub_config) == (("a.txt",), None, None)
