@@ -8,7 +8,6 @@ SETTINGS = {
     # A fresh home on slow cores takes longer than the 20 seconds Prefect allows.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "pipeline",
     # The terminal shows progress of its own; the server still gets every line.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
