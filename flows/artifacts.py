@@ -5,10 +5,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Column, Table
 from rich.tree import Tree
 
+from pipeline.config.retention import Retention
 from pipeline.config.runtime import Runtime
 from pipeline.errors import StoreError
 from pipeline.store.lineage import Lineage
@@ -67,7 +69,9 @@ def verify(
     """Read every byte of an artifact, or of all, and compare it with its manifest; leaves with 5 if one is damaged."""
     keeper = Store(store)
     found = [keeper.open(ref)] if ref else keeper.list()
-    problems = {one.ref: lines for one in found if (lines := keeper.verify(one))}
+    problems: dict[str, list[str]] = {}
+    for line in keeper.verify(*found):
+        problems.setdefault(line.partition(": ")[0], []).append(line)
     if not ref:
         problems |= {str(damage.path): [f"{damage.path}: {damage.reason}"] for damage in keeper.damaged()}
     if as_json:
@@ -123,20 +127,26 @@ def untag(name: str, store: StoreOption = STORE) -> None:
 
 @artifacts.command()
 def prune(
-    keep: Annotated[int, typer.Option(help="Versions of each stage that stay.")] = 3,
+    keep: Annotated[int, typer.Option(help="Versions of each stage that stay.")] = Retention().keep,
+    days: Annotated[
+        float, typer.Option(min=0, help="Days that abandoned work, teacher features and damaged artifacts stay.")
+    ] = Retention().days,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
     store: StoreOption = STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove old artifacts that no tag and no kept artifact needs."""
-    gone = Store(store).prune(keep, dry_run=not yes)
+    """Remove old artifacts that no tag, no living run and no kept artifact needs, and what was left behind."""
+    gone = Store(store).prune(keep, days=days, dry_run=not yes)
+    total = sum(one.size for one in gone)
     if as_json:
-        _print({"removed" if yes else "would_remove": [one.ref for one in gone]})
+        _print({"removed" if yes else "would_remove": [one.ref for one in gone], "bytes": total})
         return
     for one in gone:
-        _say(f"{'removed' if yes else 'would remove'} {one.ref}")
+        _say(f"{'removed' if yes else 'would remove'} {one.ref} ({decimal(one.size)})")
     if not gone:
         _say("nothing to remove")
+    else:
+        _say(f"{decimal(total)} freed" if yes else f"{decimal(total)} would be free; add --yes to remove them")
 
 
 def _say(line: str) -> None:

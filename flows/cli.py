@@ -1,4 +1,4 @@
-"""The command line: run, plan, artifacts, recipes, init.
+"""The command line: run, plan, doctor, artifacts, recipes, init.
 
 Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store; 6 training;
 70 a defect of ours (with a traceback); 130 interrupted.
@@ -46,14 +46,21 @@ def run(
     from flows.result import outcome, print_outcome
     from pipeline.stages.two_stage import two_stage
     from pipeline.store.store import Store
+    from pipeline.training.team import join
+    from tasks.ranks import begin, follow, leading
 
-    config = _config(arguments, recipe)
+    own = join()
+    if own.follows:
+        raise typer.Exit(follow(own))
     console = Console(stderr=as_json)
-    if finished(plan_run(config, until)):
-        if not (quiet or as_json):
-            console.print("Every stage is finished and unchanged; nothing to do.")
-    else:
-        _run_flow(config, until, console, quiet=quiet or as_json)
+    with leading():
+        config = _config(arguments, recipe)
+        begin(config, until)
+        if finished(plan_run(config, until)):
+            if not (quiet or as_json):
+                console.print("Every stage is finished and unchanged; nothing to do.")
+        else:
+            _run_flow(config, until, console, quiet=quiet or as_json)
     found = outcome(two_stage(config, until=until), Store(config.runtime.store))
     if as_json:
         print(json.dumps(found))  # noqa: T201 - what the script asked for
@@ -66,6 +73,7 @@ def plan(
     arguments: ConfigArgument = None,
     recipe: RecipeOption = None,
     until: UntilOption = None,
+    cost: Annotated[bool, typer.Option("--cost", help="Time a few steps of each stage: hours, disk, memory.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say for each stage whether it would be reused, resumed or run, and why; do nothing."""
@@ -75,10 +83,26 @@ def plan(
 
     config = _config(arguments, recipe)
     steps, store = plan_run(config, until), Store(config.runtime.store)
-    if as_json:
+    if cost:
+        from flows.cost import show_cost
+
+        show_cost(config, steps, until, as_json=as_json)
+    elif as_json:
         print(json.dumps(to_json(steps, store)))  # noqa: T201 - what the script asked for
     else:
         print_plan(steps, store, Console())
+
+
+@app.command()
+def doctor(arguments: ConfigArgument = None, recipe: RecipeOption = None, as_json: JsonOption = False) -> None:
+    """Say what this machine can do, what a run would use on it and why; a few seconds."""
+    from flows.doctor import diagnose, print_diagnosis
+
+    told = diagnose(_config(arguments, recipe))
+    if as_json:
+        print(json.dumps(told))  # noqa: T201 - what the script asked for
+    else:
+        print_diagnosis(told, Console())
 
 
 @app.command()
@@ -125,7 +149,7 @@ def main(arguments: list[str] | None = None) -> None:
         Console(stderr=True).print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except SystemExit as left:
-        if left.code == INTERRUPTED:  # Typer leaves with it on Ctrl-C, and says nothing
+        if left.code == INTERRUPTED and not _follows():  # Typer leaves with it on Ctrl-C, and says nothing
             print("interrupted; run the same command again to go on from the last checkpoint", file=sys.stderr)  # noqa: T201
         raise
     except Exception:  # noqa: BLE001 - the last door
@@ -143,6 +167,13 @@ def _config(arguments: list[str] | None, recipe: str | None) -> Any:
     if path is None and recipe is None:
         recipe = "demo"
     return load_config(path, given, recipe)
+
+
+def _follows() -> bool:
+    """Whether this is one of several processes, and another one speaks for it."""
+    from pipeline.training.team import team
+
+    return team().follows
 
 
 def _run_flow(config: Any, until: str | None, console: Console, *, quiet: bool) -> None:

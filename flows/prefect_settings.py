@@ -8,14 +8,24 @@ SETTINGS = {
     # A fresh home on slow cores takes longer than the 20 seconds Prefect allows.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    # The terminal shows progress of its own; the server still gets every line.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    # How a run that was killed together with its worker is noticed.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+}
+# The terminal shows progress of its own; the server still gets every line.
+QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+SERVER_SETTINGS = {
+    # In memory, where it is by default, a restart forgets who runs, and healthy runs are ended for it.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_WORKER_QUERY_SECONDS": "5",
 }
 
 
 def apply() -> None:
-    """Put the settings into the environment where they are not set yet."""
-    for name, value in SETTINGS.items():
+    """Put the settings into the environment where they are not set yet, and the server that ``tinybert up`` started."""
+    from flows.services.state import surroundings
+
+    for name, value in (SETTINGS | QUIET | surroundings()).items():
         os.environ.setdefault(name, value)
 
 

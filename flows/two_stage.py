@@ -7,6 +7,7 @@ from prefect import flow
 from pipeline.config.run import RunConfig
 from pipeline.stages.two_stage import two_stage
 from tasks.stage import run_stage
+from tasks.sweep import accounted_for
 
 
 @flow(name="two-stage-tinybert", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
@@ -24,19 +25,20 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     """
     run = two_stage(config, until=until)
     build = partial(run_stage, runtime=config.runtime)
-    # Stage one: the pretrained teacher, imitated on the corpus
-    build(run.corpus)
-    build(run.pretrain)
-    build(run.general_distillation)
-    # The teacher learns the task; its rows are augmented and labelled
-    build(run.task_data)
-    build(run.teacher)
-    build(run.augmentation)
-    build(run.teacher_logits)
-    # Stage two: the fine-tuned teacher, imitated on the task
-    build(run.intermediate)
-    build(run.prediction)
-    # What came of it
-    build(run.label_only)
-    build(run.evaluation)
-    return build(run.report)
+    with accounted_for(config.runtime.store):
+        # Stage one: the pretrained teacher, imitated on the corpus
+        build(run.corpus)
+        build(run.pretrain)
+        build(run.general_distillation)
+        # The teacher learns the task; its rows are augmented and labelled
+        build(run.task_data)
+        build(run.teacher)
+        build(run.augmentation)
+        build(run.teacher_logits)
+        # Stage two: the fine-tuned teacher, imitated on the task
+        build(run.intermediate)
+        build(run.prediction)
+        # What came of it
+        build(run.label_only)
+        build(run.evaluation)
+        return build(run.report)

@@ -8,13 +8,17 @@ from pipeline.config.runtime import Runtime
 from pipeline.store.materialize import Outcome, materialize
 from pipeline.store.stage import Stage
 from pipeline.store.store import Store
+from tasks.device_lock import own_device
 from tasks.progress import Logger, progress_for
+from tasks.ranks import announcer
+from tasks.upkeep import upkeep
 
 
 def build_stage(stage: Stage[Any], runtime: Runtime, logger: Logger) -> tuple[Outcome, str]:
     """Materialize a stage with its progress shown; the outcome, and one line about it."""
     progress = progress_for(stage.name, logger)
-    outcome = materialize(stage, Store(runtime.store), runtime, progress)
+    with own_device(stage, runtime, progress, announcer(stage)) as announce:
+        outcome = materialize(stage, Store(runtime.store), runtime, progress, announce)
     ref = outcome.artifact.ref
     message = {
         "reused": f"{ref} was already there",
@@ -27,5 +31,7 @@ def build_stage(stage: Stage[Any], runtime: Runtime, logger: Logger) -> tuple[Ou
 
 def build_stages(stages: Iterable[Stage[Any]], runtime: Runtime) -> None:
     """Build stages one after the other, without Prefect: for when it cannot be had."""
-    for stage in stages:
-        build_stage(stage, runtime, logging.getLogger("tinybert"))
+    logger = logging.getLogger("tinybert")
+    with upkeep(runtime, logger):
+        for stage in stages:
+            build_stage(stage, runtime, logger)

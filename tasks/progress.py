@@ -5,8 +5,9 @@ which the Prefect UI shows beside the task.
 """
 
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeAlias
@@ -17,6 +18,27 @@ SECONDS_BETWEEN_LINES = 10.0
 Listener = Callable[[str], Progress]
 Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+class Pace:
+    """How long a stage has left, told by what was done here and not by what an earlier attempt had done.
+
+    A stage may count from the start again, for its next training say; so does the pace.
+    """
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._first = self._last = math.inf
+        self._total: float | None = None
+
+    def seconds_left(self, done: float, total: float | None) -> float | None:
+        """Seconds until ``total`` at the pace so far; None while nobody can know."""
+        if done < self._last or total != self._total:
+            self._first, self._began = done, time.monotonic()
+        self._last, self._total = done, total
+        if not total or done <= self._first:
+            return None
+        return (time.monotonic() - self._began) * (total - done) / (done - self._first)
 
 
 class LoggedProgress:
@@ -32,27 +54,27 @@ class LoggedProgress:
         self._stage = stage
         self._logger = logger
         self._seconds = seconds
-        self._started = self._spoken = time.monotonic()
-        self._first: float | None = None
+        self._spoken = time.monotonic()
+        self._pace = Pace()
 
     def update(self, done: float, total: float | None, **fields: float | str) -> None:
         """Say how far it is, if the last line is old enough."""
+        left = self._pace.seconds_left(done, total)
         now = time.monotonic()
-        if self._first is None:
-            self._first = done
-        if now - self._spoken < self._seconds:
-            return
-        self._spoken = now
-        text = f"{self._stage}: {done:g}" + (f" of {total:g}" if total else "")
-        if total and done > self._first:
-            left = (now - self._started) * (total - done) / (done - self._first)
-            text += f", {left:.0f} s left"
-        text += "".join(f", {name} {show(value)}" for name, value in fields.items())
-        self._logger.info(text)
+        if now - self._spoken >= self._seconds:
+            self._spoken = now
+            self._logger.info("%s: %s", self._stage, spoken(done, total, left, fields))
 
     def note(self, message: str) -> None:
         """Say it at once."""
         self._logger.info("%s: %s", self._stage, message)
+
+
+def spoken(done: float, total: float | None, left: float | None, fields: Mapping[str, float | str]) -> str:
+    """A moment of a stage in one line."""
+    parts = [f"{done:g} of {total:g}" if total else f"{done:g}"]
+    parts += [] if left is None else [f"{left:.0f} s left"]
+    return ", ".join(parts + [f"{name} {show(value)}" for name, value in fields.items()])
 
 
 def show(value: float | str) -> str:

@@ -6,21 +6,48 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from pipeline.config.runtime import Runtime
+from pipeline.errors import PipelineError
 from pipeline.store.stage import Stage
 from tasks.build import build_stage
+from tasks.events import stage_failed
+from tasks.live import Both, live
+from tasks.progress import listening, progress_for
+from tasks.publish import publish
+from tasks.retries import RETRY_DELAYS, retry_condition
 
 
-@task(name="stage", task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
-def materialize_stage(
-    name: str,  # noqa: ARG001 - the task run is named after it
-    stage: Stage[Any],
-    runtime: Runtime,
-) -> State[Any]:
-    """Find or build a stage's artifact; the state says Reused, Resumed or Completed and names it."""
-    outcome, message = build_stage(stage, runtime, get_run_logger())
+def tell_failure(_task: Any, task_run: Any, state: State[Any]) -> None:
+    """Once the stage has failed for good, say so to whoever waits for such news."""
+    stage_failed(task_run.name, state.message or state.name or "")
+
+
+@task(
+    name="stage",
+    task_run_name="{name}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=len(RETRY_DELAYS),
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=retry_condition,
+    on_failure=[tell_failure],
+)
+def materialize_stage(name: str, stage: Stage[Any], runtime: Runtime) -> State[Any]:
+    """Find or build a stage's artifact.
+
+    Returns:
+        Reused, Resumed or Completed, naming the artifact; Failed, saying what the user can mend.
+    """
+    logger = get_run_logger()
+    usual = progress_for(name, logger)
+    try:
+        with live(name) as shown, listening(lambda _stage: Both(usual, shown)):
+            outcome, message = build_stage(stage, runtime, logger)
+    except PipelineError as error:
+        return Failed(message=str(error), data=error)
+    publish(outcome)
     return Completed(name=outcome.state.capitalize(), message=message, data=outcome.artifact.ref)
 
 

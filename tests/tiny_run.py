@@ -72,7 +72,13 @@ TREE: dict[str, Any] = {
         "latency_lengths": [8, 16],
         "latency_batches": [1, 2],
     },
-    "runtime": {"store": "artifacts", "device": "cpu", "num_threads": 1, "checkpoint_seconds": 1e-6},
+    "runtime": {
+        "store": "artifacts",
+        "device": "cpu",
+        "num_threads": 1,
+        "checkpoint_seconds": 1e-6,
+        "checkpoint_share": 1.0,
+    },
 }
 
 

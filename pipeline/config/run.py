@@ -8,6 +8,7 @@ from pipeline.config.corpus import CorpusConfig
 from pipeline.config.distillation import GeneralDistillationConfig, IntermediateConfig, PredictionConfig
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.models import PretrainConfig, StudentConfig, TeacherConfig
+from pipeline.config.precision import WantedPrecision
 from pipeline.config.runtime import Runtime
 from pipeline.config.task import TaskConfig
 
@@ -29,6 +30,11 @@ class RunConfig(Config):
     evaluation: EvaluationConfig = EvaluationConfig()
     relu_logits: bool = Field(
         False, description="Logits are classifier(relu(pooled)), as in the released code; alters the teacher."
+    )
+    precision: WantedPrecision = Field(
+        "auto",
+        title="Precision",
+        description="What matrix products are computed in; auto: bfloat16 on GPUs that have it, float32 on CPUs.",
     )
     runtime: Runtime = Runtime()
 

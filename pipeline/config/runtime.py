@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
 
 from pipeline.config.base import Config
+from pipeline.config.retention import Retention
 
 
 class Runtime(Config):
@@ -12,10 +13,35 @@ class Runtime(Config):
 
     store: str = Field("artifacts", title="Store", description="Folder that keeps every artifact.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device")
+    exclusive_device: bool = Field(
+        True, title="Device alone", description="Wait while another run on this machine trains on the same device."
+    )
     num_threads: PositiveInt | None = Field(
         None, title="CPU threads", description="Threads torch may use; all cores when empty."
     )
     checkpoint_seconds: PositiveFloat = Field(
         60.0, title="Checkpoint interval (s)", description="Training time between two checkpoints."
     )
+    checkpoint_share: float = Field(
+        0.05, gt=0, le=1, title="Time for checkpoints", description="At most this share of the training time."
+    )
+    retention: Retention | None = Field(
+        None,
+        title="Retention",
+        description="Prune the store so after each run that did something; null keeps everything.",
+    )
+    teacher_store_gb: NonNegativeFloat = Field(
+        10.0,
+        title="Teacher store (GB)",
+        description="Disk for teacher features that later epochs and runs read; 0 recomputes them.",
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", title="Compile", description="Compile the models' graphs; auto: on GPUs that can, never on a CPU."
+    )
     offline: bool = Field(False, title="Offline", description="Never ask the model hub; folders only.")
+
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        # YAML reads the words on and off as true and false
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value

@@ -1,8 +1,11 @@
 """A batch plan says which rows make up each batch of each epoch, from their lengths alone.
 
-Rows are sorted by length with random ties, cut into batches, and the batches shuffled: rows of one
-batch are about equally long, so next to nothing is padded, and every epoch has the same number of
-batches. The plan is a pure function of (seed, epoch); nothing else needs to be remembered to resume.
+Rows are sorted by length with random ties and cut into batches once, from the seed alone; each epoch
+shuffles the order of the batches. Rows of one batch are about equally long, so next to nothing is
+padded. The plan is a pure function of (seed, epoch); nothing else needs to be remembered to resume.
+
+A row keeps its company because matrix products differ in the last bit with the shape of the batch:
+what a teacher says of a fixed batch can be stored and read back as exactly what it would say again.
 """
 
 from collections.abc import Sequence
@@ -41,13 +44,29 @@ class BatchPlan:
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         """The batches of an epoch, in order."""
-        random = np.random.Generator(np.random.PCG64([self.seed, epoch]))
+        random = self._random(epoch)
+        batches = self.batches if self.fixed and epoch else self._draw(random)
+        return [batches[i] for i in random.permutation(len(self))]
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every epoch has the same batches; not where some rows are dropped and others the next time."""
+        return self._bounds[-1] == len(self.lengths)
+
+    @cached_property
+    def batches(self) -> list[NDArray[np.int64]]:
+        """The batches of a fixed plan, in order of length."""
+        return self._draw(self._random(0))
+
+    def _random(self, epoch: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64([self.seed, epoch]))
+
+    def _draw(self, random: np.random.Generator) -> list[NDArray[np.int64]]:
         # What is dropped goes before sorting: afterwards it would be the longest rows, every time.
         ties = random.permutation(len(self.lengths))[: self._bounds[-1]]
         # With a fixed padded length there is nothing to gain from sorting.
         order = ties if self.pad_to else ties[np.argsort(self.lengths[ties], kind="stable")]
-        bounds = self._bounds
-        return [order[bounds[i] : bounds[i + 1]] for i in random.permutation(len(self))]
+        return [order[start:end] for start, end in pairwise(self._bounds)]
 
     @cached_property
     def _bounds(self) -> Sequence[int]:

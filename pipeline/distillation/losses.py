@@ -5,94 +5,54 @@ depend on the rows it happens to be batched with. Everything is computed in floa
 precision the models run in.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from pipeline.distillation.features import Attention
+from pipeline.distillation.attention_loss import attention_score_loss
+from pipeline.distillation.precision import precise
 
-# Below this length the score matrices are smaller than the detour around them.
-GRAM_FROM_LENGTH = 112
+__all__ = ["attention_score_loss", "masked_mse", "soft_cross_entropy"]
 
 
-def masked_mse(student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
+def masked_mse(student: Tensor, teacher: Tensor, mask: Tensor | None, *, count: float | None = None) -> Tensor:
     """Mean squared error over real tokens: L = MSE(H_S W, H_T) (equations 8 and 9).
 
     Args:
         student: (batch, length, d), already projected to the teacher's width.
         teacher: (batch, length, d), no grad.
         mask: (batch, length), True for tokens; None counts every position.
+        count: positions to divide by, where these rows are a part of a larger batch; None counts those
+            at hand.
 
     Returns:
         Scalar, float32 (float64 for float64 inputs).
     """
-    squared = (_precise(student) - _precise(teacher)).square()
-    if mask is None:
-        return squared.mean()
-    # A product, not an index: its cost does not depend on where the padding is.
-    return (squared * mask.unsqueeze(-1)).sum() / (mask.sum() * squared.shape[-1])
+    positions = student[..., 0].numel() if mask is None else mask.sum()
+    return _SquaredError.apply(student, teacher, mask) / ((positions if count is None else count) * student.shape[-1])
 
 
-def attention_score_loss(
-    student: Attention, teacher: Attention, mask: Tensor, *, count_padding: bool = False
-) -> Tensor:
-    """Mean squared error between attention scores, padding excluded.
+class _SquaredError(torch.autograd.Function):
+    """Sum of squared differences over real tokens; keeps one tensor, the masked difference, for its gradient."""
 
-    L_attn = (1/h) sum_i MSE(A_i^S, A_i^T)    (equation 7)
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
+        difference = precise(student) - teacher
+        if mask is not None:
+            # A product, not an index: its cost does not depend on where the padding is.
+            difference.mul_(mask.unsqueeze(-1).to(difference.dtype))
+        ctx.save_for_backward(difference)
+        ctx.dtype = student.dtype
+        return difference.square().sum()
 
-    Scores are taken before softmax: A = QK^T / sqrt(d_k), dimensionless. Short sequences take the
-    score matrices themselves, long ones the Gram form, which is equal and linear in the length.
-
-    Args:
-        student: query and key, each (batch, heads, length, d_student).
-        teacher: query and key, each (batch, heads, length, d_teacher), no grad.
-        mask: (batch, length), True for tokens, False for padding.
-        count_padding: padded queries contribute and every position counts in the mean, as in the
-            released code; padded keys are zero in either case.
-
-    Returns:
-        Scalar, float32. Without padding it equals ``F.mse_loss`` of the scores.
-
-    Raises:
-        ValueError: the head counts differ; names both and the way out.
-    """
-    heads, length = student.query.shape[1], student.query.shape[2]
-    if heads != teacher.query.shape[1]:
-        msg = (
-            f"teacher has {teacher.query.shape[1]} attention heads, student {heads}: "
-            f"choose a student with {teacher.query.shape[1]} heads"
-        )
-        raise ValueError(msg)
-    total_error = gram_score_error if length >= GRAM_FROM_LENGTH else direct_score_error
-    keys = mask
-    queries = torch.ones_like(mask) if count_padding else mask
-    if count_padding:
-        pairs = mask.new_tensor(mask.shape[0] * length * length, dtype=torch.float32)
-    else:
-        pairs = mask.sum(dim=1, dtype=torch.float32).square().sum()
-    # Autocast would run these products in half precision, which cannot hold differences of scores.
-    with torch.autocast(student.query.device.type, enabled=False):
-        return total_error(student, teacher, queries, keys) / (pairs * heads)
-
-
-def direct_score_error(student: Attention, teacher: Attention, queries: Tensor, keys: Tensor) -> Tensor:
-    """Sum of squared score differences, from the score matrices; memory grows with length squared."""
-    difference = _scores(student) - _scores(teacher)
-    valid = queries[:, None, :, None] & keys[:, None, None, :]
-    return (difference * valid).square().sum()
-
-
-def gram_score_error(student: Attention, teacher: Attention, queries: Tensor, keys: Tensor) -> Tensor:
-    """Sum of squared score differences in memory linear in the length.
-
-    With X = [Q_S / sqrt(d_S), -Q_T / sqrt(d_T)] and Y = [K_S, K_T] joined on the head dimension,
-    S - T = X Y^T, hence ||S - T||_F^2 = <X^T X, Y^T Y>: no length x length matrix.
-    """
-    x = torch.cat((_scaled(student.query), -_scaled(teacher.query)), dim=-1)
-    y = torch.cat((_precise(student.key), _precise(teacher.key)), dim=-1)
-    x = x * queries[:, None, :, None]
-    y = y * keys[:, None, :, None]
-    return (x.transpose(-1, -2) @ x).mul(y.transpose(-1, -2) @ y).sum()
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (difference,) = ctx.saved_tensors
+        return (difference * (2 * grad)).to(ctx.dtype), None, None
 
 
 def soft_cross_entropy(
@@ -101,6 +61,7 @@ def soft_cross_entropy(
     temperature: float = 1.0,
     *,
     mean_over_classes: bool = False,
+    count: float | None = None,
 ) -> Tensor:
     """Cross-entropy with the teacher's softened distribution: CE(z_T / t, z_S / t) (equation 10).
 
@@ -109,23 +70,14 @@ def soft_cross_entropy(
         teacher_logits: (batch, classes), no grad.
         temperature: t > 0.
         mean_over_classes: divide by the number of classes as well, as the released code does.
+        count: rows to divide by, where these are a part of a larger batch; None counts those at hand.
 
     Returns:
         Scalar, float32: the mean over rows.
     """
-    target = F.softmax(_precise(teacher_logits) / temperature, dim=-1)
-    log_probability = F.log_softmax(_precise(student_logits) / temperature, dim=-1)
+    target = F.softmax(precise(teacher_logits) / temperature, dim=-1)
+    log_probability = F.log_softmax(precise(student_logits) / temperature, dim=-1)
     elements = -target * log_probability
+    if count is not None:
+        return elements.sum() / (count * (elements.shape[-1] if mean_over_classes else 1))
     return elements.mean() if mean_over_classes else elements.sum(dim=-1).mean()
-
-
-def _precise(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
-
-
-def _scaled(query: Tensor) -> Tensor:
-    return _precise(query) * query.shape[-1] ** -0.5
-
-
-def _scores(attention: Attention) -> Tensor:
-    return _scaled(attention.query) @ _precise(attention.key).transpose(-1, -2)

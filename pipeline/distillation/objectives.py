@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
+from pipeline.distillation.attention_loss import attention_score_loss
 from pipeline.distillation.features import Features
-from pipeline.distillation.losses import attention_score_loss, masked_mse
+from pipeline.distillation.losses import masked_mse
 
 
 class TransformerObjective(nn.Module):
@@ -43,20 +44,33 @@ class TransformerObjective(nn.Module):
             self.hidden_projection if shared_projection else nn.Linear(student_width, teacher_width, bias=False)
         )
 
-    def forward(self, student: Features, teacher: Features, mask: Tensor) -> dict[str, Tensor]:
-        """The weighted terms; each sums over the mapped layers, as in equation 11."""
+    def forward(
+        self, student: Features, teacher: Features, mask: Tensor, counts: Mapping[str, float] | None = None
+    ) -> dict[str, Tensor]:
+        """The weighted terms; each sums over the mapped layers, as in equation 11.
+
+        Args:
+            student: features of the mapped layers.
+            teacher: the same of the teacher, no grad.
+            mask: (batch, length), True for tokens.
+            counts: tokens and pairs (positions and position_pairs where padding counts) of the whole
+                step, of which these rows are a part; None counts the rows at hand.
+        """
         token_mask = None if self.count_padding else mask
+        tokens, pairs = ("positions", "position_pairs") if self.count_padding else ("tokens", "pairs")
+        token_count, pair_count = (counts[tokens], counts[pairs]) if counts is not None else (None, None)
         terms: dict[str, Tensor] = {}
         if self.weights["embedding"]:
-            terms["embedding"] = masked_mse(self.embedding_projection(student.embedding), teacher.embedding, token_mask)
+            projected = self.embedding_projection(student.embedding)
+            terms["embedding"] = masked_mse(projected, teacher.embedding, token_mask, count=token_count)
         if self.weights["hidden"]:
             terms["hidden"] = _total(
-                masked_mse(self.hidden_projection(s), t, token_mask)
+                masked_mse(self.hidden_projection(s), t, token_mask, count=token_count)
                 for s, t in zip(student.hidden_states, teacher.hidden_states, strict=True)
             )
         if self.weights["attention"]:
             terms["attention"] = _total(
-                attention_score_loss(s, t, mask, count_padding=self.count_padding)
+                attention_score_loss(s, t, mask, count_padding=self.count_padding, count=pair_count)
                 for s, t in zip(student.attention, teacher.attention, strict=True)
             )
         return weighted(terms, self.weights)

@@ -50,16 +50,26 @@ def forward_flops(model_config: PreTrainedConfig, length: int, batch: int = 1) -
         ModelError: the configuration does not say one of the sizes.
     """
     width = _size(model_config, "hidden_size")
-    layers = _size(model_config, "num_hidden_layers")
-    inner = _size(model_config, "intermediate_size", "hidden_dim", "ffn_dim")
-    embedding: int = getattr(model_config, "embedding_size", None) or width
-
-    projections = 4 * length * width * width
-    scores_and_context = 2 * length * length * width
-    feed_forward = 2 * length * width * inner
-    widening = length * embedding * width if embedding != width else 0
     head = width * width + width * _size(model_config, "num_labels")
-    return 2 * batch * (layers * (projections + scores_and_context + feed_forward) + widening + head)
+    return int(encoder_flops(model_config, batch * length, batch * length * length)) + 2 * batch * head
+
+
+def encoder_flops(model_config: PreTrainedConfig, tokens: float, pairs: float) -> float:
+    """Floating-point operations of one forward pass of an encoder without any head: two a multiply-add.
+
+    Counted as ``forward_flops`` does, on real tokens alone: padding is computed, but is no work done.
+
+    Args:
+        model_config: of any encoder with layers, width, and feed-forward width under their usual names.
+        tokens: real tokens.
+        pairs: of a query and a key of one row, both real: the sum over rows of length squared.
+    """
+    width = _size(model_config, "hidden_size")
+    inner = _size(model_config, "intermediate_size", "hidden_dim", "ffn_dim")
+    layers = _size(model_config, "num_hidden_layers")
+    embedding: int = getattr(model_config, "embedding_size", None) or width
+    widening = embedding * width if embedding != width else 0
+    return 2.0 * (layers * (tokens * (4 * width * width + 2 * width * inner) + 2 * pairs * width) + tokens * widening)
 
 
 def _size(model_config: PreTrainedConfig, *names: str) -> int:

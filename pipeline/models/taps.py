@@ -2,11 +2,12 @@
 
 The attention function ``tinybert_tap`` is registered with the Transformers library: it hands the
 queries and keys of the layers somebody listens to over, then calls the library's own SDPA. No model
-code is changed, no attention matrix is materialised.
+code is changed, no attention matrix is materialised. Who listens travels with the call, as a keyword
+that the library passes down to the attention function: two models, or two threads, never meet, and
+the compiler follows it without leaving its graph.
 """
 
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from transformers.masking_utils import sdpa_mask
 from pipeline.errors import ModelError
 
 TAP = "tinybert_tap"
-_listening: ContextVar[dict[int, tuple[Tensor, Tensor] | None] | None] = ContextVar("listening", default=None)
+Heard = dict[int, tuple[Tensor, Tensor] | None]
 
 
 def _tapped_attention(
@@ -26,12 +27,12 @@ def _tapped_attention(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
+    tap_heard: Heard | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    heard = _listening.get()
     layer = getattr(module, "layer_idx", None)
-    if heard is not None and layer in heard:
-        heard[layer] = (query, key)
+    if tap_heard is not None and layer in tap_heard:
+        tap_heard[layer] = (query, key)
     return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
 
@@ -84,12 +85,9 @@ class Tap:
             batch: input_ids, attention_mask and perhaps token_type_ids, each (batch, length).
         """
         wanted = self.layers if self.attention else ()
-        heard: dict[int, tuple[Tensor, Tensor] | None] = {layer - 1: None for layer in wanted}
-        token = _listening.set(heard)
-        try:
-            output = encode(self.encoder, batch, output_hidden_states=[0, *sorted(set(self.layers))])
-        finally:
-            _listening.reset(token)
+        heard: Heard = {layer - 1: None for layer in wanted}
+        listening = {"tap_heard": heard} if self.attention else {}
+        output = encode(self.encoder, batch, output_hidden_states=[0, *sorted(set(self.layers))], **listening)
         attention = tuple(heard[layer - 1] for layer in wanted)
         if any(pair is None for pair in attention):
             raise ModelError(_unsupported(self.encoder))

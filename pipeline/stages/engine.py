@@ -1,13 +1,17 @@
-"""The engine a training stage runs on: threads, device, precision, and the loop with its checkpoints."""
+"""The engine a training stage runs on: threads, device, precision, processes, and the loop with its checkpoints."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pipeline.config.precision import Precision
 from pipeline.config.runtime import Runtime
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.compilation import compilation
+from pipeline.stages.precision import slow_precision
 from pipeline.store.stage import StageRun
 
 if TYPE_CHECKING:
@@ -15,23 +19,37 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel
 
+    from pipeline.stages.learners import Learner
     from pipeline.training.loop import History, Training
 
 
-def accelerator(runtime: Runtime) -> "Accelerator":
-    """An accelerator on the wanted device, in float32.
+def accelerator(runtime: Runtime, *, partly: bool = False) -> "Accelerator":
+    """An accelerator on the wanted device, where float32 is never TF32; of a team of processes each has its own.
+
+    Args:
+        runtime: where to run.
+        partly: the losses may leave some parameters of a model alone.
 
     Raises:
         ConfigError: a GPU is asked for and there is none.
     """
     import torch
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+
+    from pipeline.models.precision import exact_float32
+    from pipeline.training.team import team
 
     if runtime.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("runtime.device is 'cuda', but torch finds no GPU here: set it to auto or cpu")
     if runtime.num_threads:
         torch.set_num_threads(runtime.num_threads)
-    return Accelerator(cpu=runtime.device == "cpu", mixed_precision="no")
+    exact_float32()
+    return Accelerator(
+        # Told auto, Accelerate takes a team without GPUs for as many lone processes.
+        cpu=runtime.device == "cpu" or (team().size > 1 and not torch.cuda.is_available()),
+        mixed_precision="no",  # the library has one for all its accelerators in a process; see ``fit``
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=partly)],
+    )
 
 
 def describe_device(runtime: Runtime) -> dict[str, str | int]:
@@ -48,6 +66,11 @@ def device(runtime: Runtime) -> "torch.device":
     return accelerator(runtime).device
 
 
+def round_to(runtime: Runtime, longest: int) -> int | None:
+    """The greatest of the few widths that batches are padded to where models are compiled; None: as long as needed."""
+    return longest if compilation(runtime, device(runtime)).on else None
+
+
 def placed(model: "PreTrainedModel", runtime: Runtime) -> "PreTrainedModel":
     """A model that is only read from, on its device, without dropout."""
     from torch import nn
@@ -56,7 +79,13 @@ def placed(model: "PreTrainedModel", runtime: Runtime) -> "PreTrainedModel":
 
 
 def fit(
-    training: "Training", config: TrainingConfig, run: StageRun, *, seed: int, name: str = "training"
+    training: "Training",
+    config: TrainingConfig,
+    run: StageRun,
+    *,
+    seed: int,
+    precision: Precision,
+    name: str = "training",
 ) -> dict[str, "History"]:
     """Train with this stage's checkpoints and progress; histories and speed are kept with the artifact.
 
@@ -65,25 +94,61 @@ def fit(
         config: how.
         run: the stage that asks.
         seed: of row order and dropout.
+        precision: what matrix products are computed in.
         name: of this training, where a stage does several.
     """
+    from pipeline.models.compilation import compile_encoder
+    from pipeline.models.precision import autocast
+    from pipeline.stages.learners import Imitator
     from pipeline.training.loop import train
+    from pipeline.training.team import agree
 
+    warn_of(precision, run)
+    engine = accelerator(run.runtime, partly=any(isinstance(each, Imitator) for each in training.learners.values()))
+    compiled, why = compilation(run.runtime, engine.device)
+    for learner in training.learners.values() if compiled else ():
+        compile_encoder(cast("Learner", learner).model)
     histories, speed = train(
         training,
         config,
         seed=seed,
-        accelerator=accelerator(run.runtime),
-        checkpoints=run.scratch / name,
+        accelerator=engine,
+        checkpoints=Path(agree(str((run.scratch / name).absolute()))),
         checkpoint_seconds=run.runtime.checkpoint_seconds,
+        checkpoint_share=run.runtime.checkpoint_share,
         progress=run.progress,
+        autocast=lambda: autocast(precision, engine.device),
     )
-    run.record(**{f"{name}_speed": speed}, **describe_device(run.runtime))
+    told = speed | share_of_peak(speed, engine, precision) | {"compiled": f"{'on' if compiled else 'off'}: {why}"}
+    run.record(**{f"{name}_speed": told}, **describe_device(run.runtime))
     write_json(
         run.output / f"{name}_history.json",
         {learner: asdict(history) for learner, history in histories.items()},
     )
     return histories
+
+
+def share_of_peak(speed: Mapping[str, float], engine: "Accelerator", precision: Precision) -> dict[str, float | str]:
+    """How near a training came to what its device can do; FLOP/s count real tokens only."""
+    import torch
+
+    from pipeline.evaluation.machine import matmul_peak
+
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    peak = matmul_peak(engine.device, dtype) * engine.num_processes
+    return {
+        "precision": precision,
+        "processes": engine.num_processes,
+        "matmul_peak_flops": peak,
+        "share_of_peak": speed["achieved_flops"] / peak,
+    }
+
+
+def warn_of(precision: Precision, run: StageRun) -> None:
+    """Say so where the precision does not pay on this device."""
+    warning = slow_precision(precision, device(run.runtime))
+    if warning:
+        run.progress.note(f"warning: {warning}")
 
 
 def write_json(path: Path, value: Any) -> None:

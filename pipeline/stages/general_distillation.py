@@ -5,11 +5,14 @@ from typing import Any
 from pipeline.config.base import Config
 from pipeline.config.distillation import GeneralDistillationConfig
 from pipeline.config.models import StudentConfig
+from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
-from pipeline.stages.engine import device, fit
+from pipeline.stages.compilation import compilation
+from pipeline.stages.engine import device, fit, round_to
 from pipeline.stages.inputs import model_input
+from pipeline.stages.precision import resolve
 from pipeline.stages.student_models import folder, student_encoder
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
@@ -20,6 +23,7 @@ class GeneralDistillationStage(Config):
 
     distillation: GeneralDistillationConfig
     students: tuple[StudentConfig, ...]
+    precision: Precision
     seed: int
 
 
@@ -32,18 +36,20 @@ def general_distillation(
     settings = GeneralDistillationStage(
         distillation=config.general_distillation,
         students=tuple(student for student in config.students if student.start == "general"),
+        precision=resolve(config),
         seed=config.seed,
     )
     inputs = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
-    return Stage("general_distillation", 1, settings, inputs, _run)
+    return Stage("general_distillation", 2, settings, inputs, _run, parallel=True)
 
 
 def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     from pipeline.data.table import TokenTable
     from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
     from pipeline.models.load import load_encoder, save_model
-    from pipeline.stages.imitation import imitators, teacher_features
+    from pipeline.stages.imitation import imitators, teacher_features, teacher_flops
     from pipeline.stages.rows import plan, reader
+    from pipeline.stages.teacher_store import stored_teacher
     from pipeline.training.loop import Training
 
     training, terms = config.distillation.training, config.distillation.terms
@@ -59,19 +65,43 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     learners, layers = imitators(config.students, models, teacher, terms, seed=config.seed)
     batches = plan(table.lengths, training, seed=config.seed, max_length=longest)
     check_one_batch(batches, "general_distillation")
+    compiled = compilation(run.runtime, device(run.runtime)).on
+    features = teacher_features(
+        teacher,
+        layers,
+        device(run.runtime),
+        attention=bool(terms.attention),
+        precision=config.precision,
+        compiled=compiled,
+    )
+    target = stored_teacher(
+        features,
+        teacher,
+        batches,
+        training,
+        run,
+        rows="corpus",
+        terms=terms,
+        layers=layers,
+        dropout=False,
+        arithmetic=f"{config.precision}, compiled: {compiled}",
+    )
+    read = reader(
+        table,
+        pad_id=tokenizer.pad_token_id,
+        pad_to=batches.pad_to,
+        round_to=round_to(run.runtime, longest),
+    )
     fit(
-        Training(
-            learners,
-            batches,
-            reader(table, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to),
-            teacher_features(teacher, layers, device(run.runtime), attention=bool(terms.attention)),
-        ),
+        Training(learners, batches, read, target, target_flops=teacher_flops(teacher, target)),
         training,
         run,
         seed=config.seed,
+        precision=config.precision,
     )
     for student in config.students:
         save_model(models[student.name], tokenizer, folder(run.output, student))
     run.record(
         parameters={name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
+        teacher_store=target.record(),
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
+from pipeline.config.precision import Precision
 from pipeline.errors import ModelError
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from pipeline.distillation.features import Features
     from pipeline.stages.learners import Imitator
+    from pipeline.stages.stored_teacher import StoredTeacher
 
 
 def imitators(
@@ -76,6 +78,8 @@ def teacher_features(
     *,
     dropout: bool = False,
     attention: bool = True,
+    precision: Precision = "float32",
+    compiled: bool = False,
 ) -> "Callable[[Mapping[str, torch.Tensor]], Features]":
     """What the teacher hands out of a batch; nothing of it runs above the last mapped layer.
 
@@ -85,15 +89,38 @@ def teacher_features(
         device: where it runs.
         dropout: leave the teacher's dropout on, as the released code does.
         attention: whether anybody imitates its attention scores.
+        precision: what its matrix products are computed in; the losses compute in float32 in either.
+        compiled: compile what runs of it.
     """
+    from pipeline.models.compilation import compile_encoder
+    from pipeline.models.precision import autocast, prepare_teacher
     from pipeline.models.taps import Tap, truncate
     from pipeline.stages.learners import read_features
 
     truncate(teacher, max(layers))
-    teacher.requires_grad_(False).train(dropout).to(device)
+    prepare_teacher(teacher, precision)
+    teacher.train(dropout).to(device)
     tap = Tap(teacher, layers, attention=attention)
+    if compiled:
+        compile_encoder(teacher)
 
     def features(batch: Mapping[str, "torch.Tensor"]) -> "Features":
-        return read_features(tap, batch)
+        with autocast(precision, device):
+            return read_features(tap, batch)
 
     return features
+
+
+def teacher_flops(teacher: "PreTrainedModel", stored: "StoredTeacher") -> "Callable[[Mapping[str, float]], float]":
+    """What a teacher's passes over so much cost, those left out that were read instead.
+
+    Args:
+        teacher: truncated.
+        stored: says how often it was asked.
+    """
+    from pipeline.evaluation.cost import encoder_flops
+
+    def flops(counts: Mapping[str, float]) -> float:
+        return encoder_flops(teacher.config, counts["tokens"], counts["pairs"]) * stored.computed_share
+
+    return flops

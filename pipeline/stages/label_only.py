@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
+from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.compatibility import check_positions
-from pipeline.stages.engine import fit
+from pipeline.stages.engine import fit, round_to
 from pipeline.stages.inputs import model_input
+from pipeline.stages.precision import resolve
 from pipeline.stages.student_models import (
     NAMED,
     folder,
@@ -31,6 +33,7 @@ class LabelOnlyStage(Config):
 
     training: TrainingConfig
     students: tuple[StudentConfig, ...]
+    precision: Precision
     seed: int
 
 
@@ -40,13 +43,15 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
     if training is None:
         raise ConfigError("there is no label-only student in this configuration: set evaluation.label_only")
     students = distinct_shapes(config.students)
-    settings = LabelOnlyStage(training=training, students=_without_teaching(students), seed=config.seed)
+    settings = LabelOnlyStage(
+        training=training, students=_without_teaching(students), precision=resolve(config), seed=config.seed
+    )
     inputs = {
         "task_data": task_data,
         "teacher": pretrained_teacher(config, pretrain),
         **start_sources(students),
     }
-    return Stage("label_only", 1, settings, inputs, _run)
+    return Stage("label_only", 2, settings, inputs, _run, parallel=True)
 
 
 def _without_teaching(students: tuple[StudentConfig, ...]) -> tuple[StudentConfig, ...]:
@@ -119,7 +124,13 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
         Training(
             {name: Classifier(model, regression=regression) for name, model in models.items()},
             batches,
-            reader(train, pad_id=pad_id, pad_to=batches.pad_to, columns=labels_of(train, task)),
+            reader(
+                train,
+                pad_id=pad_id,
+                pad_to=batches.pad_to,
+                round_to=round_to(run.runtime, task.max_length),
+                columns=labels_of(train, task),
+            ),
             score=lambda trained: dev_score(
                 task, predict_logits(cast("PreTrainedModel", trained.model), dev, pad_id=pad_id)
             ),
@@ -127,6 +138,7 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
         config.training,
         run,
         seed=config.seed,
+        precision=config.precision,
     )
     for student in config.students:
         save_model(models[student.name], tokenizer, folder(run.output, student))

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any, cast
 from pipeline.config.base import Config
 from pipeline.config.distillation import PredictionConfig
 from pipeline.config.models import StudentConfig
+from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
-from pipeline.stages.engine import fit
+from pipeline.stages.engine import fit, round_to
+from pipeline.stages.precision import resolve
 from pipeline.stages.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.store.stage import Stage, StageRun
 
@@ -23,6 +25,7 @@ class PredictionStage(Config):
     prediction: PredictionConfig
     students: tuple[StudentConfig, ...]
     relu_logits: bool
+    precision: Precision
     seed: int
 
 
@@ -38,6 +41,7 @@ def prediction(
         prediction=config.prediction,
         students=identities(config.students),
         relu_logits=config.relu_logits,
+        precision=resolve(config),
         seed=config.seed,
     )
     inputs: dict[str, Any] = {"logits": teacher_logits, "task_data": task_data}
@@ -46,7 +50,7 @@ def prediction(
     else:
         # Without phase one nothing else brings the teacher's shape and vocabulary.
         inputs |= {"teacher": teacher_logits.inputs["teacher"], **inputs_for(config.students, general)}
-    return Stage("prediction", 1, settings, inputs, _run)
+    return Stage("prediction", 2, settings, inputs, _run, parallel=True)
 
 
 def _run(config: PredictionStage, run: StageRun) -> None:
@@ -105,7 +109,13 @@ def _run(config: PredictionStage, run: StageRun) -> None:
         )
 
     batches = plan(table.lengths[rows], training, seed=config.seed, max_length=task.max_length)
-    read = reader(table, pad_id=pad_id, pad_to=batches.pad_to, columns=columns)
+    read = reader(
+        table,
+        pad_id=pad_id,
+        pad_to=batches.pad_to,
+        round_to=round_to(run.runtime, task.max_length),
+        columns=columns,
+    )
     histories = fit(
         Training(
             {name: learner(model) for name, model in models.items()},
@@ -119,6 +129,7 @@ def _run(config: PredictionStage, run: StageRun) -> None:
         training,
         run,
         seed=config.seed,
+        precision=config.precision,
     )
     for student in config.students:
         save_model(models[student.name], tokenizer, folder(run.output, student))

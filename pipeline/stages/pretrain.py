@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config.base import Config
 from pipeline.config.models import PretrainConfig
+from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
-from pipeline.stages.engine import fit
+from pipeline.stages.engine import fit, round_to
 from pipeline.stages.inputs import model_input, model_source
+from pipeline.stages.precision import resolve
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ class PretrainStage(Config):
     """What pretraining depends on beside its corpus and encoder."""
 
     pretrain: PretrainConfig
+    precision: Precision
     seed: int
 
 
@@ -32,7 +35,8 @@ def pretrain(config: RunConfig, corpus: Stage[Any]) -> Stage[PretrainStage]:
     inputs: dict[str, Any] = {"corpus": corpus}
     if config.teacher.model:
         inputs["encoder"] = model_source(config.teacher.model, config.teacher.revision)
-    return Stage("pretrain", 1, PretrainStage(pretrain=config.pretrain, seed=config.seed), inputs, _run)
+    settings = PretrainStage(pretrain=config.pretrain, precision=resolve(config), seed=config.seed)
+    return Stage("pretrain", 2, settings, inputs, _run, parallel=True)
 
 
 def _run(config: PretrainStage, run: StageRun) -> None:
@@ -45,7 +49,7 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     from pipeline.models.load import save_model
     from pipeline.models.students import set_dropout
     from pipeline.stages.learners import MaskedLanguageModel
-    from pipeline.stages.rows import plan
+    from pipeline.stages.rows import few_widths, plan
     from pipeline.training.loop import Training
 
     tokenizer = load_tokenizer(str(run.artifact("corpus") / "tokenizer"))
@@ -60,8 +64,11 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     check_one_batch(batches, "pretrain")
     special = np.array(sorted(tokenizer.all_special_ids))
 
+    widest = round_to(run.runtime, longest)
+
     def read(rows: Any, step: int) -> dict[str, torch.Tensor]:
-        arrays = table.rows(rows, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to)
+        width = batches.pad_to or few_widths(table, rows, widest)
+        arrays = table.rows(rows, pad_id=tokenizer.pad_token_id, pad_to=width)
         masked, labels = mask_tokens(
             arrays["input_ids"],
             arrays["attention_mask"] & ~np.isin(arrays["input_ids"], special),
@@ -74,7 +81,9 @@ def _run(config: PretrainStage, run: StageRun) -> None:
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     learner = MaskedLanguageModel(model, frozen_encoder=config.pretrain.mode == "mlm_head")
-    histories = fit(Training({"mlm": learner}, batches, read), training, run, seed=config.seed)
+    histories = fit(
+        Training({"mlm": learner}, batches, read), training, run, seed=config.seed, precision=config.precision
+    )
     save_model(model, tokenizer, run.output / "model")
     run.record(
         parameters=sum(p.numel() for p in model.parameters()),

@@ -3,12 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config.base import Config
+from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ModelError, TrainingError
 from pipeline.stages.compatibility import check_positions
-from pipeline.stages.engine import fit, placed
+from pipeline.stages.engine import fit, placed, round_to
 from pipeline.stages.inputs import model_input
+from pipeline.stages.precision import resolve
 from pipeline.stages.student_models import output_names
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
@@ -28,6 +30,7 @@ class TeacherStage(Config):
     finetune: TrainingConfig | None
     restarts: int
     relu_logits: bool
+    precision: Precision | None  # None where nothing is trained
     seed: int
 
 
@@ -37,10 +40,11 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
         finetune=config.teacher.finetune,
         restarts=config.teacher.restarts,
         relu_logits=config.relu_logits,
+        precision=resolve(config) if config.teacher.finetune else None,
         seed=config.seed,
     )
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
-    return Stage("teacher", 1, settings, inputs, _run)
+    return Stage("teacher", 2, settings, inputs, _run, parallel=settings.finetune is not None)
 
 
 def _run(config: TeacherStage, run: StageRun) -> None:
@@ -49,6 +53,7 @@ def _run(config: TeacherStage, run: StageRun) -> None:
     from pipeline.models.load import ModelSource, load_config, load_finetuned, save_model
     from pipeline.stages.inference import dev_score, predict_logits
     from pipeline.stages.rows import write_rows
+    from pipeline.training.team import team
 
     task = load_task(run.artifact("task_data"))
     source = model_input(run, "pretrained")
@@ -74,6 +79,8 @@ def _run(config: TeacherStage, run: StageRun) -> None:
     else:
         model, best = _finetune(config, config.finetune, run, source, tokenizer, task, score)
     save_model(model, tokenizer, run.output / "model")
+    if team().follows:  # of several processes Transformers lets the first alone write a model
+        return
     reloaded = placed(load_finetuned(ModelSource(str(run.output / "model"))), run.runtime)
     if config.relu_logits:
         _relu_logits(reloaded)
@@ -120,13 +127,20 @@ def _finetune(
         if config.relu_logits:
             _relu_logits(model)
         batches = plan(train.lengths, training, seed=seed, max_length=task.max_length)
-        read = reader(train, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to, columns=labels_of(train, task))
+        read = reader(
+            train,
+            pad_id=tokenizer.pad_token_id,
+            pad_to=batches.pad_to,
+            round_to=round_to(run.runtime, task.max_length),
+            columns=labels_of(train, task),
+        )
         learner = Classifier(model, regression=regression)
         histories = fit(
             Training({"teacher": learner}, batches, read, score=lambda learner: score(learner.model)),
             training,
             run,
             seed=seed,
+            precision=config.precision or "float32",
             name=f"restart_{restart}",
         )
         reached = histories["teacher"].best

@@ -4,21 +4,28 @@ The prediction phase never loads the teacher again, whatever the number of epoch
 Logits are computed shard by shard; a killed run goes on with the first shard that is not there.
 """
 
+import math
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.config.base import Config
+from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.stages.engine import placed
+from pipeline.stages.precision import resolve
+from pipeline.stages.teacher_store import decide
 from pipeline.store.stage import Stage, StageRun
 
 SHARD_ROWS = 16_384
 
 
 class TeacherLogitsStage(Config):
-    """Nothing beside its inputs decides the teacher's logits, but the released code's habits."""
+    """Nothing beside its inputs decides the teacher's logits, but the precision and the released code's habits."""
 
     relu_logits: bool
+    precision: Precision
 
 
 def teacher_logits(
@@ -28,17 +35,19 @@ def teacher_logits(
     inputs: dict[str, Any] = {"task_data": task_data, "teacher": teacher}
     if augmentation is not None:
         inputs["augmentation"] = augmentation
-    return Stage("teacher_logits", 1, TeacherLogitsStage(relu_logits=config.relu_logits), inputs, _run)
+    settings = TeacherLogitsStage(relu_logits=config.relu_logits, precision=resolve(config))
+    return Stage("teacher_logits", 1, settings, inputs, _run)
 
 
 def _run(config: TeacherLogitsStage, run: StageRun) -> None:
     import numpy as np
     from pyarrow import parquet
 
-    from pipeline.data.logits import join_logits, write_logits
+    from pipeline.data.logits import join_logits, read_logits, write_logits
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
     from pipeline.models.load import ModelSource, load_finetuned
+    from pipeline.models.precision import autocast, prepare_teacher
     from pipeline.models.released import relu_before_classifier
     from pipeline.stages.inference import predict_logits
     from pipeline.stages.rows import write_rows
@@ -56,15 +65,33 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
     model = placed(load_finetuned(ModelSource(str(folder))), run.runtime)
     if config.relu_logits:
         relu_before_classifier(model)
+    prepare_teacher(model, config.precision)
     shards: list[Path] = []
+    tokens, seconds = 0, 0.0  # of the teacher; shards of an earlier attempt are not counted
     for begin in range(0, len(table), SHARD_ROWS):
         rows = np.arange(begin, min(begin + SHARD_ROWS, len(table)))
         shard = run.scratch / f"logits-{begin:010d}.arrow"
         if not shard.exists():
-            write_logits(shard, predict_logits(model, table, pad_id=tokenizer.pad_token_id, rows=rows))
+            began = time.perf_counter()
+            with autocast(config.precision, model.device):
+                logits = predict_logits(model, table, pad_id=tokenizer.pad_token_id, rows=rows)
+            seconds += time.perf_counter() - began
+            tokens += int(table.lengths[rows].sum())
+            write_logits(shard, logits)
         shards.append(shard)
         run.progress.update(int(rows[-1]) + 1, len(table))
+    began = time.perf_counter()
     join_logits(shards, run.output / "logits.arrow")
+    written = time.perf_counter()
+    read_logits(run.output / "logits.arrow").sum()
+    size = (run.output / "logits.arrow").stat().st_size
+    logits_cost = {
+        "bytes": size,
+        "teacher_seconds": seconds,
+        "teacher_seconds_a_pass": seconds / max(1, tokens) * int(table.lengths.sum()),
+        "write_seconds": written - began,
+        "read_seconds": time.perf_counter() - written,
+    }
     labels = table.column("label")[: task.splits["train"].num_rows]
     run.record(
         rows=len(table),
@@ -73,4 +100,20 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
         tokens=int(table.lengths.sum()),
         train_rows=task.splits["train"].num_rows,
         labelled=int(np.isfinite(labels).sum()),
+        logits=logits_cost | {"storing_pays": _pays(logits_cost, int(table.lengths.sum()))},
     )
+
+
+def _pays(cost: Mapping[str, float], tokens: int) -> bool:
+    """Whether stored logits save time from the second epoch on; they are kept in any case, students need them."""
+    size = cost["bytes"]
+    return decide(
+        tokens=tokens,
+        bytes_per_token=size / max(1, tokens),
+        passes=2,
+        budget=math.inf,
+        free=math.inf,
+        teacher_seconds=cost["teacher_seconds_a_pass"] / max(1, tokens),
+        write_seconds=cost["write_seconds"] / max(1, size),
+        read_seconds=cost["read_seconds"] / max(1, size),
+    ).store

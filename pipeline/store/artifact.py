@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import StoreError
-from pipeline.store.fingerprint import canonical, digest_bytes, digest_file, fingerprint
+from pipeline.store.fingerprint import canonical, digest_bytes
 from pipeline.store.layout import FOLDER_NAME, MANIFEST, folder_name, reference
 
 
@@ -172,38 +172,6 @@ def check_files(artifact: Artifact, digest: Callable[[Path], str]) -> None:
             raise DamagedError(artifact.path, f"{name} has {size} bytes instead of {record.size}")
         if digest(artifact.path / name) != record.sha256:
             raise DamagedError(artifact.path, f"{name} has other content (same size)")
-
-
-def verify_artifact(artifact: Artifact) -> list[str]:
-    """Read every byte of an artifact; each problem is one line, none is an empty list."""
-    try:
-        manifest = load_artifact(artifact.path).manifest
-    except FileNotFoundError:
-        return [f"{artifact.ref}: {MANIFEST} is missing"]
-    except DamagedError as error:
-        return [f"{artifact.ref}: {error.reason}"]
-    problems = [
-        problem for name, record in manifest.files.items() if (problem := _verify_file(artifact.path, name, record))
-    ]
-    present = {file.relative_to(artifact.path).as_posix() for file in artifact.path.rglob("*") if not file.is_dir()}
-    problems += [f"{name} was added" for name in sorted(present - set(manifest.files) - {MANIFEST})]
-    if content_digest(manifest.files) != manifest.digest:
-        problems.append(f"{MANIFEST} lists other files than its digest")
-    inputs = {role: record.fingerprint or record.digest for role, record in manifest.inputs.items()}
-    if fingerprint(manifest.stage, manifest.code_version, manifest.config, inputs) != manifest.fingerprint:
-        problems.append(f"{MANIFEST} lists another configuration or other inputs than its fingerprint")
-    return [f"{artifact.ref}: {problem}" for problem in problems]
-
-
-def _verify_file(folder: Path, name: str, record: FileRecord) -> str | None:
-    """What is wrong with one file, or None."""
-    try:
-        size, sha256 = (folder / name).stat().st_size, digest_file(folder / name)
-    except OSError as error:
-        return f"{name} cannot be read: {error.strerror}"
-    if size != record.size:
-        return f"{name} has {size} bytes instead of {record.size}"
-    return None if sha256 == record.sha256 else f"{name} has other content (same size)"
 
 
 def artifact_version(folder: Path) -> int | None:

@@ -53,7 +53,9 @@ class Catalog:
                 continue
             try:
                 artifact = self.load(folder)
-            except FileNotFoundError:  # no manifest, no artifact
+            except FileNotFoundError:
+                if folder.exists():  # else somebody has just pruned it
+                    damaged.append(DamagedError(folder, f"{MANIFEST} is missing"))
                 continue
             except DamagedError as error:
                 damaged.append(error)

@@ -6,6 +6,7 @@ than two seconds after a change is never trusted (git's "racily clean" entries).
 """
 
 import json
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -53,6 +54,16 @@ class DigestCache:
         if _identity(path) == before and _settled(entry):
             self._entries[key] = self._new[key] = entry
         return digest
+
+    def forget(self, folder: Path) -> None:
+        """Have every file in a folder read again when it is next asked for."""
+        inside = str(folder.absolute()) + os.sep
+        known = self._read()
+        kept = {path: entry for path, entry in known.items() if not path.startswith(inside)}
+        self._entries = None
+        if len(kept) < len(known):
+            with suppress(OSError):
+                write_atomic(self._path, json.dumps(kept, indent=0).encode())
 
     def save(self) -> None:
         """Keep what was learned; a store that is not there or cannot be written just learns nothing."""

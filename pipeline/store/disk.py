@@ -5,7 +5,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import PipelineError, StoreError
@@ -53,7 +53,25 @@ def move_aside(path: Path, folder: Path) -> Path:
 
 def remove(path: Path, trash: Path) -> None:
     """Delete a folder so that a crash on the way leaves it whole or gone, never half there."""
-    shutil.rmtree(move_aside(path, trash), ignore_errors=True)
+    delete(move_aside(path, trash))
+
+
+def delete(path: Path) -> None:
+    """Delete a file, a link or a folder as far as it can be; a link is not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def folder_bytes(folder: Path) -> int:
+    """What the files in a folder hold, links not followed; what vanishes meanwhile counts nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.lstat().st_size if not path.is_dir() else 0
+    return total
 
 
 def check_folder(root: Path) -> None:

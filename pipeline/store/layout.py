@@ -2,7 +2,8 @@
 
 <store>/<stage>/v0007-<12 hex>/     artifacts: files and manifest.json
 <store>/.work/<fingerprint>/        unfinished work: output, scratch, inputs.json
-<store>/.locks/  .tags/  .quarantine/  .trash/  .digests.json
+<store>/.teacher-store/<key>/       teacher features, a cache
+<store>/.locks/  .leases/  .tags/  .quarantine/  .trash/  .digests.json
 """
 
 import re
@@ -49,6 +50,16 @@ class Layout:
     def works(self) -> Path:
         """One folder for each piece of unfinished work."""
         return self.root / ".work"
+
+    @property
+    def teacher_store(self) -> Path:
+        """One folder for each table of teacher features."""
+        return self.root / ".teacher-store"
+
+    @property
+    def leases(self) -> Path:
+        """One small file for each living run."""
+        return self.root / ".leases"
 
     @property
     def digests(self) -> Path:

@@ -38,3 +38,16 @@ def hold(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[Non
         yield
     finally:
         lock.release()
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody holds the lock file at ``path`` right now; one that cannot be opened may be held."""
+    if not path.exists():
+        return True
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=False)
+    except (Timeout, OSError):
+        return False
+    lock.release()
+    return True

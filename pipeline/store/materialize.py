@@ -5,6 +5,7 @@ and nothing else.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.progress import Progress, Silent
 from pipeline.store.artifact import Artifact, InputRecord, Timings
 from pipeline.store.disk import store_errors
 from pipeline.store.explain import Reason, explain, plan
+from pipeline.store.leases import inventory
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun, ancestors
 from pipeline.store.store import Store
@@ -32,10 +34,23 @@ class Outcome:
     seconds: float
 
 
-def materialize(stage: Stage[Any], store: Store, runtime: Runtime, progress: Progress | None = None) -> Outcome:
+def materialize(
+    stage: Stage[Any],
+    store: Store,
+    runtime: Runtime,
+    progress: Progress | None = None,
+    announce: Callable[[StageRun], None] | None = None,
+) -> Outcome:
     """Return the stage's artifact, running the stage only if there is none.
 
     Of two processes that ask at once one runs the stage; the other waits and reuses.
+
+    Args:
+        stage: what is asked for.
+        store: where it is, or will be.
+        runtime: how to run.
+        progress: is told how far the stage is.
+        announce: called right before the stage's function runs, and only then, with what that is given.
 
     Raises:
         StoreError: an upstream stage has no artifact, or the store cannot be written.
@@ -45,25 +60,45 @@ def materialize(stage: Stage[Any], store: Store, runtime: Runtime, progress: Pro
     progress = progress or Silent()
     with store_errors(store.root):
         store.root.mkdir(parents=True, exist_ok=True)  # what is read first, a large corpus, is remembered there
-        artifact = store.find(stage, progress)
+        artifact = _claimed(stage, store, progress)
         state: Literal["reused", "resumed", "completed"] = "reused"
         if artifact is None:
             fingerprint = store.fingerprint(stage)
             with store.lock(stage, fingerprint, progress):
-                artifact = store.find(stage, progress)
+                artifact = _claimed(stage, store, progress)
                 if artifact is None:
-                    artifact = _build(stage, fingerprint, store, runtime, progress)
+                    artifact = _build(stage, fingerprint, store, runtime, progress, announce)
+                    store.claim(artifact)
                     state = "resumed" if artifact.manifest.timings.resumed else "completed"
     return Outcome(artifact, state, time.monotonic() - started)
 
 
-def _build(stage: Stage[Any], fingerprint: str, store: Store, runtime: Runtime, progress: Progress) -> Artifact:
+def _claimed(stage: Stage[Any], store: Store, progress: Progress) -> Artifact | None:
+    """The stage's artifact, kept from pruning; None if there is none, or none any more."""
+    artifact = store.find(stage, progress)
+    return artifact if artifact is not None and store.claim(artifact) else None
+
+
+def _build(
+    stage: Stage[Any],
+    fingerprint: str,
+    store: Store,
+    runtime: Runtime,
+    progress: Progress,
+    announce: Callable[[StageRun], None] | None,
+) -> Artifact:
     """Run the stage and commit what it made; its lock is held."""
     records, folders = _inputs(stage, store)
     work = store.work_dir(fingerprint)
-    resumed = work.started(records)
-    work.open(records)
+    with inventory(store.layout):  # from here on nobody prunes what the work says it needs
+        resumed = work.started(records)
+        work.open(records)
+        lost = [role for role, found in folders.items() if isinstance(found, Path) and not found.is_dir()]
+    if lost:
+        raise StoreError(f"the input {' and '.join(lost)} of {stage.name} has just been pruned: run again")
     run = StageRun(folders, work.output, work.scratch, runtime, progress)
+    if announce is not None:
+        announce(run)
     began, clock = datetime.now(UTC), time.monotonic()
     stage.run(stage.config, run)
     timings = Timings(

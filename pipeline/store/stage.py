@@ -75,6 +75,7 @@ class Stage(Generic[ConfigT]):
         config: its slice of the configuration; all of it counts for its identity.
         inputs: role -> the stage or source that fills it.
         run: the function that fills ``StageRun.output``.
+        parallel: whether it trains, so that several processes may run it together; no part of its identity.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Stage(Generic[ConfigT]):
     config: ConfigT
     inputs: "Mapping[str, Stage[Any] | Source]"
     run: Callable[[ConfigT, StageRun], None]
+    parallel: bool = False
 
     def __post_init__(self) -> None:
         if not STAGE_NAME.fullmatch(self.name):

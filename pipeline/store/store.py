@@ -1,7 +1,7 @@
 """The store is a folder of artifacts, and the only judge of what is already done."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +15,28 @@ from pipeline.store.artifact import (
     Manifest,
     Timings,
     content_digest,
-    verify_artifact,
 )
 from pipeline.store.catalog import Catalog
 from pipeline.store.compare import Diff, diff
 from pipeline.store.digest_cache import DigestCache
-from pipeline.store.disk import check_folder, move_aside, remove, store_errors
+from pipeline.store.disk import check_folder, folder_bytes, move_aside, store_errors
 from pipeline.store.layout import Layout
+from pipeline.store.leases import forget_dead, inventory, leased, leasing, own_lease
 from pipeline.store.lineage import Lineage, lineage
 from pipeline.store.locks import hold
 from pipeline.store.provenance import git_commit, machine, packages, python
-from pipeline.store.prune import prunable
+from pipeline.store.prune import DAYS, Unneeded, leftovers, prunable
 from pipeline.store.refs import Tags, open_ref
 from pipeline.store.resolve import Resolver
 from pipeline.store.stage import Stage
+from pipeline.store.verify import verify_artifacts
 from pipeline.store.work import WorkDir, commit, empty_trash, needs, next_version, record_files
 
 # Inside the class below, ``list`` is its method.
 Artifacts = list[Artifact]
 Damages = list[DamagedError]
 Lines = list[str]
+Unneededs = list[Unneeded]
 
 
 class Store:
@@ -96,10 +98,17 @@ class Store:
         with store_errors(self.root):
             return open_ref(ref, self.catalog, self.tags())
 
-    def verify(self, artifact: Artifact) -> Lines:
-        """Read every byte; each problem is one line, none is an empty list."""
+    def verify(self, *artifacts: Artifact) -> Lines:
+        """Read every byte; each problem is one line, none is an empty list.
+
+        What is found damaged is read again before it is next used, even if its file looks untouched.
+        """
         with store_errors(self.root):
-            return verify_artifact(artifact)
+            found = verify_artifacts(artifacts)
+            for artifact in artifacts:
+                if found[artifact.ref]:
+                    DigestCache(self.layout.digests).forget(artifact.path)
+            return [line for lines in found.values() for line in lines]
 
     def lineage(self, artifact: Artifact) -> Lineage:
         """The tree of what an artifact was made from."""
@@ -127,23 +136,47 @@ class Store:
         with store_errors(self.root):
             Tags(self.layout).remove(name)
 
-    def prune(self, keep: int, *, dry_run: bool = False) -> Artifacts:
-        """Remove old artifacts; returns which, or which it would.
+    def prune(self, keep: int, *, days: float = DAYS, dry_run: bool = False) -> Unneededs:
+        """Remove old artifacts and what was left behind; returns what, or what it would.
 
-        The newest ``keep`` of each stage stay, everything tagged, and everything that those or
-        unfinished work were built from.
+        The newest ``keep`` of each stage stay, everything tagged, everything a living run was given, and
+        everything that those or unfinished work were built from. Abandoned work, teacher features and
+        quarantined artifacts stay for ``days`` after their last change.
         """
         if keep < 0:
             raise StoreError(f"cannot keep {keep} artifacts: give 0 or more")
         with store_errors(self.root):
-            unfinished = self.layout.works.iterdir() if self.layout.works.is_dir() else ()
-            wanted = [*self.tags().values(), *(ref for work in unfinished for ref in needs(work))]
-            gone = prunable(self.list(), keep, wanted)
-            if not dry_run:
-                for artifact in gone:
-                    remove(artifact.path, self.layout.trash)
-                empty_trash(self.layout)
+            if dry_run or not self.root.is_dir():
+                return self._unneeded(keep, days)
+            with inventory(self.layout):
+                gone = self._unneeded(keep, days)
+                for one in gone:
+                    move_aside(one.path, self.layout.trash)
+                forget_dead(self.layout)
+            empty_trash(self.layout)
             return gone
+
+    def _unneeded(self, keep: int, days: float) -> Unneededs:
+        """What nothing needs; each artifact before what it was made from."""
+        left = [*leftovers(self.layout, days)]
+        works = {*(self.layout.works.iterdir() if self.layout.works.is_dir() else ())} - {one.path for one in left}
+        wanted = [*self.tags().values(), *leased(self.layout), *(ref for work in works for ref in needs(work))]
+        gone = prunable(self.list(), keep, wanted)
+        return [*(Unneeded(one.ref, one.path, folder_bytes(one.path)) for one in gone), *left]
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While this lasts, no artifact that this run is given is pruned by anybody."""
+        with leasing(self.layout):
+            yield
+
+    def claim(self, artifact: Artifact) -> bool:
+        """Have an artifact kept for this run, if it is one in ``in_use``; whether the artifact is still there."""
+        lease = own_lease(self.layout)
+        if lease is not None:
+            with suppress(OSError), inventory(self.layout):
+                lease.note(artifact.ref)
+        return artifact.path.is_dir()
 
     def work_dir(self, fingerprint: str) -> WorkDir:
         """Where a stage with that fingerprint works; hold its lock first."""

@@ -6,7 +6,6 @@ it everything: what has no manifest in its place does not exist.
 
 import json
 import os
-import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from pipeline.store.artifact import (
     artifact_version,
     manifest_bytes,
 )
-from pipeline.store.disk import remove, sync, write_atomic
+from pipeline.store.disk import delete, remove, sync, write_atomic
 from pipeline.store.fingerprint import digest_file
 from pipeline.store.layout import MANIFEST, Layout, folder_name
 
@@ -116,6 +115,5 @@ def commit(layout: Layout, output: Path, manifest: Manifest) -> Artifact:
 
 def empty_trash(layout: Layout) -> None:
     """Finish what a crash interrupted on its way out."""
-    if layout.trash.is_dir():
-        for folder in layout.trash.iterdir():
-            shutil.rmtree(folder, ignore_errors=True)
+    for path in layout.trash.iterdir() if layout.trash.is_dir() else ():
+        delete(path)

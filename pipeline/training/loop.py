@@ -1,47 +1,41 @@
 """The training loop: the same for fine-tuning, pretraining and every kind of distillation.
 
-A ``learner`` is a module whose forward maps (batch, target) to named loss terms; the loop sums them,
-steps and logs each. Several learners share every batch and one ``target`` (what the teacher says of
+A ``learner`` is a module whose forward maps (batch, target, counts) to named loss terms; the loop sums
+them, steps and logs each. Several learners share every batch and one ``target`` (what the teacher says of
 it), so each further student costs its own forward and backward only.
 
 Randomness is a pure function of (seed, learner, step), the order of the rows of (seed, epoch), the
 learning rate of the step: a run that was killed goes on from its last checkpoint to the same weights,
-bit for bit on a CPU, and a student's result does not depend on who else is being trained.
+bit for bit on a CPU, and a student's result does not depend on who else is being trained. Several
+processes share each batch out; their gradient is that of the whole batch.
 """
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.config.training import TrainingConfig
-from pipeline.errors import TrainingError
 from pipeline.progress import Progress
+from pipeline.training.clock import Clock, Watch
+from pipeline.training.feed import Batch, Feed, Micro, Plan, Read, Step
+from pipeline.training.finite import Told, check_finite
 from pipeline.training.schedule import learning_rate
-from pipeline.training.state import Clock, History, State
+from pipeline.training.state import History, State
 
 __all__ = ["Batch", "History", "Plan", "Training", "train"]
 
-Batch = dict[str, Tensor]
 LOG_POINTS = 200
-
-
-class Plan(Protocol):
-    """Which rows make up each batch of each epoch; a pure function of the epoch."""
-
-    def __len__(self) -> int:
-        """Batches an epoch."""
-
-    def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Row indices of each batch, in order."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +43,27 @@ class Training:
     """What is trained on what.
 
     Attributes:
-        learners: modules mapping (batch, target) to named loss terms, by name.
+        learners: modules mapping (batch, target, counts) to named loss terms, by name; one that has ``flops``
+            says what its passes cost, given the counts of what they read.
         plan: which rows make up each batch.
-        read: row indices and the global step in, a batch on the CPU out.
-        target: what all learners are given beside the batch, computed without gradients.
+        read: row indices and the number of the batch in, a batch on the CPU out.
+        target: (batch on the device, its row indices) -> what all learners are given beside the batch;
+            computed without gradients.
+        target_flops: (counts) -> floating-point operations that ``target`` has spent on so much.
         score: a learner's dev score, higher is better; the best weights are kept. None keeps the last.
         evaluations_per_epoch: how often ``score`` is asked for.
     """
 
     learners: Mapping[str, nn.Module]
     plan: Plan
-    read: Callable[[NDArray[np.int64], int], Batch]
-    target: Callable[[Batch], Any] | None = None
+    read: Read
+    target: Callable[[Batch, NDArray[np.int64]], Any] | None = None
+    target_flops: Callable[[Mapping[str, float]], float] | None = None
     score: Callable[[nn.Module], float] | None = None
     evaluations_per_epoch: float = 1.0
 
 
-def train(  # noqa: C901, PLR0915 - the whole loop, to be read in one place
+def train(  # noqa: PLR0915 - the whole loop, to be read in one place
     training: Training,
     config: TrainingConfig,
     *,
@@ -73,7 +71,9 @@ def train(  # noqa: C901, PLR0915 - the whole loop, to be read in one place
     accelerator: Accelerator,
     checkpoints: Path,
     checkpoint_seconds: float,
+    checkpoint_share: float,
     progress: Progress,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> tuple[dict[str, History], dict[str, float]]:
     """Train every learner in place; with a ``score`` each ends with its best weights.
 
@@ -81,10 +81,12 @@ def train(  # noqa: C901, PLR0915 - the whole loop, to be read in one place
         training: what is trained on what.
         config: how.
         seed: of row order and dropout.
-        accelerator: device placement and precision.
+        accelerator: device placement, and the processes that share the batches.
         checkpoints: folder that survives a crash; a run found there is continued.
-        checkpoint_seconds: training time between two checkpoints.
+        checkpoint_seconds: training time between two checkpoints, or more where writing one takes long:
+        checkpoint_share: at most this share of the time goes into them.
         progress: is told the step, the loss and the speed.
+        autocast: makes the context that the learners' forward passes run in.
 
     Returns:
         A history for each learner; speed: seconds by use, real tokens a second, padding efficiency.
@@ -92,101 +94,147 @@ def train(  # noqa: C901, PLR0915 - the whole loop, to be read in one place
     Raises:
         TrainingError: a loss is not finite; names the step, the rows and the last good checkpoint.
     """
-    plan, accumulate = training.plan, config.gradient_accumulation
-    per_epoch = -(-len(plan) // accumulate)
+    per_epoch = -(-len(training.plan) // config.gradient_accumulation)
     total = min(config.max_steps or per_epoch * config.epochs, per_epoch * config.epochs)
     learners = {name: accelerator.prepare_model(learner) for name, learner in training.learners.items()}
     optimizers = {name: _adamw(learner, config) for name, learner in learners.items()}
-    state = State({name: accelerator.unwrap_model(learner) for name, learner in learners.items()}, optimizers)
+    plain = {name: accelerator.unwrap_model(learner) for name, learner in learners.items()}
+    state = State(plain, optimizers)
     state.restore(checkpoints)
+    clock = state.clock
+    clock.synchronize = torch.cuda.synchronize if accelerator.device.type == "cuda" else None
     if state.step:
         progress.note(f"resumed at step {state.step} of {total}")
     log_every = max(1, total // LOG_POINTS)
     score_every = max(1, round(per_epoch / training.evaluations_per_epoch))
     started = saved_at = time.perf_counter()
-    order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
-    shown: dict[str, float] = {}
+    pause, shown = checkpoint_seconds, {}
+    feed = Feed(
+        training.plan,
+        training.read,
+        accumulate=config.gradient_accumulation,
+        total=total,
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+        pin=accelerator.device.type == "cuda",
+    )
 
-    while state.step < total:
-        epoch, within = divmod(state.step, per_epoch)
-        if order[0] != epoch:
-            order = (epoch, plan.epoch(epoch))
-        rate = learning_rate(state.step, total, config.learning_rate, config.warmup, config.schedule)
-        micro = order[1][within * accumulate : (within + 1) * accumulate]
-        for part, rows in enumerate(micro):
-            draw = state.step * accumulate + part
-            batch, target = _look(training, rows, draw, seed=seed, accelerator=accelerator, clock=state.clock)
-            now = time.perf_counter()
-            for name, learner in learners.items():
-                learner.train()
-                _seed(seed, name, draw)
-                with accelerator.autocast():
-                    terms = learner(batch, target)
-                loss = torch.stack(list(terms.values())).sum()
-                _check_finite("loss", loss, name, training, rows, state.step, checkpoints)
-                accelerator.backward(loss / len(micro))
-                state.add(name, {"loss": loss, **terms}, 1 / len(micro))
-            state.clock.spend("student", now)
-        now = time.perf_counter()
-        for name, learner in learners.items():
-            norm = accelerator.clip_grad_norm_(learner.parameters(), config.max_grad_norm)
-            _check_finite("gradient norm", norm, name, training, np.concatenate(micro), state.step, checkpoints)
-            for group in optimizers[name].param_groups:
-                group["lr"] = rate
-            optimizers[name].step()
-            optimizers[name].zero_grad(set_to_none=True)
-        state.clock.spend("student", now)
-        state.step += 1
+    with feed:
+        while state.step < total:
+            began = time.perf_counter()
+            clock.sample(state.step)
+            step = feed.take(state.step)
+            clock.spend("data", began)
+            clock.read(step.counts)
+            terms = _backward(
+                training, learners, step, seed=seed, accelerator=accelerator, clock=clock, autocast=autocast
+            )
+            now = clock.now()
+            rate = learning_rate(state.step, total, config.learning_rate, config.warmup, config.schedule)
+            norms = [accelerator.clip_grad_norm_(each.parameters(), config.max_grad_norm) for each in learners.values()]
+            told = _told(terms, norms, accelerator)
+            check_finite(told, step, state.step, checkpoints)
+            for optimizer in optimizers.values():
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            clock.spend("optimizer", now)
+            for name, values in told.items():
+                state.add(name, values.terms)
+            state.step += 1
+            clock.step_seconds += time.perf_counter() - began
 
-        if state.step % log_every == 0 or state.step == total:
-            state.log((state.step - 1) % log_every + 1, rate)
-            shown = {"loss": next(iter(state.histories.values())).curve[-1]["loss"]}
-        progress.update(state.step, total, **shown, tokens_per_second=state.clock.tokens_per_second)
-        if training.score is not None and (state.step % score_every == 0 or state.step == total):
-            _score(training.score, state)
-        if state.step < total and time.perf_counter() - saved_at > checkpoint_seconds:
-            state.save(checkpoints)
-            saved_at = time.perf_counter()
+            if state.step % log_every == 0 or state.step == total:
+                state.log((state.step - 1) % log_every + 1, rate)
+                shown = {"loss": next(iter(state.histories.values())).curve[-1]["loss"]}
+            progress.update(state.step, total, **shown, tokens_per_second=clock.tokens_per_second)
+            if training.score is not None and (state.step % score_every == 0 or state.step == total):
+                now = clock.now()
+                _score(training.score, state, accelerator)
+                clock.spend("score", now)
+            if state.step < total and time.perf_counter() - saved_at > pause and accelerator.is_main_process:
+                now = clock.now()
+                state.save(checkpoints)
+                saved_at = clock.spend("checkpoint", now)
+                pause = max(checkpoint_seconds, (saved_at - now) * (1 / checkpoint_share - 1))
 
     state.load_best()
     for learner in state.learners.values():
         learner.eval()
+    counted: list[Any] = [learner for learner in plain.values() if hasattr(learner, "flops")]
+    flops = float(sum(learner.flops(clock.counts) for learner in counted))
+    flops += training.target_flops(clock.counts) if training.target_flops else 0.0
     return state.histories, {
         "seconds": time.perf_counter() - started,
         "steps": total,
-        **state.clock.figures(),
+        "achieved_flops": flops / max(1e-9, clock.step_seconds),
+        **clock.figures(),
     }
 
 
-def _look(
+def _backward(
     training: Training,
-    rows: NDArray[np.int64],
-    draw: int,
+    learners: Mapping[str, nn.Module],
+    step: Step,
     *,
     seed: int,
     accelerator: Accelerator,
     clock: Clock,
-) -> tuple[Batch, Any]:
+    autocast: Callable[[], AbstractContextManager[Any]],
+) -> dict[str, list[dict[str, Tensor]]]:
+    """Gradients of one step; each learner's terms, one entry a pass."""
+    found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in learners}
+    for micro in step.micro:
+        batch, target = _look(training, micro, seed=seed, accelerator=accelerator, clock=clock)
+        last = micro is step.micro[-1]
+        for name, learner in learners.items():
+            learner.train()
+            watch = Watch(clock, accelerator.unwrap_model(learner))
+            _seed(seed, name, micro.draw, accelerator)
+            with nullcontext() if last else accelerator.no_sync(learner):
+                with autocast():
+                    terms = learner(batch, target, micro.counts)
+                loss = torch.stack(list(terms.values())).sum()
+                # Processes average their gradients; theirs are parts of a sum.
+                accelerator.backward(loss * accelerator.num_processes if accelerator.num_processes > 1 else loss)
+            watch.stop()
+            found[name].append({"loss": loss.detach(), **{term: value.detach() for term, value in terms.items()}})
+    return found
+
+
+def _look(training: Training, micro: Micro, *, seed: int, accelerator: Accelerator, clock: Clock) -> tuple[Batch, Any]:
     """A batch on the device, and what all learners are given beside it."""
-    now = time.perf_counter()
-    batch = training.read(rows, draw)
-    clock.real_tokens += int(batch["attention_mask"].sum())
-    clock.computed_tokens += batch["attention_mask"].numel()
-    batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in batch.items()}
+    now = clock.now()
+    batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in micro.batch.items()}
     now = clock.spend("data", now)
     if training.target is None:
         return batch, None
-    _seed(seed, "teacher", draw)
-    with torch.no_grad(), accelerator.autocast():
-        target = training.target(batch)
+    _seed(seed, "teacher", micro.draw, accelerator)
+    with torch.no_grad():
+        target = training.target(batch, micro.rows)
     clock.spend("teacher", now)
     return batch, target
 
 
-def _score(score: Callable[[nn.Module], float], state: State) -> None:
+def _told(terms: Mapping[str, list[dict[str, Tensor]]], norms: list[Any], accelerator: Accelerator) -> dict[str, Told]:
+    """What each learner's step came to, on every process the same; the device is waited for once."""
+    flat = torch.stack([value.float() for passes in terms.values() for each in passes for value in each.values()])
+    if accelerator.num_processes > 1:
+        flat = accelerator.reduce(flat, "sum")
+    numbers = iter(torch.cat((flat, torch.stack([norm.float() for norm in norms]))).tolist())
+    passes = {name: [{term: next(numbers) for term in each} for each in found] for name, found in terms.items()}
+    return {name: Told(found, next(numbers)) for name, found in passes.items()}
+
+
+def _score(score: Callable[[nn.Module], float], state: State, accelerator: Accelerator) -> None:
+    """Score every learner, on one process for all of them."""
     for name, learner in state.learners.items():
         learner.eval()
-        state.score(name, float(score(learner)))
+        value = score(learner) if accelerator.is_main_process else 0.0
+        if accelerator.num_processes > 1:
+            value = broadcast(torch.tensor(value, dtype=torch.float64, device=accelerator.device)).item()
+        state.score(name, float(value))
 
 
 def _adamw(learner: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
@@ -199,34 +247,7 @@ def _adamw(learner: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
-def _seed(seed: int, name: str, step: int) -> None:
-    torch.manual_seed(crc32(f"{seed}/{name}/{step}".encode()))
-
-
-def _check_finite(
-    what: str,
-    value: Tensor,
-    name: str,
-    training: Training,
-    rows: NDArray[np.int64],
-    step: int,
-    checkpoints: Path,
-) -> None:
-    """A gradient is checked as well as the loss: one bad step would reach the weights, then a checkpoint."""
-    number = value.item()
-    if np.isfinite(number):
-        return
-    saved = sorted(path.name for path in checkpoints.glob("step-*"))
-    good = f"the last good checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
-    raise TrainingError(
-        f"{what} of {name!r} is {number} at step {step} on {_named(training, rows, step)}; {good}: "
-        "lower the learning_rate of this stage's training, or look at those rows"
-    )
-
-
-def _named(training: Training, rows: NDArray[np.int64], step: int) -> str:
-    """Some rows by the ``row_id`` their batch carries, which a user can look up, or else by their places."""
-    ids = training.read(rows, step).get("row_id")
-    numbers = list(dict.fromkeys(rows.tolist() if ids is None else ids.tolist()))
-    shown = ", ".join(str(number) for number in numbers[:8])
-    return f"{'rows' if ids is None else 'rows with row_id'} {shown}{'...' if len(numbers) > 8 else ''}"
+def _seed(seed: int, name: str, draw: int, accelerator: Accelerator) -> None:
+    """Dropout differs between processes, whose rows are different; the first has that of a run on one."""
+    rank = f"/{accelerator.process_index}" if accelerator.process_index else ""
+    torch.manual_seed(crc32(f"{seed}/{name}/{draw}{rank}".encode()))

@@ -3,7 +3,6 @@
 All of it goes into a checkpoint, at any step, and comes back as it was.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from pipeline.training.checkpoint import (
     optimizer_tensors,
     save_checkpoint,
 )
+from pipeline.training.clock import Clock
 
 
 @dataclass
@@ -34,35 +34,6 @@ class History:
     curve: list[dict[str, float]] = field(default_factory=list)
     scores: list[tuple[int, float]] = field(default_factory=list)
     best: float | None = None
-
-
-@dataclass
-class Clock:
-    """Seconds by what they were spent on; tokens as they were and as they were computed."""
-
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("data", "teacher", "student"), 0.0))
-    real_tokens: int = 0
-    computed_tokens: int = 0
-
-    def spend(self, what: str, since: float) -> float:
-        """Put the time since then down to ``what``; returns the time now."""
-        now = time.perf_counter()
-        self.seconds[what] += now - since
-        return now
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Real tokens a second, padding not counted."""
-        return self.real_tokens / max(1e-9, sum(self.seconds.values()))
-
-    def figures(self) -> dict[str, float]:
-        """Seconds by use, tokens, speed and padding efficiency, for the record."""
-        return {
-            **{f"{what}_seconds": seconds for what, seconds in self.seconds.items()},
-            "real_tokens": self.real_tokens,
-            "tokens_per_second": self.tokens_per_second,
-            "padding_efficiency": self.real_tokens / max(1, self.computed_tokens),
-        }
 
 
 @dataclass
@@ -91,11 +62,11 @@ class State:
         self.histories = {name: History() for name in self.learners}
         self.sums = {name: {} for name in self.learners}
 
-    def add(self, name: str, terms: Mapping[str, Tensor], share: float) -> None:
-        """Count a learner's terms in, each times ``share`` of a step."""
+    def add(self, name: str, terms: Mapping[str, float]) -> None:
+        """Count the loss and the terms of one step of a learner in."""
         sums = self.sums[name]
         for term, value in terms.items():
-            sums[term] = sums.get(term, 0.0) + value.item() * share
+            sums[term] = sums.get(term, 0.0) + value
 
     def log(self, steps: int, rate: float) -> None:
         """Append the mean over the last ``steps`` steps to every curve."""
@@ -127,7 +98,7 @@ class State:
         told = {
             "histories": {name: vars(history) for name, history in self.histories.items()},
             "sums": self.sums,
-            "clock": vars(self.clock),
+            "clock": self.clock.saved(),
         }
         save_checkpoint(folder, self.step, tensors, told)
 
@@ -146,5 +117,6 @@ class State:
             )
         self.sums.update(told.get("sums", {}))
         self.best = {name: tensor for name, tensor in tensors.items() if name.startswith("best.")}
-        self.clock = Clock(**told["clock"])
+        for name, value in told["clock"].items():
+            setattr(self.clock, name, value)
         self.step = int(told["step"])

@@ -64,8 +64,30 @@ def test_epochs_and_seeds_differ() -> None:
     orders = [np.concatenate(BatchPlan(lengths, 16, seed).epoch(epoch)) for seed in (1, 2) for epoch in (0, 1)]
     for i, a in enumerate(orders):
         assert not any(np.array_equal(a, b) for b in orders[i + 1 :])
-    company = [{frozenset(rows.tolist()) for rows in BatchPlan(lengths, 16, 1).epoch(epoch)} for epoch in (0, 1)]
-    assert company[0] != company[1]  # batches are made anew, not only reordered
+
+
+@QUICK
+@given(plan=plans(), epoch=st.integers(1, 1000))
+def test_batches_stay_together_unless_rows_are_dropped(plan: BatchPlan, epoch: int) -> None:
+    first, later = ({tuple(rows.tolist()) for rows in plan.epoch(number)} for number in (0, epoch))
+    dropped = sum(map(len, first)) < len(plan.lengths)
+    assert plan.fixed != dropped
+    if plan.fixed:
+        assert first == later == {tuple(rows.tolist()) for rows in plan.batches}
+
+
+@QUICK
+@given(plan=plans(), epoch=st.integers(0, 1000))
+def test_the_first_epoch_and_dropping_plans_sort_and_shuffle_from_one_stream(plan: BatchPlan, epoch: int) -> None:
+    """Written out as numbers are drawn: trainings of one epoch keep the order they were first measured with."""
+    epoch = 0 if plan.fixed else epoch
+    random = np.random.Generator(np.random.PCG64([plan.seed, epoch]))
+    rows = random.permutation(len(plan.lengths))[: sum(map(len, plan.epoch(epoch)))]
+    if not plan.pad_to:
+        rows = rows[np.argsort(plan.lengths[rows], kind="stable")]
+    drawn = plan.epoch(epoch)
+    by_place = {int(number): batch for number, batch in zip(random.permutation(len(plan)), drawn, strict=True)}
+    assert np.array_equal(np.concatenate([by_place[number] for number in range(len(plan))]), rows)
 
 
 @QUICK

@@ -61,3 +61,32 @@ def test_padding_counts_only_when_asked() -> None:
     for module, moves in ((objective, False), (counting, True)):
         before, after = (module(s, TEACHER, MASK)["embedding"] for s in (STUDENT, changed))
         assert (not torch.equal(before, after)) == moves
+
+
+@pytest.mark.parametrize("count_padding", [False, True])
+def test_parts_of_a_step_add_up_to_it_with_their_gradients(count_padding: bool) -> None:
+    """With the counts of the whole step, accumulated parts train the projections as one large batch does."""
+    objective = TransformerObjective(4, 6, attention=2.0, count_padding=count_padding)
+    whole_terms = objective(STUDENT, TEACHER, MASK)
+    sum(whole_terms.values()).backward()
+    expected = [parameter.grad.clone() for parameter in objective.parameters()]
+    objective.zero_grad()
+    counts = {"tokens": 5, "pairs": 2**2 + 3**2, "positions": 6, "position_pairs": 2 * 3**2}
+    total = dict.fromkeys(whole_terms, 0.0)
+    for row, length in ((0, 3 if count_padding else 2), (1, 3)):  # padding that does not count is cut off
+        parts = (part(model, row, length) for model in (STUDENT, TEACHER))
+        terms = objective(*parts, MASK[row : row + 1, :length], counts)
+        sum(terms.values()).backward()
+        total = {name: total[name] + term.item() for name, term in terms.items()}
+    assert total == pytest.approx({name: term.item() for name, term in whole_terms.items()}, rel=1e-5)
+    for parameter, grad in zip(objective.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, grad)
+
+
+def part(model: Features, row: int, length: int) -> Features:
+    one = slice(row, row + 1)
+    return Features(
+        model.embedding[one, :length],
+        tuple(hidden[one, :length] for hidden in model.hidden_states),
+        tuple(Attention(*(x[one, :, :length] for x in pair)) for pair in model.attention),
+    )

@@ -41,14 +41,15 @@ def test_quiet_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_prefect_settings_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in prefect_settings.SETTINGS:
+    settings = prefect_settings.SETTINGS | prefect_settings.QUIET
+    for name in settings:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DO_NOT_TRACK", "0")
     before = dict(os.environ)
     prefect_settings.apply()
     assert os.environ["DO_NOT_TRACK"] == "0"
     assert os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] == "120"
-    assert set(os.environ) - set(before) == set(prefect_settings.SETTINGS) - {"DO_NOT_TRACK"}
+    assert set(os.environ) - set(before) == set(settings) - {"DO_NOT_TRACK"}
     for name in set(os.environ) - set(before):
         monkeypatch.setenv(name, os.environ[name])  # so that it is undone
         monkeypatch.delenv(name)

@@ -34,13 +34,16 @@ class Learner(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, batch: Mapping[str, Tensor], target: Tensor | None) -> dict[str, Tensor]:
+    def forward(
+        self, batch: Mapping[str, Tensor], target: Tensor | None, counts: Mapping[str, float]
+    ) -> dict[str, Tensor]:
         self.seen += self.training
         hidden = self.norm(self.dropout(self.embedding(batch["input_ids"])))
         mask = batch["attention_mask"]
-        terms = {"tokens": F.cross_entropy(self.output(hidden)[mask], batch["input_ids"].roll(1, 1)[mask])}
+        logits, wanted = self.output(hidden)[mask], batch["input_ids"].roll(1, 1)[mask]
+        terms = {"tokens": F.cross_entropy(logits, wanted, reduction="sum") / counts["tokens"]}
         if target is not None:
-            terms["target"] = (hidden - target)[mask].square().mean()
+            terms["target"] = (hidden - target)[mask].square().sum() / (counts["tokens"] * 6)
         return terms
 
 
@@ -51,7 +54,7 @@ def read(rows: np.ndarray, _step: int) -> dict[str, Tensor]:
     return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
 
 
-def teacher(batch: dict[str, Tensor]) -> Tensor:
+def teacher(batch: dict[str, Tensor], _rows: np.ndarray) -> Tensor:
     """A teacher whose dropout is on, as the released code leaves it."""
     return F.dropout(F.one_hot(batch["input_ids"] % 6, 6).float(), 0.3, training=True)
 
@@ -69,12 +72,12 @@ class World:
 
     def train(self, training: Training, folder: Path | None = None, **options: Any) -> Any:
         self.runs += 1
-        own = {"checkpoint_seconds": 1e9, "seed": 5, "progress": Silent()} | options
+        own = {"checkpoint_seconds": 1e9, "checkpoint_share": 1.0, "seed": 5, "progress": Silent()} | options
         config = own.pop("config", TrainingConfig(epochs=2, learning_rate=0.05, batch_size=4))
         return train(
             training,
             config,
-            accelerator=Accelerator(cpu=True),
+            accelerator=own.pop("accelerator", None) or Accelerator(cpu=True),
             checkpoints=folder or self.folder / f"run-{self.runs}",
             **own,
         )

@@ -17,14 +17,17 @@ Bytes = Callable[[nn.Module], dict[str, bytes]]
 
 
 class Sum(nn.Module):
-    """A mean over tokens of equal count in every row: micro-batches of equal size average to the whole."""
+    """A mean over the real tokens of the whole step."""
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.linspace(-1, 1, 30))
 
-    def forward(self, batch: dict[str, torch.Tensor], _target: object) -> dict[str, torch.Tensor]:
-        return {"term": (self.weight[batch["input_ids"]] - 0.3).square().mean()}
+    def forward(
+        self, batch: dict[str, torch.Tensor], _target: object, counts: dict[str, float]
+    ) -> dict[str, torch.Tensor]:
+        squared = (self.weight[batch["input_ids"]] - 0.3).square()
+        return {"term": squared[batch["attention_mask"]].sum() / counts["tokens"]}
 
 
 def equal_rows(rows: np.ndarray, _step: int) -> dict[str, torch.Tensor]:
@@ -84,26 +87,34 @@ def test_the_incomplete_batch_can_be_dropped(world: Any, make_learner: Make) -> 
     assert seen == [10] * 4
 
 
-def test_accumulated_batches_are_one_larger_batch(world: Any) -> None:
+def ragged_rows(rows: np.ndarray, _step: int) -> dict[str, torch.Tensor]:
+    batch = equal_rows(rows, _step)
+    return batch | {"attention_mask": torch.arange(5) < torch.from_numpy(1 + rows % 5)[:, None]}
+
+
+@pytest.mark.parametrize("cut", [6, 1, 11])
+@pytest.mark.parametrize("read", [equal_rows, ragged_rows])
+def test_accumulated_batches_are_one_larger_batch(cut: int, read: Any, world: Any) -> None:
+    """However unequal their rows and the batches themselves are."""
     large, small = Sum(), Sum()
     lengths = np.full(24, 5, np.int32)
     orders = [BatchPlan(lengths, 12, 7).epoch(epoch) for epoch in range(3)]
 
-    class Halves:
+    class Parts:
         """The batches of the other plan, each cut in two."""
 
         def __len__(self) -> int:
             return 4
 
         def epoch(self, epoch: int) -> list[np.ndarray]:
-            return [half for rows in orders[epoch] for half in (rows[:6], rows[6:])]
+            return [part for rows in orders[epoch] for part in (rows[:cut], rows[cut:])]
 
     # AdamW does not see the scale of a gradient; a limit just above its norm does.
     config = TrainingConfig(epochs=3, learning_rate=0.2, batch_size=12, max_grad_norm=0.3)
-    whole = world.training({"a": large}, plan=BatchPlan(lengths, 12, 7), read=equal_rows, target=None)
+    whole = world.training({"a": large}, plan=BatchPlan(lengths, 12, 7), read=read, target=None)
     histories, _ = world.train(whole, config=config)
-    halves = world.training({"a": small}, plan=Halves(), read=equal_rows, target=None)
-    same, _ = world.train(halves, config=config.model_copy(update={"gradient_accumulation": 2}))
+    parts = world.training({"a": small}, plan=Parts(), read=read, target=None)
+    same, _ = world.train(parts, config=config.model_copy(update={"gradient_accumulation": 2}))
     torch.testing.assert_close(small.weight, large.weight)
     assert [p["loss"] for p in same["a"].curve] == pytest.approx([p["loss"] for p in histories["a"].curve])
 
@@ -116,8 +127,8 @@ def test_what_is_not_finite_stops_the_training_and_is_named(what: str, world: An
             self.inner = make_learner(1)
             self.steps = 0
 
-        def forward(self, batch: Any, target: Any) -> dict[str, torch.Tensor]:
-            terms = self.inner(batch, target)
+        def forward(self, batch: Any, target: Any, counts: Any) -> dict[str, torch.Tensor]:
+            terms = self.inner(batch, target, counts)
             self.steps += 1
             if self.steps == 4:  # the gradient of a square root at 0 is infinite, its value is fine
                 zero = self.inner.norm.weight[0] * 0
@@ -134,8 +145,10 @@ def test_what_is_not_finite_stops_the_training_and_is_named(what: str, world: An
 
 def test_rows_that_carry_an_id_are_named_by_it(world: Any) -> None:
     class Broken(Sum):
-        def forward(self, batch: dict[str, torch.Tensor], target: object) -> dict[str, torch.Tensor]:
-            return {name: term / 0 for name, term in super().forward(batch, target).items()}
+        def forward(
+            self, batch: dict[str, torch.Tensor], target: object, counts: dict[str, float]
+        ) -> dict[str, torch.Tensor]:
+            return {name: term / 0 for name, term in super().forward(batch, target, counts).items()}
 
     def read(rows: np.ndarray, step: int) -> dict[str, torch.Tensor]:
         return equal_rows(rows, step) | {"row_id": torch.from_numpy(1000 + rows // 2)}

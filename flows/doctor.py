@@ -1,0 +1,81 @@
+"""What a machine can do and what a run would use on it, for a person and for a script."""
+
+import sys
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.config.run import RunConfig
+from pipeline.stages.capability import GB, Findings, choices, examine, warnings
+
+PACKAGES = ("torch", "transformers", "accelerate", "prefect")
+
+
+def diagnose(config: RunConfig) -> dict[str, Any]:
+    """The findings, choices and warnings as a script would read them.
+
+    Raises:
+        ConfigError: the configuration asks for what cannot be had here.
+        StoreError: the store cannot be written.
+    """
+    found = examine(config)
+    return {
+        "machine": _machine(found),
+        "versions": {"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}},
+        "store": {"folder": config.runtime.store, **asdict(found.disk)},
+        "matmul_flops": found.peaks,
+        "will_use": {choice.name: {"choice": choice.choice, "why": choice.why} for choice in choices(config, found)},
+        "warnings": warnings(config, found),
+    }
+
+
+def print_diagnosis(told: dict[str, Any], console: Console) -> None:
+    """The same as a person would read it."""
+    machine, store, peaks = told["machine"], told["store"], told["matmul_flops"]
+    here = Table(show_header=False, box=None, pad_edge=False)
+    cores = f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['instructions'])}"
+    memory = machine["memory_bytes"]
+    rows = {
+        "CPU": cores,
+        "memory": f"{memory / GB:.1f} GB" if memory else "unknown",
+        **{
+            f"GPU {number}": f"{gpu['name']}, capability {gpu['capability']}, {gpu['memory_bytes'] / GB:.0f} GB"
+            for number, gpu in enumerate(machine["gpus"])
+        },
+        "matrix products": f"float32 {_flops(peaks['float32'])}, bfloat16 {_flops(peaks['bfloat16'])} "
+        f"(measured on {told['will_use']['device']['choice']}; {machine['products']} on the CPU)",
+        "store": f"{store['folder']} ({store['filesystem'] or 'unknown file system'}), "
+        f"{store['free_bytes'] / GB:.0f} GB free, writes {store['write_bytes_per_second'] / 1e6:.0f} MB/s, "
+        f"reads {store['read_bytes_per_second'] / 1e6:.0f} MB/s",
+        "C++ compiler": machine["compiler"] or "none",
+        "versions": ", ".join(f"{name} {number}" for name, number in told["versions"].items()),
+    }
+    for name, value in rows.items():
+        here.add_row(name, escape(value))
+    console.print(here)
+    used = Table("a run uses", "", "why", box=None, pad_edge=False)
+    for name, chosen in told["will_use"].items():
+        used.add_row(name.replace("_", " "), f"[bold]{escape(chosen['choice'])}[/]", escape(chosen["why"]))
+    console.print()
+    console.print(used)
+    for warning in told["warnings"]:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
+
+
+def _machine(found: Findings) -> dict[str, Any]:
+    return {
+        **asdict(found.host),
+        "threads": found.threads,
+        "products": found.products,
+        "gpus": [asdict(gpu) for gpu in found.gpus],
+        "compiler": found.compiler,
+        "shared_memory_bytes": found.shared_memory_bytes,
+    }
+
+
+def _flops(value: float) -> str:
+    return f"{value / 1e12:.2f} TFLOP/s" if value >= 1e12 else f"{value / 1e9:.0f} GFLOP/s"

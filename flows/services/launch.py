@@ -1,0 +1,103 @@
+"""Start a process detached from the terminal, wait until it answers, and stop it with all that it has started."""
+
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from flows.services.state import Service, ServicesError
+
+POLL_SECONDS = 0.2
+START_SECONDS = 180.0
+# What a worker gets to tell the server about the run that it ends.
+STOP_SECONDS = 30.0
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
+
+
+def start(name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Service:
+    """Start a process that outlives this one; what it says goes to ``folder/NAME.log``.
+
+    Raises:
+        ServicesError: the log cannot be written.
+    """
+    log = folder / f"{name}.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        output = log.open("ab")
+    except OSError as error:
+        raise ServicesError(f"cannot write {log}: {error.strerror}; set TINYBERT_HOME to a folder that can") from error
+    with output:
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            command,
+            cwd=folder,  # a folder called flows where the user stands must not be taken for ours
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Service(name=name, pid=process.pid, command=tuple(command), log=str(log))
+
+
+def wait_until(answers: Callable[[], bool], service: Service) -> None:
+    """Wait for a service that was just started.
+
+    Raises:
+        ServicesError: it ended instead, or took too long; names its last words.
+    """
+    end = time.monotonic() + START_SECONDS
+    while not answers():
+        if not service.alive():
+            raise ServicesError(f"the {service.name} ended at once: {last_words(service)} (all of it: {service.log})")
+        if time.monotonic() > end:
+            raise ServicesError(
+                f"the {service.name} does not answer after {START_SECONDS:.0f} s: look into {service.log}"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def stop(service: Service) -> bool:
+    """End a process and all that it has started; whether it still ran."""
+    import psutil
+
+    if not service.alive():
+        return False
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(service.pid)
+        family = process.children(recursive=True)
+        process.terminate()
+        psutil.wait_procs([process], timeout=STOP_SECONDS)
+        for left in (process, *family):  # psutil knows them by more than their number
+            with suppress(psutil.NoSuchProcess):
+                left.kill()
+    return True
+
+
+def check_free(host: str, port: int, option: str) -> None:
+    """Refuse a port that cannot be listened on.
+
+    Raises:
+        ServicesError: somebody listens there, or this machine has no such address.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            if os.name == "posix":  # as the servers do it: a port that was left a moment ago is free
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise ServicesError(
+            f"cannot listen on {host} port {port} ({error.strerror}): end what uses it, or choose another with {option}"
+        ) from error
+    except OverflowError as error:
+        raise ServicesError(f"{port} is no port: choose one from 1 to 65535 with {option}") from error
+
+
+def last_words(service: Service) -> str:
+    """The last line a service wrote, without credentials."""
+    lines = [line.strip() for line in Path(service.log).read_text(encoding="utf-8", errors="replace").splitlines()]
+    return _CREDENTIALS.sub("***", next((line for line in reversed(lines) if line), "it said nothing"))

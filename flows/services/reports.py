@@ -1,0 +1,90 @@
+"""The store's artifacts over HTTP, to be read only: ``python -m flows.services.reports STORE --host H --port P``.
+
+Hidden files and links that lead out of the store are not there. The password is that of Prefect's server, taken
+from ``PREFECT_SERVER_API_AUTH_STRING`` (user:password); without one anybody who reaches the port may read.
+"""
+
+import argparse
+import base64
+import hmac
+import os
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+
+NOWHERE = "/dev/null/nowhere"
+
+
+class ReportHandler(SimpleHTTPRequestHandler):
+    """Serve what a person may see of a store; see the module.
+
+    Args:
+        auth: user:password, or None.
+    """
+
+    def __init__(self, *args: object, auth: str | None, **kwargs: object) -> None:
+        self._auth = auth
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+
+    def translate_path(self, path: str) -> str:
+        """The file behind a URL, or one that cannot exist."""
+        place = super().translate_path(path)
+        parts = Path(place).relative_to(self.directory).parts
+        if "\0" in place or any(part.startswith(".") for part in parts):
+            return NOWHERE
+        root = Path(self.directory).resolve()
+        return place if Path(place).resolve().is_relative_to(root) else NOWHERE
+
+    def list_directory(self, path: str | os.PathLike[str]) -> BytesIO | None:
+        """Only what is served is listed."""
+        from html import escape
+        from urllib.parse import quote
+
+        names = sorted(one.name + "/" * one.is_dir() for one in Path(path).iterdir() if not one.name.startswith("."))
+        lines = "".join(f'<li><a href="{quote(name)}">{escape(name)}</a></li>' for name in names)
+        page = f"<!DOCTYPE html><meta charset=utf-8><title>artifacts</title><ul>{lines}</ul>".encode()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        return BytesIO(page)
+
+    def send_head(self) -> object:  # type: ignore[override]
+        """GET and HEAD alike begin here."""
+        if self._allowed():
+            return super().send_head()
+        self.send_response(HTTPStatus.UNAUTHORIZED)
+        self.send_header("WWW-Authenticate", 'Basic realm="tinybert reports"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return None
+
+    def _allowed(self) -> bool:
+        if self._auth is None:
+            return True
+        expected = "Basic " + base64.b64encode(self._auth.encode()).decode()
+        return hmac.compare_digest(self.headers.get("Authorization", "").encode(), expected.encode())
+
+
+def reports_server(store: Path, host: str, port: int, auth: str | None) -> ThreadingHTTPServer:
+    """A server that is ready to ``serve_forever``; port 0 takes a free one."""
+    handler = partial(ReportHandler, directory=str(store), auth=auth)
+    return ThreadingHTTPServer((host, port), handler)
+
+
+def main() -> None:
+    """Serve until ended."""
+    parser = argparse.ArgumentParser(description="Serve a store's reports over HTTP, read only.")
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=4201)
+    given = parser.parse_args()
+    auth = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or None
+    with reports_server(given.store, given.host, given.port, auth) as server:
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""A feature table is what a teacher said of each batch, on disk: rows of float32, one a real token.
+
+Batches lie one after another in shards; ``checksums`` holds a CRC-32 a batch, 0 where there is none yet.
+The data are written first, the checksum after them, and each read is compared with it: what a kill, a
+power cut or a bad disk left there counts as absent. Nothing in it cannot be computed again.
+
+Shards are read and written at positions, not mapped: the page cache serves both, but a full disk or a
+file cut short is an error here, where a map would end the process with SIGBUS.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHECKSUMS = "checksums"
+SHARD_BYTES = 1 << 30
+Values = NDArray[np.float32]
+
+
+class FeatureTable:
+    """Features of batches by number; safe to use from several processes that would write the same.
+
+    Args:
+        folder: where it is or will be; it has to exist before anything is written.
+        tokens: real tokens of each batch.
+        width: float32 numbers a token.
+        shard_bytes: a shard is a run of whole batches of at most this size, or one larger batch.
+    """
+
+    def __init__(self, folder: Path, tokens: Sequence[int], width: int, shard_bytes: int = SHARD_BYTES) -> None:
+        self.folder = folder
+        self.tokens = np.asarray(tokens, np.int64)
+        self.width = width
+        self._places = shard_places((self.tokens * width * 4).tolist(), shard_bytes)
+        self._checksums = _read_checksums(folder / CHECKSUMS, len(self.tokens))
+
+    @property
+    def stored(self) -> float:
+        """Share of the tokens whose features are there, as far as their checksums say."""
+        return float(self.tokens[self._checksums > 0].sum() / max(1, self.tokens.sum()))
+
+    def read(self, batch: int, salt: bytes) -> Values | None:
+        """Features of a batch, (tokens, width), or None if they are not there whole.
+
+        Args:
+            batch: its number.
+            salt: what the features were made from; of anything else they are not there.
+        """
+        if not self._checksums[batch]:
+            return None
+        values = np.empty((self.tokens[batch], self.width), np.float32)
+        shard, start = self._places[batch]
+        try:
+            with _opened(self._shard(shard), os.O_RDONLY) as file:
+                whole = _read_fully(file, _bytes(values), start)
+        except OSError:
+            return None
+        return values if whole and _checksum(values, salt) == self._checksums[batch] else None
+
+    def write(self, batch: int, values: Values, salt: bytes) -> None:
+        """Keep the features of a batch, (tokens, width).
+
+        Raises:
+            OSError: they cannot be written, the disk is full for instance; the batch is absent then.
+        """
+        shard, start = self._places[batch]
+        with _opened(self._shard(shard), os.O_WRONLY | os.O_CREAT) as file:
+            _write_fully(file, _bytes(values), start)
+        checksum = _checksum(values, salt)
+        with _opened(self.folder / CHECKSUMS, os.O_WRONLY | os.O_CREAT) as file:
+            _write_fully(file, memoryview(np.uint32(checksum).tobytes()), 4 * batch)
+        self._checksums[batch] = checksum
+
+    def forget(self, batch: int) -> None:
+        """Let the next read of a batch come from the disk, as it will when memory does not hold the table."""
+        if not hasattr(os, "posix_fadvise"):
+            return
+        shard, start = self._places[batch]
+        with _opened(self._shard(shard), os.O_RDWR) as file:
+            os.fsync(file)
+            os.posix_fadvise(file, start, int(self.tokens[batch]) * self.width * 4, os.POSIX_FADV_DONTNEED)
+
+    def _shard(self, number: int) -> Path:
+        return self.folder / f"shard-{number:05d}.f32"
+
+
+def shard_places(sizes: Sequence[int], shard_bytes: int) -> list[tuple[int, int]]:
+    """Shard and first byte of each batch."""
+    places, shard, end = [], 0, 0
+    for size in sizes:
+        if end and end + size > shard_bytes:
+            shard, end = shard + 1, 0
+        places.append((shard, end))
+        end += size
+    return places
+
+
+def disk_bytes(folder: Path) -> int:
+    """What a folder takes on the disk; what vanishes meanwhile counts nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_blocks * 512
+        except OSError:
+            continue
+    return total
+
+
+def make_room(shelf: Path, needed: int, budget: int, keep: Path) -> list[Path]:
+    """Remove the tables that were not used for longest until ``needed`` bytes more stay within the budget.
+
+    A table is as old as its folder. A process that still uses a removed one computes again.
+
+    Args:
+        shelf: the folder of the tables.
+        needed: bytes that ``keep`` will take.
+        budget: bytes that all may take.
+        keep: the table that stays.
+
+    Returns:
+        The folders that are gone.
+    """
+    others = [path for path in shelf.iterdir() if path.is_dir() and path != keep]
+    sizes = {path: disk_bytes(path) for path in others}
+    taken, gone = needed + sum(sizes.values()), []
+    for path in sorted(others, key=_last_used):
+        if taken <= budget:
+            break
+        shutil.rmtree(path, ignore_errors=True)
+        taken -= sizes[path]
+        gone.append(path)
+    return gone
+
+
+def _last_used(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _bytes(values: Values) -> memoryview:
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+
+
+def _checksum(values: Values, salt: bytes) -> int:
+    return crc32(_bytes(values), crc32(salt)) or 1  # 0 says that there is nothing
+
+
+def _read_checksums(path: Path, count: int) -> NDArray[np.uint32]:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        data = b""
+    return np.frombuffer(data[: 4 * count].ljust(4 * count, b"\0"), np.uint32).copy()
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    file = os.open(path, flags, 0o666)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _read_fully(file: int, view: memoryview, start: int) -> bool:
+    """Fill ``view`` from a position; False if the file ends before."""
+    while len(view):
+        count = os.preadv(file, [view], start)
+        if not count:
+            return False
+        view, start = view[count:], start + count
+    return True
+
+
+def _write_fully(file: int, view: memoryview, start: int) -> None:
+    while len(view):
+        count = os.pwrite(file, view, start)
+        view, start = view[count:], start + count

@@ -1,0 +1,122 @@
+"""What a machine is, read from the files in which Linux describes it; elsewhere much of it stays unknown."""
+
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "lustre", "ceph", "beegfs")
+MEMORY = ("tmpfs", "ramfs")
+# What decides how fast matrix products run, as Linux names it.
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve")
+DISK_TEST_BYTES, BLOCK_BYTES = 32 << 20, 4 << 20
+
+
+@dataclass(frozen=True)
+class Host:
+    """Processor and memory.
+
+    Attributes:
+        cpu: its name.
+        cores: that this process may use.
+        instructions: those that matter for matrix products.
+        memory_bytes: of the machine; None where it is unknown.
+        swapped_bytes: memory that has been moved to a disk.
+    """
+
+    cpu: str
+    cores: int
+    instructions: tuple[str, ...]
+    memory_bytes: int | None
+    swapped_bytes: int
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The disk of a folder.
+
+    Attributes:
+        filesystem: its type, such as ext4; empty where it is unknown.
+        free_bytes: for us.
+        write_bytes_per_second: written and synced.
+        read_bytes_per_second: of what was just written; the system's cache is asked to forget it first.
+    """
+
+    filesystem: str
+    free_bytes: int
+    write_bytes_per_second: float
+    read_bytes_per_second: float
+
+
+def host() -> Host:
+    """This machine."""
+    cpuinfo, meminfo = _text("/proc/cpuinfo"), sizes(_text("/proc/meminfo"))
+    flags = {*field(cpuinfo, "flags").split(), *field(cpuinfo, "Features").split()}
+    return Host(
+        cpu=field(cpuinfo, "model name") or platform.processor() or platform.machine(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        instructions=tuple(name for name in INSTRUCTIONS if name in flags),
+        memory_bytes=meminfo.get("MemTotal"),
+        swapped_bytes=meminfo.get("SwapTotal", 0) - meminfo.get("SwapFree", 0),
+    )
+
+
+def field(text: str, name: str) -> str:
+    """The first value of that name in text of lines ``name : value``; empty if there is none."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    return next((value.strip() for key, _, value in pairs if key.strip() == name), "")
+
+
+def sizes(meminfo: str) -> dict[str, int]:
+    """Bytes by name, from lines such as ``MemTotal:  16 kB``."""
+    parts = (line.replace(":", " ").split() for line in meminfo.splitlines())
+    return {words[0]: int(words[1]) * 1024 for words in parts if len(words) == 3 and words[1].isdigit()}
+
+
+def filesystem_of(folder: Path, mounts: str) -> str:
+    """The type of the file system that holds a folder, given the text of /proc/mounts; the last mount wins."""
+    rows = [line.split() for line in mounts.splitlines() if len(line.split()) >= 3]
+    # Spaces in names are written as octal escapes.
+    places = [(Path(row[1].replace("\\040", " ")), row[2]) for row in rows]
+    above = [(len(place.parts), kind) for place, kind in places if folder.resolve().is_relative_to(place)]
+    deepest = max((depth for depth, _ in above), default=0)
+    return next((kind for depth, kind in reversed(above) if depth == deepest), "")
+
+
+def disk(folder: Path) -> Disk:
+    """The disk of an existing folder, measured with a file that is gone afterwards.
+
+    Raises:
+        OSError: the folder cannot be written, or is full.
+    """
+    block = os.urandom(BLOCK_BYTES)
+    free = shutil.disk_usage(folder).free
+    with tempfile.TemporaryFile(dir=folder) as file:
+        descriptor = file.fileno()
+        started = perf_counter()
+        for _ in range(DISK_TEST_BYTES // BLOCK_BYTES):
+            os.write(descriptor, block)
+        os.fsync(descriptor)
+        written = perf_counter()
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        while os.read(descriptor, BLOCK_BYTES):
+            pass
+        finished = perf_counter()
+    return Disk(
+        filesystem=filesystem_of(folder, _text("/proc/mounts")),
+        free_bytes=free,
+        write_bytes_per_second=DISK_TEST_BYTES / (written - started),
+        read_bytes_per_second=DISK_TEST_BYTES / (finished - written),
+    )
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,56 @@
+"""Compiling turns a module's forward and backward into a few fused kernels; what it computes stays the same.
+
+One graph serves every shape: rows and length are symbols in it, so that token budgets, whose batches hardly
+ever repeat a shape, do not compile over and over. Dropout draws what it would draw uncompiled.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from pipeline.models.taps import encode
+
+Backend = str | Callable[..., Any]
+GRAPHS = 64  # of one function: each model, its training and evaluation, a single row
+
+
+def compile_encoder(model: PreTrainedModel, *, backend: Backend = "inductor") -> None:
+    """Compile the encoder of a model, tapped or not; in place, parameters and their names stay as they are."""
+    encoder = cast("PreTrainedModel", model.base_model)
+    was_training = encoder.training
+    encoder.eval()
+    # The library hooks up what reads hidden states in the first pass, under a lock that no graph can hold;
+    # autocast, since a frozen teacher's weights may be in half precision.
+    two = torch.ones((1, 2), dtype=torch.long, device=encoder.device)
+    with torch.no_grad(), torch.autocast(two.device.type, torch.bfloat16):
+        encode(encoder, {"input_ids": two, "attention_mask": two.bool()}, output_hidden_states=[0])
+    encoder.train(was_training)
+    compile_module(encoder, backend=backend)
+
+
+def compile_module(module: nn.Module, *, backend: Backend = "inductor") -> None:
+    """Compile a module's call as one graph for all shapes; in place.
+
+    Its settings are those of the process: numbers such as a layer norm's epsilon are constants of the graph,
+    and the graphs of several models that share their code count together.
+    """
+    from torch._dynamo import config
+
+    config.specialize_float, config.recompile_limit = True, GRAPHS
+    options = {"fallback_random": True} if backend == "inductor" else None
+    module.compile(fullgraph=True, dynamic=True, backend=backend, options=options)
+
+
+@contextmanager
+def uncompiled(model: PreTrainedModel) -> Iterator[None]:
+    """Run the encoder of a model as it is meanwhile: for a few passes a graph of their own does not pay."""
+    encoder = model.base_model
+    compiled, encoder._compiled_call_impl = encoder._compiled_call_impl, None  # noqa: SLF001 - torch's own place
+    try:
+        yield
+    finally:
+        encoder._compiled_call_impl = compiled  # noqa: SLF001

@@ -1,0 +1,213 @@
+"""What this machine can do, what a run would therefore use, and why; and what stands in its way.
+
+Findings are measured or looked up once; choices and warnings are pure functions of them and the configuration.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.config.precision import Precision
+from pipeline.config.run import RunConfig
+from pipeline.errors import StoreError
+from pipeline.stages.compilation import compilation, find_compiler
+from pipeline.stages.precision import has_device_file, resolve, slow_precision
+from pipeline.store.disk import check_folder
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.host import Disk, Host
+    from pipeline.evaluation.machine import Gpu
+
+GB = 10**9
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, never written
+SMALL_SHARED_MEMORY = 256 << 20  # containers often have 64 MB
+MUCH_FASTER = 1.5
+MUCH_SWAPPED = 0.05  # of the memory
+# Head widths of the paper's four-layer student and of BERT-base, as an example of where the loss changes its form.
+STUDENT_HEAD, TEACHER_HEAD = 26, 64
+
+
+class Choice(NamedTuple):
+    """One thing a run decides by itself: what, how, and why."""
+
+    name: str
+    choice: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A machine as a run would find it.
+
+    Attributes:
+        host: processor and memory.
+        disk: of the store's folder.
+        device: what models run on, as torch names it.
+        threads: torch's, on the CPU.
+        products: the library that multiplies matrices on the CPU.
+        gpus: that torch can use.
+        gpu_files: whether the system shows a GPU, usable or not.
+        peaks: precision -> FLOP/s of a large product on the device.
+        precision: resolved.
+        slow: what speaks against that precision; None if nothing.
+        compiles: whether models are compiled, and why.
+        compiler: path of the C++ compiler.
+        shared_memory_bytes: size of /dev/shm; None where there is none.
+    """
+
+    host: "Host"
+    disk: "Disk"
+    device: str
+    threads: int
+    products: str
+    gpus: "tuple[Gpu, ...]"
+    gpu_files: bool
+    peaks: dict[Precision, float]
+    precision: Precision
+    slow: str | None
+    compiles: tuple[bool, str]
+    compiler: str | None
+    shared_memory_bytes: int | None
+
+
+def examine(config: RunConfig) -> Findings:
+    """Look at this machine and measure it; about a second.
+
+    Raises:
+        ConfigError: the configuration asks for a device, or for compiling, that cannot be had here.
+        StoreError: the store cannot be written.
+    """
+    import torch
+
+    from pipeline.evaluation.host import host
+    from pipeline.evaluation.machine import gpus, matmul_peak, products_library
+    from pipeline.models.precision import exact_float32
+    from pipeline.stages.engine import device
+
+    where = device(config.runtime)
+    exact_float32()
+    precision = resolve(config)
+    return Findings(
+        host=host(),
+        disk=_store_disk(Path(config.runtime.store)),
+        device=str(where),
+        threads=torch.get_num_threads(),
+        products=products_library(),
+        gpus=gpus(),
+        gpu_files=has_device_file(),
+        peaks={
+            "float32": matmul_peak(where, torch.float32),
+            "bfloat16": matmul_peak(where, torch.bfloat16),
+        },
+        precision=precision,
+        slow=slow_precision(precision, where),
+        compiles=compilation(config.runtime, where),
+        compiler=find_compiler(),
+        shared_memory_bytes=shutil.disk_usage(SHARED_MEMORY).total if SHARED_MEMORY.is_dir() else None,
+    )
+
+
+def choices(config: RunConfig, found: Findings) -> list[Choice]:
+    """What a run of this configuration would use on this machine, and why."""
+    from pipeline.distillation.attention_loss import takes_gram
+
+    wanted, cuda = config.runtime, found.device.startswith("cuda")
+    why_device = f"torch finds {'a' if cuda else 'no'} GPU"
+    gram_from = next(n for n in range(1, 10**6) if takes_gram(n, STUDENT_HEAD, TEACHER_HEAD))
+    compiles, why = found.compiles
+    budget = min(wanted.teacher_store_gb * GB, found.disk.free_bytes)
+    return [
+        Choice("device", found.device, why_device if wanted.device == "auto" else f"runtime.device is {wanted.device}"),
+        Choice("cpu_threads", str(found.threads), _why_threads(config)),
+        Choice("precision", found.precision, _why_precision(config, found, cuda=cuda)),
+        Choice("attention", "fused (SDPA)", "in every layer; queries and keys are read in the mapped layers alone"),
+        Choice(
+            "attention_loss",
+            f"Gram form from {gram_from} tokens",
+            f"direct below; for heads {STUDENT_HEAD} wide imitating {TEACHER_HEAD}, growing with both",
+        ),
+        Choice("compile", "on" if compiles else "off", why),
+        Choice("optimizer", "AdamW, fused", "one kernel for all weights"),
+        Choice("processes", "1", "one a device; more: torchrun --nproc-per-node N -m flows.cli run"),
+        Choice(
+            "teacher_store",
+            f"up to {budget / GB:.0f} GB" if budget else "off",
+            f"runtime.teacher_store_gb is {wanted.teacher_store_gb:g}; {found.disk.free_bytes / GB:.0f} GB are free",
+        ),
+    ]
+
+
+def warnings(config: RunConfig, found: Findings) -> list[str]:
+    """What makes a run slower or riskier than it need be, each with the way out; nothing here stops it."""
+    said = [found.slow] if found.slow else []
+    if found.threads > found.host.cores:
+        said.append(
+            f"torch uses {found.threads} threads on {found.host.cores} cores: set runtime.num_threads (or "
+            f"OMP_NUM_THREADS) to {found.host.cores}"
+        )
+    if found.gpu_files and not found.gpus:
+        said.append("this machine shows a GPU that torch cannot use: install its driver and a torch built for it")
+    if found.gpus and found.device == "cpu":
+        said.append(f"{found.gpus[0].name} is not used: set runtime.device to auto")
+    if len(found.gpus) > 1 and found.device != "cpu":
+        said.append(f"one of {len(found.gpus)} GPUs is used: start the run with torchrun, one process a GPU")
+    if found.host.swapped_bytes > MUCH_SWAPPED * (found.host.memory_bytes or float("inf")):
+        said.append(f"{found.host.swapped_bytes / GB:.1f} GB of memory are swapped out: end what does not have to run")
+    return said + _disk_warnings(config, found)
+
+
+def _disk_warnings(config: RunConfig, found: Findings) -> list[str]:
+    from pipeline.evaluation.host import MEMORY, NETWORK
+
+    store, disk, said = config.runtime.store, found.disk, []
+    if disk.filesystem in MEMORY:
+        said.append(f"the store {store} is in memory ({disk.filesystem}) and gone with it: set runtime.store to a disk")
+    if disk.filesystem in NETWORK:
+        said.append(
+            f"the store {store} is on a network ({disk.filesystem}): reading teacher features back may be slower than "
+            "computing them; a local disk is better for a single machine"
+        )
+    if config.runtime.teacher_store_gb * GB > disk.free_bytes:
+        said.append(
+            f"runtime.teacher_store_gb is {config.runtime.teacher_store_gb:g}, but {disk.free_bytes / GB:.1f} GB are "
+            f"free for the store {store}: free some, or lower it"
+        )
+    shared = found.shared_memory_bytes
+    if shared is not None and shared < SMALL_SHARED_MEMORY:
+        said.append(f"{SHARED_MEMORY} holds {shared >> 20} MB, little for several processes: docker run --shm-size 1g")
+    return said
+
+
+def _why_threads(config: RunConfig) -> str:
+    if config.runtime.num_threads:
+        return "runtime.num_threads"
+    return "OMP_NUM_THREADS" if os.environ.get("OMP_NUM_THREADS") else "torch's choice: one a core"
+
+
+def _why_precision(config: RunConfig, found: Findings, *, cuda: bool) -> str:
+    if config.precision != "auto":
+        return f"precision is {config.precision}"
+    if cuda:
+        return "auto: the GPU has bfloat16" if found.precision == "bfloat16" else "auto: the GPU has no bfloat16 units"
+    why = "auto: float32 on every CPU, so that results do not depend on which"
+    gain = found.peaks["bfloat16"] / found.peaks["float32"]
+    if gain < MUCH_FASTER:
+        return why
+    return f"{why}; products in bfloat16 run {gain:.1f}x as fast on this one: precision=bfloat16"
+
+
+def _store_disk(root: Path) -> "Disk":
+    """The disk the store is on, or would be made on."""
+    from pipeline.evaluation.host import disk
+
+    check_folder(root)
+    there = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
+    try:
+        return disk(there)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the store {root}: {error.strerror} ({there}); make it writable, or set runtime.store to a "
+            "folder that is"
+        ) from error

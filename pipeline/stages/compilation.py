@@ -1,0 +1,68 @@
+"""Whether models are compiled, decided by what the device can do; results do not depend on it."""
+
+import shutil
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.config.runtime import Runtime
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+COMPILERS = ("c++", "g++", "clang++")
+CAPABILITY = (7, 0)  # of the GPUs whose kernels Triton can write
+
+
+class Choice(NamedTuple):
+    """Whether to compile, and why."""
+
+    on: bool
+    why: str
+
+
+def compilation(runtime: Runtime, device: "torch.device") -> Choice:
+    """Whether to compile the models that run on a device.
+
+    Args:
+        runtime: its ``compile`` is on, off, or auto: on a GPU that can.
+        device: where the models are.
+
+    Raises:
+        ConfigError: it is asked for and something it needs is not here.
+    """
+    if runtime.compile == "off":
+        return Choice(on=False, why="runtime.compile is off")
+    if runtime.compile == "auto" and device.type != "cuda":
+        return Choice(on=False, why="auto: compiling for a CPU takes minutes")
+    missing = _missing(device)
+    if runtime.compile == "on":
+        if missing:
+            raise ConfigError(f"runtime.compile is on, but {missing}; or set runtime.compile to auto")
+        return Choice(on=True, why="runtime.compile is on")
+    return Choice(on=missing is None, why="auto: " + (missing or "the GPU and its compilers are there"))
+
+
+def find_compiler() -> str | None:
+    """The C++ compiler that would be used, None if there is none on the path."""
+    return next((path for path in map(shutil.which, COMPILERS) if path), None)
+
+
+def _missing(device: "torch.device") -> str | None:
+    """What compiling for a device needs and is not here, with the way to get it; None if nothing."""
+    if find_compiler() is None:
+        return f"there is no C++ compiler on the path ({', '.join(COMPILERS)}): install one, such as g++"
+    if device.type != "cuda":
+        return None
+    import torch
+
+    found = torch.cuda.get_device_capability(device)
+    if found < CAPABILITY:
+        return f"{torch.cuda.get_device_name(device)} has capability {found[0]}.{found[1]}, below 7.0: set it to off"
+    if find_spec("triton") is None:
+        return "Triton is not installed: pip install triton"
+    if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
+        return "the C headers of Python are not installed: install them, such as python3-dev"
+    return None

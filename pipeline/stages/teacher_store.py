@@ -1,0 +1,195 @@
+"""Whether what a teacher says of the rows is worth storing: decided from measured seconds and bytes.
+
+Stored features lie under ``<store>/.teacher-store/<key>/``. They are a cache and no artifact: the key holds
+everything they depend on to the last bit, so reading them equals recomputing, and deleting them costs time
+only.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.config.builtin import home_path
+from pipeline.config.distillation import Terms
+from pipeline.config.training import TrainingConfig
+from pipeline.store.artifact import load_artifact
+from pipeline.store.fingerprint import canonical, digest_bytes
+from pipeline.store.stage import StageRun
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from pipeline.data.batches import BatchPlan
+    from pipeline.stages.stored_teacher import StoredTeacher, Teacher
+
+SHELF = ".teacher-store"
+SPARED_BYTES = 1_000_000_000  # left free on the disk, for checkpoints
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to store, and why, in one line with figures."""
+
+    store: bool
+    reason: str
+
+
+def decide(
+    *,
+    tokens: int,
+    bytes_per_token: float,
+    passes: float,
+    budget: float,
+    free: float,
+    teacher_seconds: float,
+    write_seconds: float,
+    read_seconds: float,
+    what: str = "teacher features",
+) -> Decision:
+    """Store what the teacher says if it fits, and if writing it once and reading it later takes less time.
+
+    Args:
+        tokens: real tokens of all rows.
+        bytes_per_token: what is stored of one.
+        passes: over the rows, the one that stores included.
+        budget: bytes that may be stored.
+        free: bytes free on the disk.
+        teacher_seconds: the teacher's, a token.
+        write_seconds: a byte.
+        read_seconds: a byte.
+        what: is stored, for the reason.
+    """
+    needed, teacher = tokens * bytes_per_token, tokens * teacher_seconds
+    write, read = needed * write_seconds, needed * read_seconds
+    obstacle = (
+        "runtime.teacher_store_gb is 0"
+        if budget <= 0
+        else "there is one pass over the rows only"
+        if passes <= 1
+        else f"{needed / GB:.3g} GB do not fit the {budget / GB:.3g} GB of runtime.teacher_store_gb"
+        if needed > budget
+        else f"{needed / GB:.3g} GB do not fit the {free / GB:.3g} GB that are free, "
+        f"of which {SPARED_BYTES / GB:.3g} GB is left to checkpoints"
+        if needed > free - SPARED_BYTES
+        else f"a pass takes {teacher:.3g} s, writing it {write:.3g} s and reading it {read:.3g} s"
+        if write >= (passes - 1) * (teacher - read)
+        else ""
+    )
+    if obstacle:
+        return Decision(False, f"{what} recomputed: {obstacle}")
+    return Decision(
+        True,
+        f"{what} stored: {needed / GB:.3g} GB of {budget / GB:.3g} GB, "
+        f"saves about {passes - 1:.3g} x {teacher - read:.3g} s",
+    )
+
+
+def num_passes(config: TrainingConfig, batches: int) -> float:
+    """How often a training goes over its rows."""
+    if config.max_steps is None or not batches:
+        return float(config.epochs)
+    return min(float(config.epochs), config.max_steps * config.gradient_accumulation / batches)
+
+
+def stored_teacher(
+    features: "Teacher",
+    model: "PreTrainedModel",
+    plan: "BatchPlan",
+    training: TrainingConfig,
+    run: StageRun,
+    *,
+    rows: str,
+    terms: Terms,
+    layers: list[int],
+    dropout: bool,
+    arithmetic: str = "float32",
+) -> "StoredTeacher":
+    """A teacher whose features are stored under this store, if that is possible and pays.
+
+    Args:
+        features: the teacher of a batch.
+        model: what runs in it.
+        plan: the batches.
+        training: says how often they come.
+        run: the stage that trains.
+        rows: role of the artifact the rows come from.
+        terms: say whether queries and keys are among the features, and padding counts.
+        layers: that are tapped.
+        dropout: whether the teacher's is on.
+        arithmetic: its precision, and whether it is compiled.
+    """
+    from pipeline.stages.stored_teacher import StoredTeacher
+
+    budget = run.runtime.teacher_store_gb * GB
+    never = _obstacle(plan, terms, dropout=dropout)
+    source = load_artifact(run.artifact(rows)).manifest.digest
+    key = ""
+    if budget and not never:
+        key = _key(model, plan, source, layers=layers, attention=bool(terms.attention), arithmetic=arithmetic)
+    return StoredTeacher(
+        features,
+        plan,
+        shelf=home_path(run.runtime.store) / SHELF,
+        key=key,
+        passes=num_passes(training, len(plan)),
+        budget=budget,
+        progress=run.progress,
+        never=never,
+    )
+
+
+def _obstacle(plan: "BatchPlan", terms: Terms, *, dropout: bool) -> str:
+    """Why features of these batches cannot be read back as they would be computed; empty if they can."""
+    from torch import distributed
+
+    if dropout:
+        return "the teacher's dropout is on"
+    if terms.padding == "included":
+        return "padding counts, which is not stored"
+    if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+        return "several processes share each batch"
+    return "" if plan.fixed else "drop_last draws other batches each epoch"
+
+
+def _key(
+    model: "PreTrainedModel", plan: "BatchPlan", source: str, *, layers: list[int], attention: bool, arithmetic: str
+) -> str:
+    """Digest of all that the last bit of a feature depends on."""
+    import numpy as np
+    import torch
+    import transformers
+
+    device = next(model.parameters()).device
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    shape = [plan.pad_to or 0, *(len(batch) for batch in plan.batches)]
+    return digest_bytes(
+        canonical(
+            {
+                "teacher": _weights(model),
+                "rows": source,
+                "batches": digest_bytes(np.concatenate([shape, *plan.batches]).astype(np.int64).tobytes()),
+                "layers": layers,
+                "attention": attention,
+                "arithmetic": arithmetic,
+                "device": [device.type, kind, torch.get_num_threads()],
+                "versions": [torch.__version__, transformers.__version__],
+            }
+        )
+    )[:32]
+
+
+def _weights(model: "PreTrainedModel") -> str:
+    """Digest of an encoder's weights and shape, its head not counted."""
+    import torch
+
+    told = {name: value for name, value in model.config.to_dict().items() if not name.startswith("_")}
+    digests = {
+        name: digest_bytes(_flat(tensor).view(torch.uint8).numpy().tobytes())
+        for name, tensor in model.base_model.state_dict().items()
+    }
+    return digest_bytes(canonical([repr(sorted(told.items())), digests]))
+
+
+def _flat(tensor: "torch.Tensor") -> "torch.Tensor":
+    return tensor.detach().cpu().contiguous().flatten()

@@ -1,0 +1,101 @@
+"""A running flow holds a lock named after it: who can take that lock knows that the run is over, however it ended.
+
+The operating system frees the lock of a process that dies, so a file that is left and not held is the trace of a
+run that was killed. A run of another machine is not judged from here.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import UUID
+
+from filelock import FileLock, Timeout
+
+RUNS = ".runs"
+SUCCESSION_SECONDS = 10.0  # a sweep may look at the file for a moment
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who runs a flow run.
+
+    Attributes:
+        machine: its name; ``boot`` tells one start of it from another, and is the same in its containers.
+        server: the Prefect server that knows the run.
+    """
+
+    pid: int
+    machine: str
+    boot: str
+    server: str
+
+    @property
+    def here(self) -> bool:
+        """Whether its locks mean anything on this machine."""
+        return (self.boot != "" and self.boot == _boot()) or self.machine == platform.node()
+
+
+def holder(server: str) -> Holder:
+    """This process."""
+    return Holder(os.getpid(), platform.node(), _boot(), server)
+
+
+@contextmanager
+def alive(store: Path, run: UUID, own: Holder) -> Iterator[None]:
+    """Hold the lock of a flow run for as long as the block lasts; where none can be had, do without."""
+    path = store / RUNS / f"{run}.lock"
+    lock = FileLock(path, fallback_to_soft=False)
+    with suppress(OSError, Timeout):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=SUCCESSION_SECONDS)
+        path.write_text(json.dumps(asdict(own)), encoding="utf-8")
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            lock.release()
+
+
+@contextmanager
+def dead(store: Path, server: str) -> Iterator[list[tuple[UUID, Holder]]]:
+    """Flow runs of this server whose process is gone; nobody can take them up while the block lasts.
+
+    Their traces are removed at the end, unless the block raised.
+    """
+    found, locks = [], []
+    try:
+        for path in sorted((store / RUNS).glob("*.lock")):
+            lock = FileLock(path, fallback_to_soft=False)
+            with suppress(OSError, ValueError, TypeError, Timeout):
+                holder = Holder(**json.loads(path.read_text(encoding="utf-8")))
+                run = UUID(path.stem)
+                if holder.here and holder.server == server:
+                    lock.acquire(blocking=False)
+                    locks.append((path, lock))
+                    found.append((run, holder))
+        yield found
+        for path, _ in locks:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+    finally:
+        for _, lock in locks:
+            lock.release()
+
+
+def traces(store: Path) -> bool:
+    """Whether any run has left a trace, living or dead; costs one look at a folder."""
+    return any((store / RUNS).glob("*.lock"))
+
+
+def _boot() -> str:
+    try:
+        return BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,146 @@
+"""The progress of a running stage in the Prefect UI: one progress artifact, rewritten every few seconds.
+
+A thread of its own sends the last word, so a slow or absent server costs the stage no time and cannot fail it.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import copy_context
+from threading import Event, Thread
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.context import TaskRunContext
+
+from pipeline.progress import Progress
+from pipeline.report.formats import duration, words
+from tasks.progress import Pace, show
+from tasks.story import key
+
+SECONDS_BETWEEN_UPDATES = 5.0
+LAST_WORD_SECONDS = 5.0
+log = logging.getLogger("prefect.tinybert")
+
+
+class Both:
+    """Progress that two listeners hear."""
+
+    def __init__(self, first: Progress, second: Progress) -> None:
+        self._listeners = (first, second)
+
+    def update(self, done: float, total: float | None, **fields: float | str) -> None:
+        """Tell both."""
+        for listener in self._listeners:
+            listener.update(done, total, **fields)
+
+    def note(self, message: str) -> None:
+        """Tell both."""
+        for listener in self._listeners:
+            listener.note(message)
+
+
+class LiveProgress:
+    """The progress artifact of one task run; it is made when there is something to say for long enough.
+
+    Args:
+        stage: name of the stage.
+        task_run: and ``flow_run``: what the artifact belongs to.
+        seconds: least time between two updates.
+    """
+
+    def __init__(self, stage: str, task_run: UUID, flow_run: UUID | None, seconds: float) -> None:
+        self._stage = stage
+        self._task_run, self._flow_run = task_run, flow_run
+        self._seconds = seconds
+        self._pace = Pace()
+        self._moment: tuple[float, float | None, Mapping[str, float | str]] | None = None
+        self._left: float | None = None
+        self._note = ""
+        self._news = False
+        self._over = Event()
+        self._thread = Thread(target=copy_context().run, args=(self._send_all,), daemon=True)
+
+    def update(self, done: float, total: float | None, **fields: float | str) -> None:
+        """Remember where the stage is; the thread picks it up."""
+        self._left = self._pace.seconds_left(done, total)
+        self._moment = (done, total, fields)
+        self._news = True
+
+    def note(self, message: str) -> None:
+        """Remember the last word worth keeping."""
+        self._note = message
+        self._news = True
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send the last word, and wait a moment for it."""
+        self._over.set()
+        self._thread.join(LAST_WORD_SECONDS)
+
+    def _send_all(self) -> None:
+        artifact: UUID | None = None
+        try:
+            with get_client(sync_client=True) as client:
+                while not self._over.wait(self._seconds):
+                    artifact = self._send(client, artifact)
+                if artifact is not None:
+                    self._send(client, artifact)
+        except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
+            log.warning("the progress of %s is no longer shown in the UI: %s", self._stage, error)
+
+    def _send(self, client: SyncPrefectClient, artifact: UUID | None) -> UUID | None:
+        if not self._news:
+            return artifact
+        self._news = False
+        share = 0.0
+        if self._moment is not None:
+            done, total, _ = self._moment
+            share = round(100 * min(1.0, done / total), 1) if total else 0.0
+        text = described(self._moment, self._left, self._note)
+        if artifact is not None:
+            client.update_artifact(artifact, ArtifactUpdate(data=share, description=text))
+            return artifact
+        return client.create_artifact(
+            ArtifactCreate(
+                key=key(self._stage, "progress"),
+                type="progress",
+                description=text,
+                data=share,
+                task_run_id=self._task_run,
+                flow_run_id=self._flow_run,
+            )
+        ).id
+
+
+def described(
+    moment: tuple[float, float | None, Mapping[str, float | str]] | None, left: float | None, note: str
+) -> str:
+    """A moment of a stage as Markdown: how far, how long still, its figures, the last note."""
+    lines = []
+    if moment is not None:
+        done, total, fields = moment
+        head = f"**{done:,g} of {total:,g}**" if total else f"**{done:,g}**"
+        lines.append(head + (f", {duration(left)} left" if left is not None else ""))
+        lines += [f"- {words(name)}: {show(value)}" for name, value in fields.items()]
+    if note:
+        lines += ["", f"_{note}_"]
+    return "\n".join(lines)
+
+
+@contextmanager
+def live(stage: str, seconds: float | None = None) -> Iterator[LiveProgress]:
+    """Show the progress of the task run we are in, for as long as the block lasts."""
+    context = TaskRunContext.get()
+    assert context is not None, "live() belongs inside a task"  # noqa: S101 - ours alone call it
+    run = context.task_run
+    shown = LiveProgress(stage, run.id, run.flow_run_id, SECONDS_BETWEEN_UPDATES if seconds is None else seconds)
+    shown.start()
+    try:
+        yield shown
+    finally:
+        shown.stop()

@@ -1,0 +1,143 @@
+"""A run on several processes: the first runs it as if it were alone, the others join it in every training.
+
+The leader owns the store, Prefect and the terminal, and says a word before each stage that trains. A follower
+runs that stage's function on the same inputs in a folder of its own, which it then throws away: the processes
+meet where it trains, and share the batches out.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from platform import node
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipeline.config.run import RunConfig
+from pipeline.config.runtime import Runtime
+from pipeline.errors import DataError, PipelineError
+from pipeline.progress import Silent
+from pipeline.stages.two_stage import two_stage
+from pipeline.store.stage import Stage, StageRun
+from pipeline.training.team import LeaderLeftError, Team, join, team
+
+DEFECT, INTERRUPTED, TERMINATED = 70, 130, 143
+# How long the leader has for its last line: the launcher ends everybody as soon as one has failed.
+LAST_WORDS_SECONDS = 5.0
+# How long the leader waits to be ended itself: a process that died breaks its collectives, which is no defect.
+ENDED_SECONDS = 2.0
+# How long a follower that failed waits to hear that the leader failed as well, and speaks for both.
+SAME_MISTAKE_SECONDS = 10.0
+
+
+@contextmanager
+def leading() -> Iterator[None]:
+    """Lead the followers, if there are any: they leave when this ends, and fail when it fails."""
+    own = join()
+    try:
+        yield
+    except BaseException as error:
+        own.fail(_exit_code(error))
+        if own.size > 1 and _exit_code(error) == DEFECT:
+            time.sleep(ENDED_SECONDS)
+        raise
+    own.tell(None)
+    own.part()
+
+
+def begin(config: RunConfig, until: str | None) -> None:
+    """Tell the followers which run it is, and where; they read no configuration themselves."""
+    team().tell({"config": config.model_dump(mode="json"), "until": until, "folder": str(Path.cwd())})
+
+
+def announcer(stage: Stage[Any]) -> Callable[[StageRun], None] | None:
+    """What calls the followers to a stage that is about to run; None if they are not needed."""
+    own = team()
+    if own.size == 1 or not stage.parallel:
+        return None
+    return lambda run: own.tell({"stage": stage.name, "inputs": _spelt(run.inputs)})
+
+
+def follow(own: Team) -> int:
+    """Take part in the leader's run to its end, silently; the exit code.
+
+    Raises:
+        PipelineError: a mistake that shows on this process alone; names the process.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # an orderly exit clears the folder away
+    try:
+        _take_part(own)
+    except LeaderLeftError as left:
+        time.sleep(LAST_WORDS_SECONDS)
+        return left.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        code = _leader_failed(own)
+        if code is not None:
+            time.sleep(LAST_WORDS_SECONDS)
+            return code
+        if isinstance(error, PipelineError):
+            alone = PipelineError(f"process {own.rank} on {node()}: {error}")
+            alone.exit_code = error.exit_code
+            raise alone from error
+        raise
+    return 0
+
+
+def _take_part(own: Team) -> None:
+    told = own.hear()
+    if told is not None:
+        _enter(told["folder"])
+        config = RunConfig.model_validate(told["config"])
+        stages = {stage.name: stage for stage in two_stage(config, told["until"])}
+        while (word := own.hear()) is not None:
+            _train_along(stages[word["stage"]], word["inputs"], config.runtime)
+    own.part()
+
+
+def _enter(folder: str) -> None:
+    """Go where the leader is: relative paths start there."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise DataError(
+            f"cannot enter {folder} ({error.strerror}), where the run was started: "
+            "let every machine see it under the same path"
+        ) from error
+
+
+def _train_along(stage: Stage[Any], inputs: Mapping[str, str | list[str]], runtime: Runtime) -> None:
+    """Run the stage as the leader does, for the sake of its training alone."""
+    with TemporaryDirectory(prefix=f"tinybert-{stage.name}-", ignore_cleanup_errors=True) as private:
+        output, scratch = Path(private) / "output", Path(private) / "scratch"
+        output.mkdir()
+        scratch.mkdir()
+        folders = {
+            role: Path(given) if isinstance(given, str) else tuple(map(Path, given)) for role, given in inputs.items()
+        }
+        stage.run(stage.config, StageRun(folders, output, scratch, runtime, Silent()))
+
+
+def _spelt(inputs: Mapping[str, Path | tuple[Path, ...]]) -> dict[str, str | list[str]]:
+    """Inputs as a word."""
+    return {
+        role: str(given) if isinstance(given, Path) else [str(path) for path in given] for role, given in inputs.items()
+    }
+
+
+def _leader_failed(own: Team) -> int | None:
+    """The leader's exit code if it failed too; a collective breaks when any process leaves."""
+    try:
+        return own.failure(within=SAME_MISTAKE_SECONDS)
+    except RuntimeError:  # not even its store is there any more
+        return DEFECT
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, PipelineError):
+        return error.exit_code
+    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else DEFECT

@@ -1,0 +1,125 @@
+"""What is told of a finished stage, as plain values: its figures, its losses, its results, and where it lies."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.report.formats import duration, size, words
+from pipeline.store.artifact import Artifact
+from tasks.progress import show
+
+MOST_ROWS = 80
+MOST_FILES = 12
+
+
+def key(stage: str, what: str) -> str:
+    """Name under which Prefect keeps one kind of showpiece of a stage, run after run."""
+    return f"{stage}-{what}".replace("_", "-")
+
+
+def figures(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float | str]]:
+    """Nested metrics as (name, value), the plain ones before the groups."""
+    plain: list[tuple[str, float | str]] = []
+    groups: list[tuple[str, float | str]] = []
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            groups += figures(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            plain.append((prefix + name, ", ".join(_spelt(each) for each in value)))
+        elif value is not None:
+            plain.append((prefix + name, value if isinstance(value, int | float) else str(value)))
+    return plain + groups
+
+
+def metric_rows(metrics: Mapping[str, Any], curves: Mapping[str, list[dict[str, float]]]) -> list[dict[str, str]]:
+    """The table of a stage: where each loss began and ended, then every figure its stage recorded."""
+    rows = [
+        {"figure": f"{words(title)}: {words(name)}".removeprefix(": "), "value": f"{show(first)} \u2192 {show(last)}"}
+        for title, points in curves.items()
+        for name, (first, last) in _ends(points).items()
+    ]
+    rows += [{"figure": words(name).replace(".", ": "), "value": _spelt(value)} for name, value in figures(metrics)]
+    return rows[:MOST_ROWS]
+
+
+def loss_histories(folder: Path) -> dict[str, list[dict[str, float]]]:
+    """What each training of a stage logged, by a title that is empty if there was only one."""
+    found = {
+        (path.name.removesuffix("_history.json"), learner): history["curve"]
+        for path in sorted(folder.glob("*_history.json"))
+        for learner, history in json.loads(path.read_text(encoding="utf-8")).items()
+    }
+    several = len(found) > 1
+    return {" / ".join(part for part in names if part != "training") * several: curve for names, curve in found.items()}
+
+
+def result_rows(results: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The run's result table: teacher, students, baselines."""
+    metrics = list(results[0]["metrics"])
+    return [
+        {
+            "model": row["name"],
+            "role": row["role"],
+            **{words(metric): _score(row["metrics"].get(metric)) for metric in metrics},
+            "95% interval": "{:.3f} to {:.3f}".format(*row["interval"]) if row.get("interval") else "",
+            "of the teacher": "" if row.get("retention") is None else f"{row['retention']:.1%}",
+            "parameters": f"{row['parameters']:,}" if row.get("parameters") else "",
+            "ms a batch": "" if row.get("latency_ms") is None else f"{row['latency_ms']:.1f}",
+        }
+        for row in results
+    ]
+
+
+def links(artifact: Artifact, state: str, base_url: str | None) -> str:
+    """Markdown that names the artifact, says how it came to be and leads to its files.
+
+    Args:
+        artifact: what the stage has now.
+        state: reused, resumed or completed.
+        base_url: where the store's folder is served over HTTP; without one, paths are shown.
+    """
+    manifest = artifact.manifest
+    base = f"{base_url.rstrip('/')}/{artifact.ref}/" if base_url else None
+    made = f"made {manifest.timings.finished}, took {duration(manifest.timings.seconds)}"
+    lines = [
+        f"## {artifact.ref}",
+        f"**{state.capitalize()}**; {made}.",
+        f"Folder: [{base}]({base})" if base else f"Folder: `{artifact.path.resolve()}`",
+    ]
+    if "report.html" in manifest.files:
+        place = f"[report.html]({base}report.html)" if base else f"`{artifact.path.resolve() / 'report.html'}`"
+        lines.append(f"Report: {place}")
+    if isinstance(manifest.metrics.get("summary"), str):
+        lines.append(f"> {manifest.metrics['summary']}")
+    shown = sorted(manifest.files)[:MOST_FILES]
+    files = [
+        f"- {f'[{name}]({base}{name})' if base else f'`{name}`'}, {size(manifest.files[name].size)}" for name in shown
+    ]
+    if len(manifest.files) > len(shown):
+        files.append(f"- and {len(manifest.files) - len(shown)} more")
+    made_from = [f"- {role}: {given.ref or given.identity or given.digest[:12]}" for role, given in _inputs(artifact)]
+    lines += ["\n".join(["### Files", "", *files])]
+    if made_from:
+        lines += ["\n".join(["### Made from", "", *made_from])]
+    return "\n\n".join(lines)
+
+
+def _inputs(artifact: Artifact) -> list[tuple[str, Any]]:
+    return sorted(artifact.manifest.inputs.items())
+
+
+def _ends(points: list[dict[str, float]]) -> dict[str, tuple[float, float]]:
+    """First and last value of each loss."""
+    names = [name for name in (points[-1] if points else {}) if name not in {"step", "learning_rate"}]
+    return {name: (points[0].get(name, points[-1][name]), points[-1][name]) for name in names}
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _spelt(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return show(value) if isinstance(value, int | float | str) else json.dumps(value)

@@ -1,0 +1,107 @@
+"""The precision is resolved without torch where there is no GPU, and is part of what trainings depend on."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import STAGES, Tiny, tiny
+
+from pipeline.config.precision import Precision
+from pipeline.evaluation.machine import matmul_peak
+from pipeline.stages.precision import may_have_gpu, resolve, slow_precision
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+    """A run that nobody has started, whose folder we are in."""
+    monkeypatch.chdir(tmp_path)
+    return tiny(tmp_path)
+
+
+def test_auto_is_float32_on_every_cpu(files: Tiny) -> None:
+    assert resolve(files.config("precision=auto", "runtime.device=cpu")) == "float32"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_what_is_asked_for_is_taken(files: Tiny, precision: Precision, device: str) -> None:
+    assert resolve(files.config(f"precision={precision}", f"runtime.device={device}")) == precision
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_a_hidden_gpu_is_none(files: Tiny, monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert not may_have_gpu()
+    assert resolve(files.config("runtime.device=auto")) == "float32"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_auto_is_what_the_gpu_has(files: Tiny) -> None:
+    native = torch.cuda.is_bf16_supported(including_emulation=False)
+    assert resolve(files.config("runtime.device=auto")) == ("bfloat16" if native else "float32")
+
+
+def test_without_a_gpu_torch_is_not_loaded_to_tell(files: Tiny) -> None:
+    code = (
+        "import os, sys\nos.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
+        "from pipeline.config.load import load_config\nfrom pipeline.stages.precision import resolve\n"
+        "print(resolve(load_config('tiny.yaml', ['runtime.device=auto'])), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=files.folder, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["float32", "False"]
+
+
+def test_another_precision_trains_anew_and_no_more_than_that(files: Tiny) -> None:
+    before, after = (
+        {stage.name: files.store.fingerprint(stage) for stage in files.stages(f"precision={precision}")}
+        for precision in ("float32", "bfloat16")
+    )
+    assert set(before) == set(STAGES)
+    assert {name for name in before if before[name] == after[name]} == {"corpus", "task_data", "augmentation"}
+
+
+def test_the_device_is_no_part_of_it_where_the_precision_is_named(files: Tiny) -> None:
+    here, there = (
+        {stage.name: files.store.fingerprint(stage) for stage in files.stages("precision=float32", device)}
+        for device in ("runtime.device=cpu", "runtime.device=auto")
+    )
+    assert here == there
+
+
+def test_a_teacher_that_is_not_trained_has_none(files: Tiny) -> None:
+    for precision in ("float32", "bfloat16"):
+        stage = files.stages("teacher.finetune=null", f"precision={precision}").teacher
+        assert stage is not None
+        assert stage.settings["precision"] is None
+
+
+def test_a_precision_that_does_not_pay_is_said_with_the_measured_ratio() -> None:
+    ratio = matmul_peak(CPU, torch.float32) / matmul_peak(CPU, torch.bfloat16)
+    said = slow_precision("bfloat16", CPU)
+    assert slow_precision("float32", CPU) is None
+    if ratio > 1.1:
+        assert said is not None
+        assert f"{ratio:.1f}x slower" in said
+        assert "set precision to float32 or auto" in said
+    else:
+        assert said is None
+
+
+def test_a_run_in_bfloat16_ends_with_other_students_that_open_in_float32(files: Tiny) -> None:
+    from pipeline.models.load import ModelSource, load_finetuned
+
+    files.run("precision=float32", until="intermediate")
+    files.run("precision=bfloat16", until="intermediate")
+    plain, half = (
+        load_finetuned(ModelSource(str(artifact.path / "students" / "distilled"))).state_dict()
+        for artifact in files.store.list()
+        if artifact.manifest.stage == "intermediate"
+    )
+    assert {tensor.dtype for tensor in half.values()} == {torch.float32}
+    assert any(not torch.equal(plain[name], half[name]) for name in plain)
+    for name, tensor in plain.items():
+        torch.testing.assert_close(half[name], tensor, atol=0.05, rtol=0.05)
