@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A test run shares its cores between workers; threads of their own would only fight.
 TEST_ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: run test lint types tests format clean
+.PHONY: run test lint types tests faults format clean
 
 run: $(VENV)/ready
 	$(BIN)/tinybert run --recipe demo
@@ -21,6 +21,10 @@ types: $(VENV)/ready
 
 tests: $(VENV)/ready
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The long part of tests/faults; the short one is among the tests.
+faults: $(VENV)/ready
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m faults tests/faults
 
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""The command line: run, plan, doctor, artifacts, recipes, init.
+"""The command line: run, plan, doctor, deploy, automate, up, down, status, artifacts, recipes, init.
 
 Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store; 6 training;
 70 a defect of ours (with a traceback); 130 interrupted.
@@ -12,7 +12,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from flows.arguments import ConfigArgument, JsonOption, RecipeOption, UntilOption, configuration
 from flows.artifacts import artifacts
+from flows.automate import automate
+from flows.deploy import deploy
+from flows.services.commands import down, status, up
 from pipeline.errors import PipelineError
 
 app = typer.Typer(
@@ -23,13 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(artifacts, name="artifacts")
-
-ConfigArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[CONFIG.yaml] [key=value ...]", help="A file, then overrides.")
-]
-RecipeOption = Annotated[str | None, typer.Option(help="Start from a recipe; see: tinybert recipes.")]
-UntilOption = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFECT, INTERRUPTED = 70, 130
 
 
@@ -47,6 +44,7 @@ def run(
     from pipeline.stages.two_stage import two_stage
     from pipeline.store.store import Store
     from pipeline.training.team import join
+    from tasks.alive import traces
     from tasks.ranks import begin, follow, leading
 
     own = join()
@@ -54,9 +52,10 @@ def run(
         raise typer.Exit(follow(own))
     console = Console(stderr=as_json)
     with leading():
-        config = _config(arguments, recipe)
+        config = configuration(arguments, recipe)
         begin(config, until)
-        if finished(plan_run(config, until)):
+        # What a killed run left in the UI is put right by a flow, even where nothing else is to be done.
+        if finished(plan_run(config, until)) and not traces(Store(config.runtime.store).root):
             if not (quiet or as_json):
                 console.print("Every stage is finished and unchanged; nothing to do.")
         else:
@@ -81,7 +80,7 @@ def plan(
     from flows.plan import plan_run, print_plan
     from pipeline.store.store import Store
 
-    config = _config(arguments, recipe)
+    config = configuration(arguments, recipe)
     steps, store = plan_run(config, until), Store(config.runtime.store)
     if cost:
         from flows.cost import show_cost
@@ -98,7 +97,7 @@ def doctor(arguments: ConfigArgument = None, recipe: RecipeOption = None, as_jso
     """Say what this machine can do, what a run would use on it and why; a few seconds."""
     from flows.doctor import diagnose, print_diagnosis
 
-    told = diagnose(_config(arguments, recipe))
+    told = diagnose(configuration(arguments, recipe))
     if as_json:
         print(json.dumps(told))  # noqa: T201 - what the script asked for
     else:
@@ -140,6 +139,10 @@ def init(
     print(f"wrote {path}; edit it, then: tinybert run {path}")  # noqa: T201 - as it is, to copy from
 
 
+for command in (up, down, status, deploy, automate):
+    app.command()(command)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with a documented exit code."""
     try:
@@ -157,16 +160,6 @@ def main(arguments: list[str] | None = None) -> None:
 
         traceback.print_exc()
         sys.exit(DEFECT)
-
-
-def _config(arguments: list[str] | None, recipe: str | None) -> Any:
-    from pipeline.config.load import load_config
-
-    given = list(arguments or [])
-    path = given.pop(0) if given and "=" not in given[0] else None
-    if path is None and recipe is None:
-        recipe = "demo"
-    return load_config(path, given, recipe)
 
 
 def _follows() -> bool:

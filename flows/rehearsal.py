@@ -35,7 +35,7 @@ def rehearsal(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
     apply()
     if why_unreachable() is None:
         import flows.two_stage  # noqa: F401 - what a run loads
-    from pipeline.stages.cost_run import load_libraries, run_cost
+    from pipeline.stages.cost.run import load_libraries, run_cost
     from pipeline.store.store import Store
 
     load_libraries(stage.name for stage, reason in steps if reason.action != "reuse")

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.progress import Silent
-from tasks.progress import SECONDS_BETWEEN_LINES, LoggedProgress, listening, show
+from pipeline.report.formats import duration, words
+from tasks.progress import SECONDS_BETWEEN_LINES, LoggedProgress, Pace, listening, show
 
 
 class BarProgress:
@@ -18,16 +20,45 @@ class BarProgress:
     def __init__(self, bars: Progress, stage: str) -> None:
         self._bars = bars
         self._stage = stage
+        self._pace = Pace()
+        self._figures = ""
         self._bar: TaskID = bars.add_task(stage, total=None, shown="")
 
     def update(self, done: float, total: float | None, **fields: float | str) -> None:
         """Move the bar."""
-        shown = "  ".join(f"{name.replace('_', ' ')} {show(value)}" for name, value in fields.items())
+        left = self._pace.seconds_left(done, total)
+        self._figures = escape("  ".join(f"{words(name)} {show(value)}" for name, value in fields.items()))
+        shown = self._figures if left is None else f"{duration(left)} left  {self._figures}"
         self._bars.update(self._bar, completed=done, total=total, shown=shown)
 
     def note(self, message: str) -> None:
         """A line above the bars."""
         self._bars.console.print(f"{self._stage}: {message}", highlight=False, markup=False)
+
+    def end(self) -> None:
+        """The stage is over: its bar is full, its clock stands, its last figures stay."""
+        self._bars.update(self._bar, completed=1, total=1, shown=self._figures)
+        self._bars.stop_task(self._bar)
+
+
+class StageBars:
+    """A listener that gives each stage a bar; a stage ends where the next one begins."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._last: BarProgress | None = None
+
+    def __call__(self, stage: str) -> BarProgress:
+        """The bar of a stage that begins now."""
+        self.end()
+        self._last = BarProgress(self._bars, stage)
+        return self._last
+
+    def end(self) -> None:
+        """No stage runs any more."""
+        if self._last is not None:
+            self._last.end()
+            self._last = None
 
 
 @contextmanager
@@ -44,13 +75,16 @@ def watching(console: Console, *, quiet: bool) -> Iterator[None]:
     elif console.is_terminal:
         columns = (
             TextColumn("{task.description:22}"),
-            BarColumn(),
+            BarColumn(20),
+            TaskProgressColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
             TextColumn("{task.fields[shown]}"),
         )
-        with Progress(*columns, console=console) as bars, listening(lambda stage: BarProgress(bars, stage)):
-            yield
+        with Progress(*columns, console=console) as bars:
+            stages = StageBars(bars)
+            with listening(stages):
+                yield
+            stages.end()
     else:
         with listening(lambda stage: LoggedProgress(stage, _plain_lines(), SECONDS_BETWEEN_LINES)):
             yield

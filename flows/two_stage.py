@@ -3,14 +3,21 @@
 from functools import partial
 
 from prefect import flow
+from prefect.logging import get_run_logger
 
+from flows.slot import outlive_slots
 from pipeline.config.run import RunConfig
 from pipeline.stages.two_stage import two_stage
+from tasks.ending import telling
 from tasks.stage import run_stage
 from tasks.sweep import accounted_for
+from tasks.upkeep import upkeep
+
+outlive_slots()
 
 
 @flow(name="two-stage-tinybert", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
+@telling
 def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     """General distillation, then task distillation (arXiv:1909.10351, figure 1).
 
@@ -21,11 +28,11 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
         until: stop after this stage; it and what it needs are all that runs.
 
     Returns:
-        The ref of the last artifact.
+        The ref of the report, None if the run stops before it; in a state whose message sums the run up.
     """
     run = two_stage(config, until=until)
     build = partial(run_stage, runtime=config.runtime)
-    with accounted_for(config.runtime.store):
+    with accounted_for(config.runtime.store), upkeep(config.runtime, get_run_logger()):
         # Stage one: the pretrained teacher, imitated on the corpus
         build(run.corpus)
         build(run.pretrain)
@@ -33,6 +40,7 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
         # The teacher learns the task; its rows are augmented and labelled
         build(run.task_data)
         build(run.teacher)
+        build(run.candidates)
         build(run.augmentation)
         build(run.teacher_logits)
         # Stage two: the fine-tuned teacher, imitated on the task

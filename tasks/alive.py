@@ -8,7 +8,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -26,7 +26,7 @@ class Holder:
 
     Attributes:
         machine: its name; ``boot`` tells one start of it from another, and is the same in its containers.
-        server: the Prefect server that knows the run.
+        server: the Prefect server that was told of the run.
     """
 
     pid: int
@@ -64,29 +64,23 @@ def alive(store: Path, run: UUID, own: Holder) -> Iterator[None]:
 
 
 @contextmanager
-def dead(store: Path, server: str) -> Iterator[list[tuple[UUID, Holder]]]:
-    """Flow runs of this server whose process is gone; nobody can take them up while the block lasts.
-
-    Their traces are removed at the end, unless the block raised.
-    """
-    found, locks = [], []
-    try:
+def dead(store: Path) -> Iterator[list[tuple[UUID, Holder]]]:
+    """Flow runs of this machine whose process is gone; nobody can take them up while the block lasts."""
+    with ExitStack() as held:
+        found = []
         for path in sorted((store / RUNS).glob("*.lock")):
-            lock = FileLock(path, fallback_to_soft=False)
             with suppress(OSError, ValueError, TypeError, Timeout):
-                holder = Holder(**json.loads(path.read_text(encoding="utf-8")))
-                run = UUID(path.stem)
-                if holder.here and holder.server == server:
-                    lock.acquire(blocking=False)
-                    locks.append((path, lock))
+                run, holder = UUID(path.stem), Holder(**json.loads(path.read_text(encoding="utf-8")))
+                if holder.here:
+                    held.enter_context(FileLock(path, fallback_to_soft=False).acquire(blocking=False))
                     found.append((run, holder))
         yield found
-        for path, _ in locks:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-    finally:
-        for _, lock in locks:
-            lock.release()
+
+
+def forget(store: Path, run: UUID) -> None:
+    """Remove the trace of a dead run: those who asked have been told."""
+    with suppress(OSError):
+        (store / RUNS / f"{run}.lock").unlink(missing_ok=True)
 
 
 def traces(store: Path) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.config.runtime import Runtime
+from pipeline.store.fan_out import FanOut, one_after_other
 from pipeline.store.materialize import Outcome, materialize
 from pipeline.store.stage import Stage
 from pipeline.store.store import Store
@@ -14,11 +15,13 @@ from tasks.ranks import announcer
 from tasks.upkeep import upkeep
 
 
-def build_stage(stage: Stage[Any], runtime: Runtime, logger: Logger) -> tuple[Outcome, str]:
+def build_stage(
+    stage: Stage[Any], runtime: Runtime, logger: Logger, fan_out: FanOut = one_after_other
+) -> tuple[Outcome, str]:
     """Materialize a stage with its progress shown; the outcome, and one line about it."""
     progress = progress_for(stage.name, logger)
     with own_device(stage, runtime, progress, announcer(stage)) as announce:
-        outcome = materialize(stage, Store(runtime.store), runtime, progress, announce)
+        outcome = materialize(stage, Store(runtime.store), runtime, progress, announce, fan_out)
     ref = outcome.artifact.ref
     message = {
         "reused": f"{ref} was already there",

@@ -1,8 +1,10 @@
 """What automations can react to: an artifact was made, a stage failed."""
 
 from typing import Any
+from uuid import UUID
 
 from prefect.events import emit_event
+from prefect.utilities.urls import url_for
 
 from tasks.story import figures
 
@@ -30,8 +32,8 @@ def artifact_created(stage: str, ref: str, state: str, seconds: float, metrics: 
     )
 
 
-def stage_failed(stage: str, reason: str) -> None:
-    """Tell that a stage ended without an artifact, and why."""
+def stage_failed(stage: str, reason: str, flow_run: UUID | None) -> None:
+    """Tell that a stage of a run ended without an artifact, and why."""
     emit_event(
         STAGE_FAILED,
         resource={
@@ -39,5 +41,10 @@ def stage_failed(stage: str, reason: str) -> None:
             "prefect.resource.name": stage,
             "tinybert.stage": stage,
         },
-        payload={"stage": stage, "reason": reason},
+        payload={
+            "stage": stage,
+            "reason": reason,
+            "flow_run": str(flow_run or ""),
+            "url": url_for("flow-run", obj_id=flow_run, url_type="ui") or "" if flow_run else "",
+        },
     )

@@ -3,7 +3,6 @@
 A thread of its own sends the last word, so a slow or absent server costs the stage no time and cannot fail it.
 """
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -13,6 +12,7 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
 
 from pipeline.progress import Progress
 from pipeline.report.formats import duration, words
@@ -21,7 +21,6 @@ from tasks.story import key
 
 SECONDS_BETWEEN_UPDATES = 5.0
 LAST_WORD_SECONDS = 5.0
-log = logging.getLogger("prefect.tinybert")
 
 
 class Both:
@@ -91,7 +90,7 @@ class LiveProgress:
                 if artifact is not None:
                     self._send(client, artifact)
         except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
-            log.warning("the progress of %s is no longer shown in the UI: %s", self._stage, error)
+            get_run_logger().warning("the progress of %s is no longer shown in the UI: %s", self._stage, error)
 
     def _send(self, client: SyncPrefectClient, artifact: UUID | None) -> UUID | None:
         if not self._news:

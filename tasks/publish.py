@@ -1,14 +1,15 @@
 """What a finished stage leaves in the Prefect UI: its figures, its loss curves, and the way to its artifact."""
 
 import json
-import logging
 import os
 from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
 
+from pipeline.report.formats import words
 from pipeline.store.artifact import Artifact
 from pipeline.store.materialize import Outcome
 from tasks.events import artifact_created
@@ -16,7 +17,6 @@ from tasks.story import key, links, loss_histories, metric_rows, result_rows
 
 REPORTS_URL = "TINYBERT_REPORTS_URL"
 RESULTS = "results.json"
-log = logging.getLogger("prefect.tinybert")
 
 
 def publish(outcome: Outcome) -> None:
@@ -27,21 +27,22 @@ def publish(outcome: Outcome) -> None:
     artifact, stage = outcome.artifact, outcome.artifact.manifest.stage
     new = outcome.state != "reused"
     try:
+        if new:
+            artifact_created(stage, artifact.ref, outcome.state, outcome.seconds, artifact.metrics)
         histories = loss_histories(artifact.path)
         with get_client(sync_client=True) as client:
-            _post(client, stage, "artifact", "markdown", links(artifact, outcome.state, os.environ.get(REPORTS_URL)))
+            way = links(artifact, outcome.state, os.environ.get(REPORTS_URL))
+            _post(client, stage, "artifact", "markdown", way, f"Where {artifact.ref} is, and what it was made from")
             rows = metric_rows(artifact.metrics, histories)
             if rows:
                 _post(client, stage, "metrics", "table", json.dumps(rows), f"Figures of {artifact.ref}")
-            if new:
-                for title, picture in _pictures(stage, histories):
-                    _post(client, stage, f"loss {title}", "image", picture, f"Loss terms of {artifact.ref} {title}")
+            pictures = loss_pictures(stage, histories) if new else ""
+            if pictures:
+                _post(client, stage, "loss", "markdown", pictures, f"Loss terms of {artifact.ref}")
             if (artifact.path / RESULTS).is_file():
                 _post_results(client, artifact)
-        if new:
-            artifact_created(stage, artifact.ref, outcome.state, outcome.seconds, artifact.metrics)
     except Exception as error:  # noqa: BLE001 - the artifact is safe in the store; its picture is a courtesy
-        log.warning("%s is finished, but cannot be shown in the UI: %s", artifact.ref, error)
+        get_run_logger().warning("%s is finished, but cannot be shown in the UI: %s", artifact.ref, error)
 
 
 def _post_results(client: SyncPrefectClient, artifact: Artifact) -> None:
@@ -51,16 +52,21 @@ def _post_results(client: SyncPrefectClient, artifact: Artifact) -> None:
     _post(client, "run", "results", "table", json.dumps(result_rows(found["results"])), title, whole_run=True)
 
 
-def _pictures(stage: str, histories: dict[str, list[dict[str, float]]]) -> list[tuple[str, str]]:
-    """(title, address) of each loss curve."""
+def loss_pictures(stage: str, histories: dict[str, list[dict[str, float]]]) -> str:
+    """Markdown that holds the loss curves of a stage; empty if it has none.
+
+    An artifact of Prefect's kind "image" would show the whole address of each picture beneath it.
+    """
     if not histories:
-        return []
+        return ""
     from pipeline.report.picture import data_url, picture
     from pipeline.report.plots import loss_curves
 
-    named = {f"{stage} {title}".strip(): title for title in histories}
-    drawings = loss_curves({name: histories[title] for name, title in named.items()})
-    return [(named[name], data_url(picture(str(drawing)))) for name, drawing in drawings.items()]
+    drawings = loss_curves({title or stage: curve for title, curve in histories.items()})
+    return "\n\n".join(
+        f"### {words(title)}\n\n![{words(title)}]({data_url(picture(str(drawing)))})"
+        for title, drawing in drawings.items()
+    )
 
 
 def _post(
@@ -69,7 +75,7 @@ def _post(
     what: str,
     kind: str,
     data: Any,
-    description: str | None = None,
+    description: str,
     *,
     whole_run: bool = False,
 ) -> None:

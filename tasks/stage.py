@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
@@ -12,16 +13,18 @@ from pipeline.config.runtime import Runtime
 from pipeline.errors import PipelineError
 from pipeline.store.stage import Stage
 from tasks.build import build_stage
-from tasks.events import stage_failed
+from tasks.failure import tell_failure
+from tasks.fan_out import fan_out_of
 from tasks.live import Both, live
 from tasks.progress import listening, progress_for
 from tasks.publish import publish
 from tasks.retries import RETRY_DELAYS, retry_condition
 
 
-def tell_failure(_task: Any, task_run: Any, state: State[Any]) -> None:
+def told(_task: Any, run: Any, state: State[Any]) -> None:
     """Once the stage has failed for good, say so to whoever waits for such news."""
-    stage_failed(task_run.name, state.message or state.name or "")
+    with get_client(sync_client=True) as client:
+        tell_failure(client, run.name, state.message or state.name or "", run.id, run.flow_run_id)
 
 
 @task(
@@ -32,7 +35,7 @@ def tell_failure(_task: Any, task_run: Any, state: State[Any]) -> None:
     retries=len(RETRY_DELAYS),
     retry_delay_seconds=RETRY_DELAYS,
     retry_condition_fn=retry_condition,
-    on_failure=[tell_failure],
+    on_failure=[told],
 )
 def materialize_stage(name: str, stage: Stage[Any], runtime: Runtime) -> State[Any]:
     """Find or build a stage's artifact.
@@ -44,7 +47,7 @@ def materialize_stage(name: str, stage: Stage[Any], runtime: Runtime) -> State[A
     usual = progress_for(name, logger)
     try:
         with live(name) as shown, listening(lambda _stage: Both(usual, shown)):
-            outcome, message = build_stage(stage, runtime, logger)
+            outcome, message = build_stage(stage, runtime, logger, fan_out_of(name, runtime.workers))
     except PipelineError as error:
         return Failed(message=str(error), data=error)
     publish(outcome)

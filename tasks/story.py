@@ -1,7 +1,9 @@
 """What is told of a finished stage, as plain values: its figures, its losses, its results, and where it lies."""
 
 import json
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +16,22 @@ MOST_FILES = 12
 
 
 def key(stage: str, what: str) -> str:
-    """Name under which Prefect keeps one kind of showpiece of a stage, run after run."""
-    return f"{stage}-{what}".replace("_", "-")
+    """Name under which Prefect keeps one kind of showpiece of a stage, run after run: a-z, 0-9 and dashes."""
+    return re.sub("[^a-z0-9]+", "-", f"{stage} {what}".lower()).strip("-")
 
 
 def figures(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float | str]]:
-    """Nested metrics as (name, value), the plain ones before the groups."""
+    """Nested metrics as (name, value): the plain ones first, then the groups, small ones before large ones."""
     plain: list[tuple[str, float | str]] = []
-    groups: list[tuple[str, float | str]] = []
+    groups: list[list[tuple[str, float | str]]] = []
     for name, value in metrics.items():
         if isinstance(value, Mapping):
-            groups += figures(value, f"{prefix}{name}.")
+            groups.append(figures(value, f"{prefix}{name}."))
         elif isinstance(value, list):
             plain.append((prefix + name, ", ".join(_spelt(each) for each in value)))
         elif value is not None:
             plain.append((prefix + name, value if isinstance(value, int | float) else str(value)))
-    return plain + groups
+    return plain + [figure for group in sorted(groups, key=len) for figure in group]
 
 
 def metric_rows(metrics: Mapping[str, Any], curves: Mapping[str, list[dict[str, float]]]) -> list[dict[str, str]]:
@@ -81,7 +83,8 @@ def links(artifact: Artifact, state: str, base_url: str | None) -> str:
     """
     manifest = artifact.manifest
     base = f"{base_url.rstrip('/')}/{artifact.ref}/" if base_url else None
-    made = f"made {manifest.timings.finished}, took {duration(manifest.timings.seconds)}"
+    finished = datetime.fromisoformat(manifest.timings.finished)
+    made = f"made {finished:%Y-%m-%d %H:%M:%S %Z}, took {duration(manifest.timings.seconds)}"
     lines = [
         f"## {artifact.ref}",
         f"**{state.capitalize()}**; {made}.",
@@ -103,6 +106,13 @@ def links(artifact: Artifact, state: str, base_url: str | None) -> str:
     if made_from:
         lines += ["\n".join(["### Made from", "", *made_from])]
     return "\n\n".join(lines)
+
+
+def failure(stage: str, reason: str) -> str:
+    """Markdown that says why a stage has no artifact, and that nothing else is lost."""
+    quoted = "\n".join(f"> {line}" for line in reason.splitlines())
+    again = "What is finished is kept: the next run goes on from there."
+    return f"## {words(stage)} failed\n\n{quoted}\n\n{again}"
 
 
 def _inputs(artifact: Artifact) -> list[tuple[str, Any]]:

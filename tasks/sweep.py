@@ -1,6 +1,5 @@
 """After a kill -9 nobody tells the server: the next run does, so that nothing is shown as running for ever."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,16 +10,16 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
+from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Cancelled, Crashed
 
 from pipeline.store.store import Store
-from tasks.alive import Holder, alive, dead, holder
-from tasks.events import stage_failed
+from tasks.alive import Holder, alive, dead, forget, holder
+from tasks.failure import tell_failure
 
 AGAIN = "the next run goes on from its last checkpoint"
 UNDER_WAY = {StateType.RUNNING, StateType.PENDING, StateType.CANCELLING}
-log = logging.getLogger("prefect.tinybert")
 
 
 @contextmanager
@@ -41,7 +40,7 @@ def accounted_for(store: str) -> Iterator[None]:
                 sweep(root, client)
                 _crash_tasks(client, run, f"an earlier attempt died here; {AGAIN}")
         except Exception as error:  # noqa: BLE001 - housekeeping must not stop the run
-            log.warning("runs that were killed may still be shown as running: %s", error)
+            get_run_logger().warning("runs that were killed may still be shown as running: %s", error)
         yield
 
 
@@ -51,10 +50,13 @@ def sweep(store: Path, client: SyncPrefectClient) -> list[UUID]:
     Returns:
         The flow runs that were dead.
     """
-    with dead(store, server()) as found:
-        for run, holder_ in found:
-            _bury(client, run, holder_)
-    return [run for run, _ in found]
+    buried = []
+    with dead(store) as found:
+        for run, gone in found:
+            if _bury(client, run, gone):
+                forget(store, run)
+                buried.append(run)
+    return buried
 
 
 def server() -> str:
@@ -62,19 +64,19 @@ def server() -> str:
     return str(PREFECT_API_URL.value() or PREFECT_HOME.value())
 
 
-def _bury(client: SyncPrefectClient, run: UUID, gone: Holder) -> None:
+def _bury(client: SyncPrefectClient, run: UUID, gone: Holder) -> bool:
+    """Set the states of a dead run right; whether this was the server to do it on."""
     reason = f"its process ({gone.pid} on {gone.machine}) was killed"
     try:
         state = client.read_flow_run(run).state
     except ObjectNotFound:
-        return
+        return gone.server == server()  # deleted there; another server may still show it
     _crash_tasks(client, run, f"{reason}; {AGAIN}")
-    if state is None or state.type not in UNDER_WAY:
-        return
-    if state.type == StateType.CANCELLING:
+    if state is not None and state.type == StateType.CANCELLING:
         client.set_flow_run_state(run, Cancelled(message=reason), force=True)
-    else:
+    elif state is not None and state.type in UNDER_WAY:
         client.set_flow_run_state(run, Crashed(message=f"{reason}; {AGAIN}"), force=True)
+    return True
 
 
 def _crash_tasks(client: SyncPrefectClient, run: UUID, reason: str) -> None:
@@ -82,4 +84,4 @@ def _crash_tasks(client: SyncPrefectClient, run: UUID, reason: str) -> None:
     for task in client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run]))):
         if task.state is not None and task.state.type in (*UNDER_WAY, StateType.SCHEDULED):
             client.set_task_run_state(task.id, Crashed(message=reason), force=True)
-            stage_failed(task.name, reason)
+            tell_failure(client, task.name, reason, task.id, run)

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.config.retention import Retention
 from pipeline.config.runtime import Runtime
+from pipeline.errors import StoreError
 from pipeline.store.store import Store
 from tasks.progress import Logger
 
@@ -15,10 +17,15 @@ def upkeep(runtime: Runtime, logger: Logger) -> Iterator[None]:
     with store.in_use():
         yield
         if runtime.retention is not None:
-            gone = store.prune(runtime.retention.keep, days=runtime.retention.days)
-            if gone:
-                logger.info(
-                    "retention removed %s (%.1f MB)",
-                    ", ".join(one.ref for one in gone),
-                    sum(o.size for o in gone) / 1e6,
-                )
+            _apply(runtime.retention, store, logger)
+
+
+def _apply(retention: Retention, store: Store, logger: Logger) -> None:
+    try:
+        gone = store.prune(retention.keep, days=retention.days)
+    except StoreError as error:  # the run itself is done, and well
+        logger.warning("the store was not pruned: %s", error)
+        return
+    if gone:
+        freed = sum(one.size for one in gone) / 1e6
+        logger.info("retention removed %s (%.1f MB)", ", ".join(one.ref for one in gone), freed)

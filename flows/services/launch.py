@@ -8,18 +8,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.services.state import Service, ServicesError
 
+if TYPE_CHECKING:
+    import psutil
+
 POLL_SECONDS = 0.2
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 # What a worker gets to tell the server about the run that it ends.
 STOP_SECONDS = 30.0
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
+_ERROR = re.compile(r"[\w.]*(Error|Exception)\b.*: ")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]+(?=@)|(?<=password=)[^&\s'\"]+")
 
 
 def start(name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Service:
-    """Start a process that outlives this one; what it says goes to ``folder/NAME.log``.
+    """Start a process that outlives this one; what it says goes to ``folder/NAME.log``, beside that of the last one.
 
     Raises:
         ServicesError: the log cannot be written.
@@ -27,6 +32,8 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], fol
     log = folder / f"{name}.log"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if log.exists():
+            log.replace(folder / f"{name}.before.log")
         output = log.open("ab")
     except OSError as error:
         raise ServicesError(f"cannot write {log}: {error.strerror}; set TINYBERT_HOME to a folder that can") from error
@@ -61,20 +68,32 @@ def wait_until(answers: Callable[[], bool], service: Service) -> None:
 
 
 def stop(service: Service) -> bool:
-    """End a process and all that it has started; whether it still ran."""
+    """End a process and all that it has started, in good order if they can; whether it still ran."""
     import psutil
 
     if not service.alive():
         return False
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(service.pid)
-        family = process.children(recursive=True)
-        process.terminate()
-        psutil.wait_procs([process], timeout=STOP_SECONDS)
-        for left in (process, *family):  # psutil knows them by more than their number
-            with suppress(psutil.NoSuchProcess):
-                left.kill()
+        # A run first: it saves a checkpoint and tells the server, and its worker has to be there for that.
+        _end(process.children(recursive=True))
+        late = process.children(recursive=True)
+        _end([process])
+        _end(late)
     return True
+
+
+def _end(processes: Sequence["psutil.Process"]) -> None:
+    """Ask them to end, wait, and end those that do not listen."""
+    import psutil
+
+    for one in processes:
+        with suppress(psutil.NoSuchProcess):  # psutil knows them by more than their number
+            one.terminate()
+    _, stubborn = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+    for one in stubborn:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def check_free(host: str, port: int, option: str) -> None:
@@ -98,6 +117,7 @@ def check_free(host: str, port: int, option: str) -> None:
 
 
 def last_words(service: Service) -> str:
-    """The last line a service wrote, without credentials."""
+    """The last error that a service wrote, or else its last line, without credentials."""
     lines = [line.strip() for line in Path(service.log).read_text(encoding="utf-8", errors="replace").splitlines()]
-    return _CREDENTIALS.sub("***", next((line for line in reversed(lines) if line), "it said nothing"))
+    said = [line for line in lines if line] or ["it said nothing"]
+    return _CREDENTIALS.sub("***", next((line for line in reversed(said) if _ERROR.match(line)), said[-1]))

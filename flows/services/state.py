@@ -13,6 +13,8 @@ from pipeline.config.own_folder import own_folder
 from pipeline.errors import PipelineError
 from pipeline.store.disk import write_atomic
 
+PASSWORDS = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
+
 
 class ServicesError(PipelineError):
     """What runs beside the pipeline cannot be started, reached or stopped."""
@@ -140,7 +142,7 @@ def forget() -> None:
 
 def password() -> str | None:
     """What Prefect's clients say to our server (user:password): the user's own, or the one that was generated."""
-    given = os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
+    given = next((os.environ[name] for name in PASSWORDS if os.environ.get(name)), None)
     try:
         return given or auth_file().read_text(encoding="utf-8").strip() or None
     except OSError:

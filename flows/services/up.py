@@ -1,22 +1,36 @@
 """Start what is missing: the server first, then the reports and the worker, each once the one before it answers."""
 
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from secrets import token_urlsafe
 
 from flows.prefect_settings import SERVER_SETTINGS, SETTINGS
+from flows.services.alone import alone
+from flows.services.down import ended
 from flows.services.health import WORKER, reports_answer, server_answers, worker_answers
 from flows.services.launch import check_free, start, stop, wait_until
-from flows.services.state import Service, Services, ServicesError, Settings, auth_file, password, read, write
+from flows.services.state import (
+    PASSWORDS,
+    Service,
+    Services,
+    ServicesError,
+    Settings,
+    auth_file,
+    forget,
+    password,
+    read,
+    write,
+)
 from pipeline.config.own_folder import own_folder
-from pipeline.store.locks import hold
 
 ORDER = ("server", "reports", "worker")
+DATABASE = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
+_CREDENTIALS = re.compile(r"(?<=://)[^/]*@|[?].*")  # a query may hold a password too
 
 
 @dataclass(frozen=True)
@@ -28,43 +42,70 @@ class Plan:
     answers: Callable[[], bool]
 
 
-def up(settings: Settings, database_url: str | None) -> tuple[Services, list[str]]:
+def up(settings: Settings, database_url: str | None, say: Callable[[str], None]) -> Services:
     """Start the services that do not run yet.
 
     Args:
         settings: how they are wanted.
         database_url: where the server keeps its records, with credentials; Prefect's own SQLite file when None.
+        say: is told what is started and what was there.
 
     Returns:
-        What runs now, and the names of those that this call started.
+        What runs now.
 
     Raises:
         ServicesError: services with other settings run, a port is in use, or one does not start.
     """
-    with _alone():
-        earlier = read()
-        running = earlier.alive() if earlier else {}
-        if earlier and running and earlier.settings != settings:
-            raise ServicesError(_other(earlier.settings, settings))
+    with alone():
+        running = _running(settings, say)
         missing = [plan for plan in plans(settings) if plan.name not in running]
-        if any(plan.name == "server" for plan in missing):
-            check_free(settings.host, settings.port, "--port")
-        if any(plan.name == "reports" for plan in missing):
-            check_free(settings.host, settings.reports_port, "--reports-port")
+        for name, option, port in (
+            ("server", "--port", settings.port),
+            ("reports", "--reports-port", settings.reports_port),
+        ):
+            if name not in running:
+                check_free(settings.host, port, option)
         environment = _environment(settings, database_url)
         started: list[Service] = []
         try:
             for plan in missing:
+                say(f"starting the {plan.name} ...")
                 service = start(plan.name, plan.command, environment, own_folder() / "logs")
                 started.append(service)
-                running[plan.name] = service
-                write(Services(settings=settings, services=tuple(running.values())))
+                _written(settings, [*running.values(), *started])
                 wait_until(plan.answers, service)
         except BaseException:
             for service in reversed(started):
                 stop(service)
+            _written(settings, running.values())
             raise
-    return Services(settings=settings, services=tuple(running[name] for name in ORDER)), [s.name for s in started]
+        if not missing:
+            say("everything is up already")
+        return _written(settings, [*running.values(), *started])
+
+
+def _running(settings: Settings, say: Callable[[str], None]) -> dict[str, Service]:
+    """What an earlier start has left running, if it may serve this one too."""
+    earlier = read()
+    if earlier is None:
+        return {}
+    running = earlier.alive()
+    if running and earlier.settings != settings:
+        raise ServicesError(_other(earlier.settings, settings))
+    for service in earlier.services:
+        if service.name not in running:
+            say(ended(service))
+    return running
+
+
+def _written(settings: Settings, services: Iterable[Service]) -> Services:
+    """Write down what runs, in the order of its start."""
+    found = Services(settings=settings, services=tuple(sorted(services, key=lambda one: ORDER.index(one.name))))
+    if found.services:
+        write(found)
+    else:
+        forget()
+    return found
 
 
 def plans(settings: Settings) -> tuple[Plan, ...]:
@@ -94,8 +135,9 @@ def plans(settings: Settings) -> tuple[Plan, ...]:
 
 def _environment(settings: Settings, database_url: str | None) -> Mapping[str, str]:
     """What the services' environment is: the user's, our settings beneath it, and this server above it."""
-    beneath = SETTINGS | SERVER_SETTINGS
-    above = {"PREFECT_API_URL": settings.api_url, "TINYBERT_REPORTS_URL": settings.reports_url}
+    # Browsers elsewhere may need another address for the reports: what the user set wins.
+    beneath = SETTINGS | SERVER_SETTINGS | {"TINYBERT_REPORTS_URL": settings.reports_url}
+    above = {"PREFECT_API_URL": settings.api_url}
     if database_url is not None:
         above["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database_url
     auth = _password(settings)
@@ -131,15 +173,27 @@ def _other(there: Settings, asked: Settings) -> str:
     return f"services are up at {there.ui_url} with {told}: use them as they are, or tinybert down first"
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One start or stop at a time."""
-    path = own_folder() / "services.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ServicesError(
-            f"cannot write {path.parent}: {error.strerror}; set TINYBERT_HOME to a folder that can"
-        ) from error
-    with hold(path):
-        yield
+def database(url: str | None) -> tuple[str | None, str]:
+    """Where the server keeps its records: the address it is given, and the same without credentials.
+
+    Args:
+        url: what the user asked for; the environment is asked when None.
+
+    Raises:
+        ServicesError: Prefect does not speak to such a database.
+    """
+    given = url or next((os.environ[name] for name in DATABASE if os.environ.get(name)), None)
+    if given is None:
+        return None, "SQLite"
+    shown = _CREDENTIALS.sub("", given)
+    if not given.startswith(("postgresql+asyncpg://", "sqlite+aiosqlite://")):
+        raise ServicesError(f"{shown} is no database for Prefect: write postgresql+asyncpg://USER:PASSWORD@HOST/NAME")
+    return given, shown
+
+
+def password_told() -> str | None:
+    """Where the password is that the UI asks for; None if it asks for none."""
+    if password() is None:
+        return None
+    named = next((name for name in PASSWORDS if os.environ.get(name)), None)
+    return f"password of the UI and the reports (user:password): {named or auth_file()}"

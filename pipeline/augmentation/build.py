@@ -1,80 +1,140 @@
-"""The variants of a table of rows, as one Parquet file, built shard by shard.
+"""The variants of a table of rows, as one Parquet file, drawn shard by shard from candidates that are there.
 
-A shard is a fixed range of rows and depends on nothing but them, so a build that was killed goes on with
-the first shard that is not there, and ends with the same bytes.
+A shard is a fixed range of rows and depends on nothing but them, so whoever draws it, in whatever order, and
+however often the build was killed, it ends with the same bytes.
 """
 
 import json
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
-from transformers import PreTrainedTokenizerFast
 
-from pipeline.augmentation.augmenter import TinyBertAug
-from pipeline.augmentation.candidates import Candidates, CandidateTable
-from pipeline.augmentation.masked_lm import MaskedLM
+from pipeline.augmentation.candidate_files import ROWS, StoredCandidates
+from pipeline.augmentation.candidates import Candidates
+from pipeline.augmentation.flow import make_flow
+from pipeline.augmentation.row_statistics import Statistics, count_statistics, wants_statistics
+from pipeline.augmentation.sentences import Rows
+from pipeline.augmentation.shards import make_shards, open_batches, replacing, shard_path, write_batches
 from pipeline.augmentation.variants import TEXT, TEXT_PAIR, Row, Variant, augment_rows
-from pipeline.augmentation.vectors import WordVectors
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.progress import Progress
+from pipeline.store.fan_out import FanOut, one_after_other
 
 FILE = "variants.parquet"
-SHARD_ROWS = 256  # a few minutes of a 12-layer model on two CPU cores: what a kill may cost
 ROW_GROUP = 16_384
 COUNTS = b"counts"
-Draw = Callable[[list[Row]], tuple[list[Variant], Counter[str]]]
+CUT, SHARDS = "rows.arrow", "shards"
+STATISTICS = "statistics.json"
+OF_SENTENCE = "sentence_of_"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What any worker needs to draw a shard.
+
+    Attributes:
+        config: How many variants, by which augmenters.
+        seed: Of the run.
+        candidates: Folder of the candidates.
+        scratch: Folder of the rows, cut into shards, and of the shards that are done.
+    """
+
+    config: AugmentationConfig
+    seed: int
+    candidates: Path
+    scratch: Path
 
 
 def build_variants(
-    rows: pa.Table,
-    mlm: MaskedLM | None,
-    tokenizer: PreTrainedTokenizerFast,
-    vectors: WordVectors | None,
+    rows: Rows,
+    drawing: Drawing,
     *,
-    config: AugmentationConfig,
-    seed: int,
     output: Path,
-    scratch: Path,
     progress: Progress,
-    shard_rows: int = SHARD_ROWS,
+    fan_out: FanOut = one_after_other,
 ) -> dict[str, float]:
     """Write ``output/variants.parquet`` and say what is in it.
 
     Args:
-        rows: Columns row_id, text and, for pairs, text_pair.
-        mlm: None takes neighbours for every word.
-        tokenizer: The masked LM's; without one, the teacher's.
-        vectors: For words of several pieces.
-        config: How many variants, from which candidates.
-        seed: Of the run.
+        rows: Reads the rows the candidates were made for, a batch a shard: columns row_id, text and, for pairs,
+            text_pair.
+        drawing: What to draw; its scratch keeps finished shards between attempts at the same build.
         output: Folder of the result: origin_id, variant, column, num_changed, text, text_pair if given.
-        scratch: Folder that keeps finished shards between attempts at the same build.
         progress: Told of rows done.
-        shard_rows: Rows a shard; the candidates of a shard are computed together.
+        fan_out: Has the shards drawn.
 
     Returns:
         Counts and shares, see ``statistics``.
-
-    Raises:
-        ConfigError: neither a masked LM nor vectors.
     """
-    table = CandidateTable(tokenizer, mlm, vectors, config.candidates)
+    cut = drawing.scratch / CUT
+    if not cut.exists():
+        cut_rows(rows, drawing.candidates / ROWS, cut)
+    known = drawing.scratch / STATISTICS
+    if wants_statistics(drawing.config) and not known.exists():
+        count_statistics(drawing.config, _texts(rows)).save(known)
+    try:
+        shards = make_shards(partial(draw_shard, drawing), cut, drawing.scratch / SHARDS, fan_out, progress)
+    finally:
+        _stored.cache_clear()
+    return statistics(_join(shards, output / FILE, _schema(open_batches(cut).schema)))
 
-    def draw(some: list[Row]) -> tuple[list[Variant], Counter[str]]:
-        augmenter = TinyBertAug(table, probability=config.probability)  # a new one forgets the shard before
-        candidates = augmenter.prime(text for row in some for text in (row.text, row.text_pair) if text is not None)
-        variants = augment_rows(
-            some, augmenter, variants=config.variants, seed=seed, pair_mutation=config.pair_mutation
-        )
-        made = list(variants)
-        return made, count(some, made, candidates)
 
-    shards = list(_shards(rows, draw, scratch, progress, shard_rows))
-    return statistics(_join(shards, output / FILE, _schema(rows)))
+def cut_rows(rows: Rows, numbers: Path, path: Path) -> None:
+    """Write the rows beside the numbers of their sentences, a batch a shard."""
+    of_row = open_batches(numbers).get_batch(0)
+    names = [OF_SENTENCE + name for name in of_row.schema.names]
+    schema = pa.schema([*next(rows()).schema, *((name, pa.int64()) for name in names)])
+
+    def beside() -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in rows():
+            sentences = of_row.slice(done, batch.num_rows)
+            done += batch.num_rows
+            yield pa.record_batch([*batch.columns, *sentences.columns], schema=schema)
+
+    write_batches(path, schema, beside())
+
+
+def draw_shard(drawing: Drawing, number: int) -> None:
+    """Draw the variants of one shard's rows and write them."""
+    batch = open_batches(drawing.scratch / CUT).get_batch(number)
+    numbers = np.concatenate([batch[name].to_numpy() for name in batch.schema.names if name.startswith(OF_SENTENCE)])
+    rows, config = _rows(batch), drawing.config
+    candidates = _stored(drawing.candidates).read(numbers[numbers >= 0])
+    known = drawing.scratch / STATISTICS
+    flow = make_flow(config, Known(candidates), Statistics.load(known) if wants_statistics(config) else None)
+    flow.prime(candidates)
+    variants = list(
+        augment_rows(rows, flow, variants=config.variants, seed=drawing.seed, pair_mutation=config.pair_mutation)
+    )
+    counts = count(rows, variants, candidates) + flow.counts
+    schema = _schema(batch.schema).with_metadata({COUNTS: json.dumps(counts)})
+    columns = zip(*variants, strict=True) if variants else ([] for _ in Variant._fields)
+    named = dict(zip(Variant._fields, map(list, columns), strict=True))
+    with replacing(shard_path(drawing.scratch / SHARDS, number)) as file:
+        parquet.write_table(pa.table({name: named[name] for name in schema.names}, schema=schema), file)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A table of candidates that are there already."""
+
+    candidates: dict[str, Candidates]
+
+    def build(self, texts: Iterable[str]) -> dict[str, Candidates]:
+        """Those of some texts; each must be there."""
+        return {text: self.candidates[text] for text in texts}
+
+
+@lru_cache(maxsize=1)
+def _stored(folder: Path) -> StoredCandidates:
+    return StoredCandidates(folder)
 
 
 def count(rows: list[Row], variants: list[Variant], candidates: dict[str, Candidates]) -> Counter[str]:
@@ -102,14 +162,15 @@ def statistics(counts: Counter[str]) -> dict[str, float]:
     """Counts, and the shares they give.
 
     replaceable_share: replaceable among all words; multi_piece_share: words of several pieces among the
-    replaceable; replacement_rate: replaced among the words with candidates, over the variants written.
+    replaceable; replacement_rate: changed words for each word with candidates, over the variants written.
+    failed_draws and protected_draws: texts that passed an augmenter unchanged, see ``flow.Flow``.
     """
 
     def share(part: str, whole: str) -> float:
         return counts[part] / counts[whole] if counts[whole] else 0.0
 
     kept = ("rows", "variants", "unchanged_rows", "words", "replaceable_words", "multi_piece_words")
-    lost = ("words_beyond_positions", "words_without_candidates")
+    lost = ("words_beyond_positions", "words_without_candidates", "failed_draws", "protected_draws")
     return {name: counts[name] for name in (*kept, *lost)} | {
         "replaceable_share": share("replaceable_words", "words"),
         "multi_piece_share": share("multi_piece_words", "replaceable_words"),
@@ -117,62 +178,35 @@ def statistics(counts: Counter[str]) -> dict[str, float]:
     }
 
 
-def _shards(rows: pa.Table, draw: Draw, scratch: Path, progress: Progress, shard_rows: int) -> Iterator[Path]:
-    scratch.mkdir(parents=True, exist_ok=True)
-    resumed = 0
-    progress.update(0, rows.num_rows)
-    for begin in range(0, rows.num_rows, shard_rows):
-        path = scratch / f"variants-{begin:09d}-{shard_rows}.parquet"
-        if path.exists():
-            resumed += 1
-        else:
-            variants, counts = draw(_rows(rows.slice(begin, shard_rows)))
-            schema = _schema(rows).with_metadata({COUNTS: json.dumps(counts)})
-            columns = zip(*variants, strict=True) if variants else ([] for _ in Variant._fields)
-            named = dict(zip(Variant._fields, map(list, columns), strict=True))
-            _write(path, pa.table({name: named[name] for name in schema.names}, schema=schema))
-        progress.update(min(begin + shard_rows, rows.num_rows), rows.num_rows)
-        yield path
-    if resumed:
-        progress.note(f"augmentation resumed: {resumed} shards of {shard_rows} rows were already there")
+def _texts(rows: Rows) -> Iterator[str]:
+    for batch in rows():
+        for row in _rows(batch):
+            yield from (row.text, row.text_pair or "")
 
 
-def _rows(table: pa.Table) -> list[Row]:
-    columns = [table[name].to_pylist() for name in ("row_id", TEXT)]
-    pairs = table[TEXT_PAIR].to_pylist() if TEXT_PAIR in table.column_names else [None] * table.num_rows
+def _rows(batch: pa.RecordBatch) -> list[Row]:
+    columns = [batch[name].to_pylist() for name in ("row_id", TEXT)]
+    pairs = batch[TEXT_PAIR].to_pylist() if TEXT_PAIR in batch.schema.names else [None] * batch.num_rows
     return [Row(row_id, text or "", pair) for row_id, text, pair in zip(*columns, pairs, strict=True)]
 
 
-def _schema(rows: pa.Table) -> pa.Schema:
+def _schema(rows: pa.Schema) -> pa.Schema:
     fields = [
-        ("origin_id", rows.schema.field("row_id").type),
+        ("origin_id", rows.field("row_id").type),
         ("variant", pa.int32()),
         ("column", pa.string()),
         ("num_changed", pa.int32()),
         (TEXT, pa.string()),
     ]
-    return pa.schema(fields + [(TEXT_PAIR, pa.string())] * (TEXT_PAIR in rows.column_names))
+    return pa.schema(fields + [(TEXT_PAIR, pa.string())] * (TEXT_PAIR in rows.names))
 
 
 def _join(shards: list[Path], path: Path, schema: pa.Schema) -> Counter[str]:
     """All shards in one file, and the sum of their counts."""
     counts: Counter[str] = Counter()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
+    with replacing(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for shard in shards:
-            table = parquet.read_table(shard)
+            table = parquet.ParquetFile(shard).read()
             counts.update(json.loads(table.schema.metadata[COUNTS]))
             writer.write_table(table.replace_schema_metadata(None), row_group_size=ROW_GROUP)
-    partial.replace(path)
     return counts
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    """Write a file that is there whole or not at all."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        parquet.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.augmentation.masked_lm import MaskedLM, Place
+from pipeline.augmentation.spelling import fitting, is_word
 from pipeline.augmentation.vectors import WordVectors
 from pipeline.augmentation.vocabulary import word_vocabulary
-from pipeline.augmentation.words import Sentence, WordSplitter
+from pipeline.augmentation.words import ENGLISH, Sentence, WordSplitter
+from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
 
 
@@ -48,23 +50,34 @@ class CandidateTable:
         mlm: None takes neighbours for every word.
         vectors: None leaves words of several pieces as they are.
         k: Candidates a word (K, 15 in the paper).
+        words: What a word is, and which ones stay.
 
     Raises:
         ConfigError: neither a masked LM nor vectors.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, mlm: MaskedLM | None, vectors: WordVectors | None, k: int
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        mlm: MaskedLM | None,
+        vectors: WordVectors | None,
+        k: int,
+        words: WordsConfig = ENGLISH,
     ) -> None:
         if mlm is None and vectors is None:
             raise ConfigError(
                 "augmentation.mlm and augmentation.vectors are both empty: name a masked LM or a vectors file"
             )
-        self._split = WordSplitter(tokenizer)
+        self._split = WordSplitter(tokenizer, words)
         self._vocabulary = word_vocabulary(tokenizer)
         self._mlm = mlm
         self._vectors = vectors
         self._k = k
+
+    @property
+    def num_zero_vectors(self) -> int:
+        """Words whose vectors have no direction."""
+        return self._vectors.num_zero if self._vectors else 0
 
     def build(self, texts: Iterable[str]) -> dict[str, Candidates]:
         """The candidates of every distinct text, computed together."""
@@ -88,8 +101,11 @@ class CandidateTable:
         self._add_neighbours(sentences, nearby, found)
         return {
             text: Candidates(sentence, {at: words for at, words in sorted(words.items()) if words}, lost)
-            for text, sentence, words, lost in zip(unique, sentences, found, beyond, strict=True)
+            for text, sentence, words, lost in zip(unique, sentences, map(self._admitted, found), beyond, strict=True)
         }
+
+    def _admitted(self, found: dict[int, tuple[str, ...]]) -> dict[int, tuple[str, ...]]:
+        return {position: self._split.admitted(words) for position, words in found.items()}
 
     def _add_proposals(
         self, sentences: list[Sentence], places: list[Place], found: list[dict[int, tuple[str, ...]]]
@@ -117,6 +133,6 @@ class CandidateTable:
             found[number][position] = answers[sentences[number].words[position]]
 
     def _as_words(self, word: str, neighbours: tuple[str, ...]) -> tuple[str, ...]:
-        """Neighbours in the tokenizer's own case, words of letters only, each once."""
-        seen = (self._split.normalise(other) for other in neighbours)
-        return tuple(dict.fromkeys(other for other in seen if other.isalpha() and other != word))
+        """Neighbours as the tokenizer writes them, words of letters only, in the script and case of ``word``."""
+        seen = (self._split.written(other) for other in neighbours)
+        return fitting(word, (other for other in seen if is_word(other)))

@@ -1,7 +1,8 @@
 """A masked language model as a function from places in sentences to the token ids that fit there.
 
 The encoder runs on batches of exactly equal length, so nothing is padded; its MLM head, most of a small
-model's cost, runs only on the rows that were asked for.
+model's cost, runs only on the rows that were asked for. Several words of a sentence may be masked in one pass:
+that costs fewer passes, and each word is guessed without the others.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +33,7 @@ class Place(NamedTuple):
 
 class _Input(NamedTuple):
     length: int
-    places: tuple[Place, ...]  # of one sentence; one place unless the context is unmasked
+    places: tuple[Place, ...]  # of one sentence
 
 
 class MaskedLM:
@@ -44,6 +45,7 @@ class MaskedLM:
         head: Its MLM head: (rows, hidden) to (rows, vocabulary).
         context: What the model sees: ``paired`` the masked and the original sentence as two segments,
             ``masked`` the masked sentence alone, ``unmasked`` the original alone, once for all its words.
+        masks: Words of a sentence masked in one pass, at most; None masks all that are asked for at once.
         device: Where to run.
         max_tokens: Tokens of a batch.
 
@@ -58,6 +60,7 @@ class MaskedLM:
         *,
         head: Callable[[Tensor], Tensor],
         context: Context = "paired",
+        masks: int | None = 1,
         device: torch.device | str = "cpu",
         max_tokens: int = 4096,
     ) -> None:
@@ -76,6 +79,7 @@ class MaskedLM:
         self._model: PreTrainedModel = nn.Module.to(model, device)
         self._head = head
         self._context = context
+        self._masks = None if context == "unmasked" else masks
         self._device = device
         self._max_tokens = max_tokens
         self._mask_id = tokenizer.mask_token_id
@@ -100,8 +104,7 @@ class MaskedLM:
         for number, asked in groupby(sorted(places), key=lambda place: place.sentence):
             together = tuple(asked)
             length = self._template.length(len(sentences[number].ids()), paired=self._context == "paired")
-            each = [together] if self._context == "unmasked" else [(place,) for place in together]
-            inputs += [_Input(length, some) for some in each]
+            inputs += [_Input(length, some) for some in spread(together, self._masks)]
         inputs.sort(key=lambda item: item.length)
         for length, alike in groupby(inputs, key=lambda item: item.length):
             same = list(alike)
@@ -118,7 +121,8 @@ class MaskedLM:
             own += [ids[piece] for piece in pieces]
             seen = list(ids)
             if self._context != "unmasked":
-                seen[pieces[0]] = self._mask_id
+                for piece in pieces:
+                    seen[piece] = self._mask_id
             framed.append(self._template.frame(seen, ids if self._context == "paired" else None))
         hidden = self._encode(torch.tensor(framed, device=self._device))
         for begin in range(0, len(rows), HEAD_ROWS):
@@ -132,6 +136,12 @@ class MaskedLM:
         ids, types = framed[:, 0], framed[:, 1]
         extra = {"token_type_ids": types} if self._template.has_types else {}
         return self._model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), **extra)[0]
+
+
+def spread(places: tuple[Place, ...], most: int | None) -> list[tuple[Place, ...]]:
+    """Places in as few groups as possible of at most ``most``, neighbours in different ones."""
+    count = 1 if most is None else -(-len(places) // most)
+    return [places[start::count] for start in range(count)]
 
 
 @contextmanager

@@ -1,8 +1,15 @@
-"""Words that are never replaced: English function words, ``not``, ``no`` and ``very`` among them.
+"""Words that are never replaced: function words, and whatever negates, by language.
 
-As in the paper's released code a sentence keeps its negation, and with it most of its label. The
-pieces that punctuation splitting leaves of contractions (``don``, ``t``, ``ll``) belong to the list.
+As in the paper's released code, whose list is ``STOP_WORDS``, an English sentence keeps ``not``, ``no`` and
+``very``, and with them most of its label. It lacks ``never`` and its like, which turn a label round as well:
+they are in ``NEGATIONS``, and come as little as they go (``really good`` does not become ``not good``). The
+pieces that punctuation splitting leaves of contractions (``don``, ``t``, ``ll``) are stop-words.
 """
+
+import re
+from collections.abc import Mapping
+
+from pipeline.config.words import Language
 
 STOP_WORDS = frozenset(
     """
@@ -19,3 +26,27 @@ STOP_WORDS = frozenset(
     y you your yours yourself yourselves
     """.split()  # noqa: SIM905 - a paragraph reads better than a list
 )
+
+_CHINESE = frozenset(
+    """
+    的 了 着 过 地 得 是 在 有 和 与 及 或 而 但 但是 因为 所以 如果 虽然
+    也 都 就 还 又 再 才 只 很 太 更 最 非常
+    我 你 您 他 她 它 我们 你们 他们 她们 它们 自己 这 那 这个 那个 这些 那些 这里 那里 什么 怎么 哪 谁 几 多少
+    一 个 把 被 给 对 从 到 向 为 以 于 由 让 比 跟 等 吗 呢 吧 啊 呀 哦 嘛 之 其 此 该 上 下 里 中
+    個 過 與 為 這 還 對 從 給 讓 嗎 裡 們
+    """.split()  # noqa: SIM905
+)
+
+BY_LANGUAGE: Mapping[Language, frozenset[str]] = {"english": STOP_WORDS, "chinese": _CHINESE, "other": frozenset()}
+
+NEGATIONS: Mapping[Language, re.Pattern[str] | None] = {
+    "english": re.compile(
+        r"(?<!\w)(?:no|not|nor|never|none|nobody|nothing|nowhere|neither|without|cannot"
+        r"|hardly|scarcely|barely|seldom|rarely|\w+n['\u2019]t)(?!['\u2019]?\w)",
+        re.IGNORECASE,
+    ),
+    "chinese": re.compile(  # also within a word: 不错 is not bad, 不好 is not good
+        "[不没沒无無未勿莫毋]|[并並绝絕决決]非|(?<![特区個个差分类類性告级級])[别別](?![的墅人处處])"
+    ),
+    "other": None,
+}

@@ -54,30 +54,38 @@ def generator_for(seed: int, row_id: RowId, column: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
 
 
-def draw(
+def draw_all(
     candidates: Candidates, text: str, count: int, probability: float, generator: np.random.Generator
 ) -> Iterator[Drawn]:
-    """Draw ``count`` variants of ``text`` (algorithm 1, lines 13 to 20), duplicates dropped.
-
-    Two variants that differ in case alone, or one that equals the lower-cased original, are duplicates.
-    """
-    if not candidates.words:
-        return
+    """Draw ``count`` times (algorithm 1, lines 13 to 20); where no word is replaced, the text as it is."""
     choices = list(candidates.words.items())
     uniform = generator.random((count, 2, len(choices)))
     replaced = (uniform[:, 0] < probability).tolist()
     chosen = (uniform[:, 1] * [len(words) for _, words in choices]).astype(np.int64).tolist()
-    seen = {text.lower(), candidates.sentence.text().lower()}
+    parts, spaced = candidates.sentence.parts(), candidates.sentence.spaced
     for number, (yes, which) in enumerate(zip(replaced, chosen, strict=True), start=1):
-        changes = {
-            position: words[index]
-            for (position, words), index, replace in zip(choices, which, yes, strict=True)
-            if replace
-        }
-        made = candidates.sentence.text(changes)
-        if made.lower() not in seen:
-            seen.add(made.lower())
-            yield Drawn(number, len(changes), made)
+        made = parts.copy()  # what ``Sentence.text`` does, for millions of draws
+        for (position, words), index, replace in zip(choices, which, yes, strict=True):
+            if replace:
+                made[position] = f" {words[index]}" if spaced[position] else words[index]
+        yield Drawn(number, sum(yes), "".join(made).strip() if any(yes) else text)
+
+
+def distinct(text: str, drawn: Iterable[Drawn]) -> Iterator[Drawn]:
+    """The draws that are neither the text nor an earlier draw; case alone makes no difference."""
+    seen = {text.lower()}
+    for made in drawn:
+        lowered = made.text.lower()
+        if lowered not in seen:
+            seen.add(lowered)
+            yield made
+
+
+def draw(
+    candidates: Candidates, text: str, count: int, probability: float, generator: np.random.Generator
+) -> Iterator[Drawn]:
+    """The distinct ones of ``count`` draws."""
+    return distinct(text, draw_all(candidates, text, count, probability, generator)) if candidates.words else iter(())
 
 
 class Augmenter(Protocol):

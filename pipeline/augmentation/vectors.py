@@ -44,11 +44,24 @@ class WordVectors:
         matrix = np.ascontiguousarray(matrix, dtype=np.float32)
         norms = np.linalg.norm(matrix, axis=1)
         kept = norms > 0
-        self.num_zero = int((~kept).sum())
         if not kept.any():
             raise DataError(f"the word vectors hold {len(words)} words, none with a direction: give other vectors")
-        self.words = [word for word, keep in zip(words, kept, strict=True) if keep]
-        self.matrix: Matrix = matrix[kept] / norms[kept, None]
+        units = matrix[kept] / norms[kept, None]
+        self._hold([word for word, keep in zip(words, kept, strict=True) if keep], units, int((~kept).sum()), compose)
+
+    @classmethod
+    def of_units(cls, words: list[str], matrix: Matrix, num_zero: int) -> "WordVectors":
+        """Vectors that are of length one already, less ``num_zero`` that had no direction; nothing is copied."""
+        made = cls.__new__(cls)
+        made._hold(words, matrix, num_zero, None)  # noqa: SLF001 - another way to be made
+        return made
+
+    def _hold(
+        self, words: list[str], units: Matrix, num_zero: int, compose: Callable[[str], Matrix | None] | None
+    ) -> None:
+        self.words = words
+        self.matrix = units
+        self.num_zero = num_zero
         self._compose = compose
         self._index = {word: number for number, word in enumerate(self.words)}
         self._same: dict[str, list[int]] = {}  # rows that are one word but for case

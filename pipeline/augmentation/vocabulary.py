@@ -1,12 +1,13 @@
 """The vocabulary as words: which of its entries can stand in a text as a word of its own.
 
-Continuation pieces (``##ing``), special and unused tokens, and anything with a non-letter in it cannot.
+Continuation pieces (``##ing``), special and unused tokens, and anything but letters and their marks cannot.
 """
 
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerFast
 
+from pipeline.augmentation.spelling import fitting, is_word
 from pipeline.augmentation.words import WordSplitter
 
 
@@ -29,11 +30,13 @@ class WordVocabulary:
         Ordering by id rather than by score keeps rounding from reordering near-equal candidates; they
         are drawn uniformly. ``word`` itself is dropped, in any case: the released code keeps it among
         its own candidates, which silently lowers the replacement rate below p_t. A vocabulary
-        with a leading-space marker proposes only tokens marked like the word they replace.
+        with a leading-space marker proposes only tokens marked like the word they replace. Words of another
+        script are dropped, and a capitalised word is replaced by capitalised ones, see ``spelling``.
         """
-        own = word.casefold()
-        spelled = (self.words[i] for i in sorted(token_ids) if i < len(self.words) and self.marked[i] == marked)
-        return tuple(dict.fromkeys(other for other in spelled if other and other.casefold() != own))
+        return fitting(word, [self.words[i] for i in sorted(token_ids) if self._stands(i, marked)])
+
+    def _stands(self, index: int, marked: bool) -> bool:
+        return index < len(self.words) and self.marked[index] == marked
 
 
 def word_vocabulary(tokenizer: PreTrainedTokenizerFast) -> WordVocabulary:
@@ -53,5 +56,5 @@ def word_vocabulary(tokenizer: PreTrainedTokenizerFast) -> WordVocabulary:
         body = token.removeprefix(marker) if marker else token
         if not body.isascii() and backend.decoder is not None:
             body = backend.decoder.decode([token]).strip()
-        words[index] = body if body.isalpha() else None
+        words[index] = body if is_word(body) else None
     return WordVocabulary(tuple(words), tuple(marked))

@@ -1,10 +1,14 @@
 """Word substitution (Jiao et al. 2020, algorithm 1): how many variants, from which candidates."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
+from pipeline.config.augmenters import normal
 from pipeline.config.base import Config
+from pipeline.config.words import WordsConfig
+
+Labels = Literal["teacher", "origin", "agree"]
 
 
 class VectorsConfig(Config):
@@ -32,7 +36,28 @@ class AugmentationConfig(Config):
         "paired",
         description="What the masked LM sees: masked and original sentence (released code), one, or none.",
     )
+    masks_per_forward: PositiveInt | Literal["all"] = Field(
+        1,
+        title="Masks a forward pass",
+        description="Words of a sentence that are masked together: 1 is the paper's, more is faster.",
+    )
+    words: WordsConfig = WordsConfig()
+    augmenters: tuple[dict[str, Any], ...] = Field(
+        ({"tinybert": {}},),
+        title="Augmenters, one after the other",
+        description="{tinybert: {}} is the paper's; {keyboard: {aug_word_p: 0.2}, rows: 0.1} for a tenth of the rows.",
+    )
+    labels: Labels = Field(
+        "teacher",
+        title="Labels of variants",
+        description="The teacher's own, those of their origin, or 'agree': variants whose label flips are dropped.",
+    )
     unlabelled: bool = Field(False, title="Augment unlabelled rows too")
     pair_mutation: bool = Field(
         False, description="The released code's pairing of every variant of B with the last variant of A."
     )
+
+    @field_validator("augmenters", mode="after")
+    @classmethod
+    def _known(cls, listed: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        return normal(listed)

@@ -67,6 +67,7 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     short = reprlib.Repr()
+    short.maxlevel = 3  # six parts of six parts: a line stays a line
     short.maxstring = short.maxother = 60
     return short.repr(list(value) if isinstance(value, tuple) else value)
 

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_
 
 from pipeline.config.base import Config
 from pipeline.config.retention import Retention
+from pipeline.config.workers import Workers
 
 
 class Runtime(Config):
@@ -38,6 +39,7 @@ class Runtime(Config):
     compile: Literal["auto", "on", "off"] = Field(
         "auto", title="Compile", description="Compile the models' graphs; auto: on GPUs that can, never on a CPU."
     )
+    workers: Workers = Field(Workers(), title="Workers", description="Who makes the shards of the augmentation.")
     offline: bool = Field(False, title="Offline", description="Never ask the model hub; folders only.")
 
     @field_validator("compile", mode="before")

@@ -20,6 +20,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from pipeline.errors import ModelError
+from pipeline.models.weights import refuse_pickles
 
 # Its notes about heads that are not there are errors of ours, with a way out, where they matter.
 transformers_logging.set_verbosity_error()
@@ -55,6 +56,7 @@ def load_config(source: ModelSource) -> PretrainedConfig:
             f"{source.location} is a {config.model_type!r} model, which is not an encoder: "
             "name a BERT, RoBERTa, ELECTRA, MiniLM or similar encoder"
         )
+    refuse_pickles(source.location, config)
     config.dtype = torch.float32
     return config
 
@@ -156,7 +158,9 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
 
 def _load(factory: Any, source: ModelSource, **kwargs: Any) -> Any:
     try:
-        return factory.from_pretrained(source.location, dtype=torch.float32, **source.options(), **kwargs)
+        return factory.from_pretrained(
+            source.location, dtype=torch.float32, use_safetensors=True, **source.options(), **kwargs
+        )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(_not_loaded(source, error)) from error
 

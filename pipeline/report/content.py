@@ -65,7 +65,7 @@ class ReportData:
         evaluations: stage -> (step, main metric on the dev rows).
         latency: rows of ``model``, ``length``, ``batch``, ``milliseconds``, ``p10``, ``p90``.
         configuration: YAML.
-        examples: (original, variant) pairs of the augmentation.
+        augmentation: what ``quality.json`` of stage ``teacher_logits`` says of the variants; None without any.
     """
 
     title: str
@@ -85,7 +85,7 @@ class ReportData:
     configuration: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    examples: Sequence[tuple[str, str]] = ()
+    augmentation: Mapping[str, Any] | None = None
 
     def first(self, role: Role) -> ResultRow | None:
         """The first result of a role, or None."""

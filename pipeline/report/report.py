@@ -4,13 +4,13 @@ It holds everything it shows and asks for nothing: no script, no font, no pictur
 be kept, mailed, printed, and opened in ten years.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.report import formats
+from pipeline.report.augmentation import quality_examples, quality_figures
 from pipeline.report.content import ReportData, ResultRow
 from pipeline.report.lineage import lineage_svg
 from pipeline.report.plots import loss_curves, metric_curves, trade_off
@@ -54,7 +54,8 @@ def render(data: ReportData) -> str:
         trade_off=trade_off(data),
         latency=latency_table(data.latency, teacher.name if teacher else None),
         lineage=lineage_svg(data.stages),
-        variants=[(original, changed_words(original, variant)) for original, variant in data.examples],
+        quality=quality_figures(data.augmentation) if data.augmentation else [],
+        variants=quality_examples(data.augmentation) if data.augmentation else [],
     )
     return formats.printable(page)
 
@@ -113,10 +114,3 @@ def latency_table(rows: Sequence[Mapping[str, Any]], teacher: str | None) -> Lat
             cells.append(LatencyCell(row["milliseconds"], row["p10"], row["p90"], speed) if row else None)
         lines.append((batch, length, cells))
     return LatencyTable(models, lines)
-
-
-def changed_words(original: str, variant: str) -> list[tuple[str, bool]]:
-    """The variant's words, and whether each differs from the original's."""
-    before, after = original.split(), variant.split()
-    matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
-    return [(word, kind != "equal") for kind, _, _, start, end in matcher.get_opcodes() for word in after[start:end]]

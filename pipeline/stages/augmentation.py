@@ -1,87 +1,58 @@
-"""Stage ``augmentation``: variants of the task's rows by word substitution."""
+"""Stage ``augmentation``: variants of the task's rows, drawn from the candidates of their words."""
 
+from functools import partial
 from typing import Any
 
-from pipeline.config.augmentation import AugmentationConfig
+from pydantic import PositiveInt
+
 from pipeline.config.base import Config
-from pipeline.config.builtin import home_path
+from pipeline.config.extras import require_extras
 from pipeline.config.run import RunConfig
+from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
-from pipeline.stages.engine import device
-from pipeline.stages.inputs import model_input
-from pipeline.stages.teacher_input import masked_lm, pretrained_teacher
-from pipeline.store.source import Source
+from pipeline.stages.candidates import task_rows
 from pipeline.store.stage import Stage, StageRun
 
 
 class AugmentationStage(Config):
-    """What the variants depend on beside the rows, the masked LM and the vectors."""
+    """What the variants depend on beside the rows and the candidates."""
 
-    augmentation: AugmentationConfig
+    variants: PositiveInt
+    probability: float
+    augmenters: tuple[dict[str, Any], ...]
+    words: WordsConfig
+    pair_mutation: bool
+    unlabelled: bool
     seed: int
 
 
-def augmentation(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | None) -> Stage[AugmentationStage]:
+def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any]) -> Stage[AugmentationStage]:
     """Variants of the task's training rows."""
     wanted = config.augmentation
     if wanted is None:
         raise ConfigError("there is no augmentation in this configuration: add an augmentation section")
-    mlm, vectors = masked_lm(config, pretrain), wanted.vectors
-    inputs: dict[str, Any] = {"task_data": task_data}
-    if mlm is not None:
-        inputs["mlm"] = mlm
-    elif vectors is None or not vectors.path:
-        raise ConfigError("augmentation.mlm and augmentation.vectors are both empty: name a masked LM or vectors")
-    else:
-        inputs["tokenizer"] = pretrained_teacher(config, pretrain)
-    if vectors is not None and vectors.path:
-        inputs["vectors"] = Source(paths=(str(home_path(vectors.path)),))
-        vectors = vectors.model_copy(update={"path": "file"})
-    identity = wanted.model_copy(update={"mlm": wanted.mlm and "model", "vectors": vectors})
-    return Stage("augmentation", 1, AugmentationStage(augmentation=identity, seed=config.seed), inputs, _run)
+    require_extras(wanted)
+    settings = AugmentationStage(
+        variants=wanted.variants,
+        probability=wanted.probability,
+        augmenters=wanted.augmenters,
+        words=wanted.words,
+        pair_mutation=wanted.pair_mutation,
+        unlabelled=wanted.unlabelled,
+        seed=config.seed,
+    )
+    return Stage("augmentation", 2, settings, {"task_data": task_data, "candidates": candidates}, _run)
 
 
 def _run(config: AugmentationStage, run: StageRun) -> None:
-    import pyarrow as pa
+    from pipeline.augmentation.build import Drawing, build_variants
+    from pipeline.config.augmentation import AugmentationConfig
 
-    from pipeline.augmentation.build import build_variants
-    from pipeline.augmentation.glove import load_glove
-    from pipeline.augmentation.masked_lm import MaskedLM
-    from pipeline.augmentation.vectors import from_input_embeddings
-    from pipeline.data.task_table import load_task
-    from pipeline.data.tokenizer import load_tokenizer
-    from pipeline.models.load import load_masked_lm
-    from pipeline.models.mlm import mlm_head
-
-    task = load_task(run.artifact("task_data"))
-    mlm, vectors = None, None
-    source = model_input(run, "mlm" if run.has("mlm") else "tokenizer")
-    tokenizer = load_tokenizer(source.location, source.revision)
-    if run.has("mlm"):
-        model = load_masked_lm(source)
-        mlm = MaskedLM(
-            model,
-            tokenizer,
-            head=mlm_head(model),
-            context=config.augmentation.context,
-            device=device(run.runtime),
-        )
-        vectors = from_input_embeddings(model, tokenizer)
-    if run.has("vectors"):
-        wanted = config.augmentation.vectors
-        vectors = load_glove(str(run.paths("vectors")[0]), wanted.max_words if wanted else None)
-    columns = [name for name in ("row_id", "text", "text_pair") if name in task.splits["train"].column_names]
-    splits = ["train", "unlabelled"] if config.augmentation.unlabelled else ["train"]
-    rows = pa.concat_tables([task.splits[split].select(columns) for split in splits if split in task.splits])
-    statistics = build_variants(
-        rows,
-        mlm,
-        tokenizer,
-        vectors,
-        config=config.augmentation,
+    drawing = Drawing(
+        config=AugmentationConfig.model_validate(config.model_dump(exclude={"seed"})),
         seed=config.seed,
-        output=run.output,
-        scratch=run.scratch,
-        progress=run.progress,
+        candidates=run.artifact("candidates").absolute(),  # workers may stand elsewhere
+        scratch=run.scratch.absolute(),
     )
-    run.record(**statistics, zero_vectors=0 if vectors is None else vectors.num_zero)
+    rows = partial(task_rows, run.artifact("task_data"), unlabelled=config.unlabelled)
+    run.record(**build_variants(rows, drawing, output=run.output, progress=run.progress, fan_out=run.fan_out))

@@ -66,11 +66,6 @@ def device(runtime: Runtime) -> "torch.device":
     return accelerator(runtime).device
 
 
-def round_to(runtime: Runtime, longest: int) -> int | None:
-    """The greatest of the few widths that batches are padded to where models are compiled; None: as long as needed."""
-    return longest if compilation(runtime, device(runtime)).on else None
-
-
 def placed(model: "PreTrainedModel", runtime: Runtime) -> "PreTrainedModel":
     """A model that is only read from, on its device, without dropout."""
     from torch import nn
@@ -86,6 +81,7 @@ def fit(
     seed: int,
     precision: Precision,
     name: str = "training",
+    keep_end: bool = False,
 ) -> dict[str, "History"]:
     """Train with this stage's checkpoints and progress; histories and speed are kept with the artifact.
 
@@ -96,6 +92,7 @@ def fit(
         seed: of row order and dropout.
         precision: what matrix products are computed in.
         name: of this training, where a stage does several.
+        keep_end: that it has ended outlives a kill too, which pays where others follow.
     """
     from pipeline.models.compilation import compile_encoder
     from pipeline.models.precision import autocast
@@ -118,6 +115,7 @@ def fit(
         checkpoint_share=run.runtime.checkpoint_share,
         progress=run.progress,
         autocast=lambda: autocast(precision, engine.device),
+        keep_end=keep_end,
     )
     told = speed | share_of_peak(speed, engine, precision) | {"compiled": f"{'on' if compiled else 'off'}: {why}"}
     run.record(**{f"{name}_speed": told}, **describe_device(run.runtime))

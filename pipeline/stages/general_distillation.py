@@ -10,7 +10,7 @@ from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
 from pipeline.stages.compilation import compilation
-from pipeline.stages.engine import device, fit, round_to
+from pipeline.stages.engine import device, fit
 from pipeline.stages.inputs import model_input
 from pipeline.stages.precision import resolve
 from pipeline.stages.student_models import folder, student_encoder
@@ -90,7 +90,6 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
         table,
         pad_id=tokenizer.pad_token_id,
         pad_to=batches.pad_to,
-        round_to=round_to(run.runtime, longest),
     )
     fit(
         Training(learners, batches, read, target, target_flops=teacher_flops(teacher, target)),

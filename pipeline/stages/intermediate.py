@@ -1,7 +1,8 @@
 """Stage ``intermediate``: phase one of task distillation; the fine-tuned teacher's layers are imitated."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipeline.config.augmentation import Labels
 from pipeline.config.base import Config
 from pipeline.config.distillation import IntermediateConfig
 from pipeline.config.models import StudentConfig
@@ -9,10 +10,14 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.compilation import compilation
-from pipeline.stages.engine import device, fit, round_to
+from pipeline.stages.engine import device, fit
 from pipeline.stages.precision import resolve
 from pipeline.stages.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.store.stage import Stage, StageRun
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class IntermediateStage(Config):
@@ -20,6 +25,7 @@ class IntermediateStage(Config):
 
     intermediate: IntermediateConfig
     students: tuple[StudentConfig, ...]
+    labels: Labels
     precision: Precision
     seed: int
 
@@ -37,6 +43,7 @@ def intermediate(
     settings = IntermediateStage(
         intermediate=config.intermediate,
         students=identities(config.students),
+        labels=labels_of_variants(config),
         precision=resolve(config),
         seed=config.seed,
     )
@@ -44,14 +51,19 @@ def intermediate(
     return Stage("intermediate", 2, settings, inputs | inputs_for(config.students, general), _run, parallel=True)
 
 
+def labels_of_variants(config: RunConfig) -> Labels:
+    """Whose label a variant carries, as far as this phase can tell: it reads none, but drops those that disagree."""
+    return "agree" if config.augmentation is not None and config.augmentation.labels == "agree" else "teacher"
+
+
 def _run(config: IntermediateStage, run: StageRun) -> None:
-    from pipeline.data.table import TokenTable
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
     from pipeline.models.load import ModelSource, load_finetuned, save_model
     from pipeline.stages.imitation import imitators, teacher_features, teacher_flops
     from pipeline.stages.rows import plan, reader
     from pipeline.stages.teacher_store import stored_teacher
+    from pipeline.stages.transfer_set import TransferSet
     from pipeline.training.loop import Training
 
     phase = config.intermediate
@@ -59,13 +71,14 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
     location = run.artifact("teacher") / "model"
     tokenizer = load_tokenizer(str(location))
     teacher = load_finetuned(ModelSource(str(location)))
-    table = TokenTable.open(run.artifact("rows") / "tokens")
+    transfer = TransferSet.open(run.artifact("rows"), task)
+    rows = transfer.learned_from(config.labels)
     models = {
         student.name: student_classifier(student, teacher.config, tokenizer, task, run, config.seed)
         for student in config.students
     }
     learners, layers = imitators(config.students, models, teacher, phase.terms, seed=config.seed)
-    batches = plan(table.lengths, phase.training, seed=config.seed, max_length=task.max_length)
+    batches = plan(transfer.table.lengths[rows], phase.training, seed=config.seed, max_length=task.max_length)
     compiled = compilation(run.runtime, device(run.runtime)).on
     features = teacher_features(
         teacher,
@@ -88,12 +101,15 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
         dropout=phase.teacher_dropout,
         arithmetic=f"{config.precision}, compiled: {compiled}",
     )
-    read = reader(
-        table,
+    read_rows = reader(
+        transfer.table,
         pad_id=tokenizer.pad_token_id,
         pad_to=batches.pad_to,
-        round_to=round_to(run.runtime, task.max_length),
     )
+
+    def read(places: "NDArray[np.int64]", step: int) -> dict[str, Any]:
+        return read_rows(rows[places], step)
+
     fit(
         Training(learners, batches, read, target, target_flops=teacher_flops(teacher, target)),
         phase.training,
@@ -101,6 +117,6 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
         seed=config.seed,
         precision=config.precision,
     )
-    run.record(teacher_store=target.record())
+    run.record(teacher_store=target.record(), rows=len(rows))
     for student in config.students:
         save_model(models[student.name], tokenizer, folder(run.output, student))

@@ -9,7 +9,7 @@ from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.compatibility import check_positions
-from pipeline.stages.engine import fit, round_to
+from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input
 from pipeline.stages.precision import resolve
 from pipeline.stages.student_models import (
@@ -128,7 +128,6 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
                 train,
                 pad_id=pad_id,
                 pad_to=batches.pad_to,
-                round_to=round_to(run.runtime, task.max_length),
                 columns=labels_of(train, task),
             ),
             score=lambda trained: dev_score(

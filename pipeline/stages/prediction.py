@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any, cast
 
+from pipeline.config.augmentation import Labels
 from pipeline.config.base import Config
 from pipeline.config.distillation import PredictionConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
-from pipeline.stages.engine import fit, round_to
+from pipeline.stages.engine import fit
 from pipeline.stages.precision import resolve
 from pipeline.stages.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.store.stage import Stage, StageRun
@@ -16,14 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-    from pipeline.data.table import TokenTable
-
 
 class PredictionStage(Config):
     """What the prediction phase depends on beside its rows, logits and students."""
 
     prediction: PredictionConfig
     students: tuple[StudentConfig, ...]
+    labels: Labels
     relu_logits: bool
     precision: Precision
     seed: int
@@ -40,6 +40,7 @@ def prediction(
     settings = PredictionStage(
         prediction=config.prediction,
         students=identities(config.students),
+        labels=labels_of_variants(config),
         relu_logits=config.relu_logits,
         precision=resolve(config),
         seed=config.seed,
@@ -53,9 +54,17 @@ def prediction(
     return Stage("prediction", 2, settings, inputs, _run, parallel=True)
 
 
+def labels_of_variants(config: RunConfig) -> Labels:
+    """Whose label a variant carries, as far as this phase can tell: what it never sees changes nothing."""
+    phase = config.prediction
+    if config.augmentation is None or not phase.augmented:
+        return "teacher"
+    wanted = config.augmentation.labels
+    # Of gold labels only an origin's can be a variant's; no other policy has variants fitted to them.
+    return "teacher" if phase.targets == "labels" and wanted == "agree" else wanted
+
+
 def _run(config: PredictionStage, run: StageRun) -> None:
-    from pipeline.data.logits import read_logits
-    from pipeline.data.table import TokenTable
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
     from pipeline.models.load import ModelSource, load_config, load_finetuned, save_model
@@ -63,6 +72,7 @@ def _run(config: PredictionStage, run: StageRun) -> None:
     from pipeline.stages.inference import dev_score, predict_logits
     from pipeline.stages.learners import Classifier, Predictor
     from pipeline.stages.rows import plan, reader, write_rows
+    from pipeline.stages.transfer_set import TransferSet
     from pipeline.training.loop import Training
 
     phase, training = config.prediction, config.prediction.training
@@ -79,9 +89,11 @@ def _run(config: PredictionStage, run: StageRun) -> None:
             student.name: student_classifier(student, shape, tokenizer, task, run, config.seed)
             for student in config.students
         }
-    table = TokenTable.open(run.artifact("logits") / "tokens")
-    rows = transfer_rows(phase, table, task.splits["train"].num_rows, task.splits.get("unlabelled"))
-    logits, labels = read_logits(run.artifact("logits") / "logits.arrow"), table.column("label")
+    transfer = TransferSet.open(run.artifact("logits"), task)
+    gold = phase.targets == "labels"
+    table, labels = transfer.table, transfer.table.column("label")
+    rows = transfer.learned_from(config.labels, augmented=phase.augmented, gold=gold)
+    speakers = transfer.speakers(config.labels)
     pad_id = tokenizer.pad_token_id
     dev = write_rows(
         run.scratch / "dev",
@@ -92,14 +104,14 @@ def _run(config: PredictionStage, run: StageRun) -> None:
     )
 
     def columns(chosen: "NDArray[Any]") -> dict[str, Any]:
-        if phase.targets == "labels":
-            return {"labels": labels[chosen].astype("float32" if regression else "int64")}
-        return {"logits": logits[chosen]}
+        if gold:
+            return {"labels": labels[transfer.origins[chosen]].astype("float32" if regression else "int64")}
+        return {"logits": transfer.logits[speakers[chosen]]}
 
     def learner(model: Any) -> Any:
         if config.relu_logits:
             relu_before_classifier(model)
-        if phase.targets == "labels":
+        if gold:
             return Classifier(model, regression=regression)
         return Predictor(
             model,
@@ -113,7 +125,6 @@ def _run(config: PredictionStage, run: StageRun) -> None:
         table,
         pad_id=pad_id,
         pad_to=batches.pad_to,
-        round_to=round_to(run.runtime, task.max_length),
         columns=columns,
     )
     histories = fit(
@@ -134,16 +145,3 @@ def _run(config: PredictionStage, run: StageRun) -> None:
     for student in config.students:
         save_model(models[student.name], tokenizer, folder(run.output, student))
     run.record(dev_score={name: history.best for name, history in histories.items()}, rows=len(rows))
-
-
-def transfer_rows(config: PredictionConfig, table: "TokenTable", train: int, unlabelled: Any) -> "NDArray[Any]":
-    """Which rows of the transfer set are learned from.
-
-    Gold labels exist for the training rows alone; without augmentation the unlabelled rows stay.
-    """
-    import numpy as np
-
-    if config.targets == "labels":
-        return np.arange(train)
-    originals = train + (0 if unlabelled is None else unlabelled.num_rows)
-    return np.arange(len(table) if config.augmented else originals)

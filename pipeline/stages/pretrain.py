@@ -11,7 +11,7 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
-from pipeline.stages.engine import fit, round_to
+from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input, model_source
 from pipeline.stages.precision import resolve
 from pipeline.store.stage import Stage, StageRun
@@ -49,7 +49,7 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     from pipeline.models.load import save_model
     from pipeline.models.students import set_dropout
     from pipeline.stages.learners import MaskedLanguageModel
-    from pipeline.stages.rows import few_widths, plan
+    from pipeline.stages.rows import plan
     from pipeline.training.loop import Training
 
     tokenizer = load_tokenizer(str(run.artifact("corpus") / "tokenizer"))
@@ -64,11 +64,8 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     check_one_batch(batches, "pretrain")
     special = np.array(sorted(tokenizer.all_special_ids))
 
-    widest = round_to(run.runtime, longest)
-
     def read(rows: Any, step: int) -> dict[str, torch.Tensor]:
-        width = batches.pad_to or few_widths(table, rows, widest)
-        arrays = table.rows(rows, pad_id=tokenizer.pad_token_id, pad_to=width)
+        arrays = table.rows(rows, pad_id=tokenizer.pad_token_id, pad_to=batches.pad_to)
         masked, labels = mask_tokens(
             arrays["input_ids"],
             arrays["attention_mask"] & ~np.isin(arrays["input_ids"], special),

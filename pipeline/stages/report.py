@@ -11,13 +11,13 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.stages.label_only import shape_key, yardsticks
 from pipeline.stages.student_models import folder, identities
+from pipeline.stages.teacher_logits import QUALITY
 from pipeline.store.artifact import Manifest, load_artifact
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
     from pipeline.report.content import ResultRow
 
-EXAMPLES = 20
 RELU_LIMIT = (
     "It was trained and measured with logits classifier(relu(pooled)), a habit of the released TinyBERT code; "
     "loaded with from_pretrained it leaves the relu out, and its figures differ."
@@ -52,7 +52,7 @@ def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[
         bootstrap=config.evaluation.bootstrap,
     )
     given = {name: stage for name, stage in inputs.items() if stage is not None}
-    return Stage("report", 1, settings, given, _run)
+    return Stage("report", 2, settings, given, _run)
 
 
 def _run(config: ReportStage, run: StageRun) -> None:
@@ -83,7 +83,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
         stages=_stage_rows(stages),
         configuration=block(config.configuration),
         environment={"device": found["device"], "threads": found["threads"], **_environment(stages["evaluation"])},
-        examples=_examples(run),
+        augmentation=_augmentation(run),
     )
     (run.output / "report.html").write_text(render(data), encoding="utf-8")
     same_size = yardsticks(config.students)
@@ -180,29 +180,7 @@ def _teacher_name(manifest: Manifest) -> str:
     return Path(pretrained.paths[0]).name if pretrained.paths else "teacher"
 
 
-def _examples(run: StageRun) -> list[tuple[str, str]]:
-    """The first variant of some rows, evenly spread."""
-    if not run.has("augmentation"):
-        return []
-    import pyarrow.compute as pc
-    from pyarrow import parquet
-
-    from pipeline.data.task_table import load_task
-
-    variants = parquet.read_table(run.artifact("augmentation") / "variants.parquet")
-    first = variants.filter(pc.and_(pc.equal(variants["variant"], 1), pc.equal(variants["column"], "text")))
-    if not first.num_rows:
-        return []
-    splits = load_task(run.artifact("task_data")).splits
-    originals = {
-        row_id: text
-        for split in ("train", "unlabelled")
-        if split in splits
-        for row_id, text in zip(splits[split]["row_id"].to_pylist(), splits[split]["text"].to_pylist(), strict=True)
-    }
-    places = range(0, first.num_rows, max(1, first.num_rows // EXAMPLES))
-    chosen = first.take(list(places)[:EXAMPLES])
-    return [
-        (originals[origin], text)
-        for origin, text in zip(chosen["origin_id"].to_pylist(), chosen["text"].to_pylist(), strict=True)
-    ]
+def _augmentation(run: StageRun) -> dict[str, Any] | None:
+    """What is known of the variants; None where there are none."""
+    path = run.artifact("teacher_logits") / QUALITY
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

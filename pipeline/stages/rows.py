@@ -1,6 +1,6 @@
 """Rows of a task as tokens on disk, and as batches of tensors."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from pipeline.config.training import TrainingConfig
 from pipeline.data.batches import BatchPlan, token_bounds
-from pipeline.data.shapes import round_up
 from pipeline.data.table import TokenTable
 from pipeline.data.table_writer import TokenTableWriter
 from pipeline.progress import Progress
@@ -23,7 +22,7 @@ Tokenizer = Any  # a fast tokenizer of the Transformers library
 
 def write_rows(
     folder: Path,
-    tables: Sequence[pa.Table],
+    tables: Iterable[pa.Table],
     tokenizer: Tokenizer,
     *,
     max_length: int,
@@ -81,7 +80,6 @@ def reader(
     *,
     pad_id: int,
     pad_to: int | None = None,
-    round_to: int | None = None,
     columns: Callable[[NDArray[np.int64]], dict[str, NDArray[Any]]] | None = None,
 ) -> Callable[[NDArray[np.int64], int], dict[str, torch.Tensor]]:
     """A function from row indices to a batch: the padded tokens, and what ``columns`` adds to them.
@@ -89,23 +87,17 @@ def reader(
     Args:
         table: the rows.
         pad_id: what they are padded with.
-        pad_to: the width of every batch; None pads to its longest row, or,
-        round_to: where given, to one of few widths, none of them more than this.
+        pad_to: the width of every batch; None pads to its longest row.
         columns: row indices in, further arrays of the batch out.
     """
 
     def read(rows: NDArray[np.int64], _step: int) -> dict[str, torch.Tensor]:
-        arrays = table.rows(rows, pad_id=pad_id, pad_to=pad_to or few_widths(table, rows, round_to))
+        arrays = table.rows(rows, pad_id=pad_id, pad_to=pad_to)
         if columns is not None:
             arrays |= columns(rows)
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
     return read
-
-
-def few_widths(table: TokenTable, rows: NDArray[np.int64], longest: int | None) -> int | None:
-    """One of few widths that some rows fit into, none of them more than ``longest``; None if that is None."""
-    return None if longest is None else round_up(int(table.lengths[rows].max()), longest)
 
 
 def by_length(lengths: NDArray[np.int32], max_tokens: int) -> Iterator[NDArray[np.int64]]:

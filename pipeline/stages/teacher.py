@@ -8,7 +8,7 @@ from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ModelError, TrainingError
 from pipeline.stages.compatibility import check_positions
-from pipeline.stages.engine import fit, placed, round_to
+from pipeline.stages.engine import fit, placed
 from pipeline.stages.inputs import model_input
 from pipeline.stages.precision import resolve
 from pipeline.stages.student_models import output_names
@@ -131,7 +131,6 @@ def _finetune(
             train,
             pad_id=tokenizer.pad_token_id,
             pad_to=batches.pad_to,
-            round_to=round_to(run.runtime, task.max_length),
             columns=labels_of(train, task),
         )
         learner = Classifier(model, regression=regression)
@@ -142,6 +141,7 @@ def _finetune(
             seed=seed,
             precision=config.precision or "float32",
             name=f"restart_{restart}",
+            keep_end=restart + 1 < config.restarts,
         )
         reached = histories["teacher"].best
         assert reached is not None  # noqa: S101 - a training with a score has been scored at its end

@@ -1,31 +1,43 @@
 """Stage ``teacher_logits``: the transfer set, tokenised once, with the teacher's logits of every row.
 
-The prediction phase never loads the teacher again, whatever the number of epochs, students or sweeps.
-Logits are computed shard by shard; a killed run goes on with the first shard that is not there.
+The prediction phase never loads the teacher again, whatever the number of epochs, students or sweeps. Where
+there are variants, what they are worth is said beside the logits, for here the teacher has seen both them and
+their origins. Logits are computed shard by shard; a killed run goes on with the first shard that is not there.
 """
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
-from pipeline.stages.engine import placed
+from pipeline.stages.engine import placed, write_json
 from pipeline.stages.precision import resolve
 from pipeline.stages.teacher_store import decide
-from pipeline.store.stage import Stage, StageRun
+from pipeline.store.source import Source
+from pipeline.store.stage import Stage, StageRun, ancestors
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.data.task_table import TaskData
+
+QUALITY = "quality.json"
 SHARD_ROWS = 16_384
 
 
 class TeacherLogitsStage(Config):
-    """Nothing beside its inputs decides the teacher's logits, but the precision and the released code's habits."""
+    """Nothing beside its inputs decides the teacher's logits, but the precision and the released code's habits.
+
+    The seed draws the variants that are looked at more closely.
+    """
 
     relu_logits: bool
     precision: Precision
+    seed: int
 
 
 def teacher_logits(
@@ -35,13 +47,22 @@ def teacher_logits(
     inputs: dict[str, Any] = {"task_data": task_data, "teacher": teacher}
     if augmentation is not None:
         inputs["augmentation"] = augmentation
-    settings = TeacherLogitsStage(relu_logits=config.relu_logits, precision=resolve(config))
-    return Stage("teacher_logits", 1, settings, inputs, _run)
+        mlm = _masked_lm(augmentation)
+        if mlm is not None:
+            inputs["mlm"] = mlm
+    settings = TeacherLogitsStage(relu_logits=config.relu_logits, precision=resolve(config), seed=config.seed)
+    return Stage("teacher_logits", 2, settings, inputs, _run)
+
+
+def _masked_lm(augmentation: Stage[Any]) -> Stage[Any] | Source | None:
+    """The masked LM that proposed the variants' words, if one did."""
+    return next(
+        (stage.inputs["mlm"] for stage in (augmentation, *ancestors(augmentation)) if "mlm" in stage.inputs), None
+    )
 
 
 def _run(config: TeacherLogitsStage, run: StageRun) -> None:
     import numpy as np
-    from pyarrow import parquet
 
     from pipeline.data.logits import join_logits, read_logits, write_logits
     from pipeline.data.task_table import load_task
@@ -51,17 +72,13 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
     from pipeline.models.released import relu_before_classifier
     from pipeline.stages.inference import predict_logits
     from pipeline.stages.rows import write_rows
+    from pipeline.stages.transfer_set import LOGITS, TOKENS, TransferSet
 
     task = load_task(run.artifact("task_data"))
     folder = run.artifact("teacher") / "model"
     tokenizer = load_tokenizer(str(folder))
-    tables = [task.splits[split] for split in ("train", "unlabelled") if split in task.splits]
-    originals = sum(table.num_rows for table in tables)
-    if run.has("augmentation"):
-        variants = parquet.read_table(run.artifact("augmentation") / "variants.parquet", memory_map=True)
-        texts = [name for name in ("text", "text_pair") if name in variants.column_names]
-        tables.append(variants.rename_columns({"origin_id": "row_id"}).select(["row_id", *texts]))
-    table = write_rows(run.output / "tokens", tables, tokenizer, max_length=task.max_length, progress=run.progress)
+    tables = _rows(task, run.artifact("augmentation") / "variants.parquet" if run.has("augmentation") else None)
+    table = write_rows(run.output / TOKENS, tables, tokenizer, max_length=task.max_length, progress=run.progress)
     model = placed(load_finetuned(ModelSource(str(folder))), run.runtime)
     if config.relu_logits:
         relu_before_classifier(model)
@@ -81,10 +98,10 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
         shards.append(shard)
         run.progress.update(int(rows[-1]) + 1, len(table))
     began = time.perf_counter()
-    join_logits(shards, run.output / "logits.arrow")
+    join_logits(shards, run.output / LOGITS)
     written = time.perf_counter()
-    read_logits(run.output / "logits.arrow").sum()
-    size = (run.output / "logits.arrow").stat().st_size
+    read_logits(run.output / LOGITS).sum()
+    size = (run.output / LOGITS).stat().st_size
     logits_cost = {
         "bytes": size,
         "teacher_seconds": seconds,
@@ -93,15 +110,36 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
         "read_seconds": time.perf_counter() - written,
     }
     labels = table.column("label")[: task.splits["train"].num_rows]
+    transfer = TransferSet.of(table, read_logits(run.output / LOGITS), task)
     run.record(
         rows=len(table),
-        original_rows=originals,
-        augmented_rows=len(table) - originals,
+        original_rows=transfer.originals,
+        augmented_rows=len(table) - transfer.originals,
         tokens=int(table.lengths.sum()),
         train_rows=task.splits["train"].num_rows,
         labelled=int(np.isfinite(labels).sum()),
         logits=logits_cost | {"storing_pays": _pays(logits_cost, int(table.lengths.sum()))},
     )
+    if run.has("augmentation"):
+        from pipeline.stages.variant_quality import figures, variant_quality
+
+        quality = variant_quality(run, task, transfer, config.seed)
+        write_json(run.output / QUALITY, quality)
+        run.record(quality=figures(quality))
+
+
+def _rows(task: "TaskData", variants: Path | None) -> "Iterator[pa.Table]":
+    """Training rows, unlabelled rows and variants, the last read piece by piece."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    yield from (task.splits[split] for split in ("train", "unlabelled") if split in task.splits)
+    if variants is not None:
+        texts = [name for name in ("text", "text_pair") if name in task.splits["train"].column_names]
+        with parquet.ParquetFile(variants) as file:
+            for batch in file.iter_batches(SHARD_ROWS, columns=["origin_id", *texts]):
+                table = pa.Table.from_batches([batch]).select(["origin_id", *texts])
+                yield table.rename_columns(["row_id", *texts])
 
 
 def _pays(cost: Mapping[str, float], tokens: int) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.augmentation import augmentation
+from pipeline.stages.candidates import candidates
 from pipeline.stages.corpus import corpus
 from pipeline.stages.evaluation import evaluation
 from pipeline.stages.general_distillation import general_distillation
@@ -33,6 +34,7 @@ class TwoStage:
     general_distillation: AnyStage | None = None
     task_data: AnyStage | None = None
     teacher: AnyStage | None = None
+    candidates: AnyStage | None = None
     augmentation: AnyStage | None = None
     teacher_logits: AnyStage | None = None
     intermediate: AnyStage | None = None
@@ -86,7 +88,8 @@ def _all_stages(config: RunConfig) -> TwoStage:
         return TwoStage(**made)
     data = made["task_data"] = task_data(config)
     tuned = made["teacher"] = teacher(config, data, mlm)
-    variants = made["augmentation"] = augmentation(config, data, mlm) if config.augmentation else None
+    words = made["candidates"] = candidates(config, data, mlm) if config.augmentation else None
+    variants = made["augmentation"] = augmentation(config, data, words) if words else None
     logits = made["teacher_logits"] = teacher_logits(config, data, tuned, variants)
     matched = made["intermediate"] = intermediate(config, tuned, logits, data, general) if config.intermediate else None
     final = made["prediction"] = prediction(config, logits, data, matched, general)

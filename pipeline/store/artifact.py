@@ -26,6 +26,7 @@ def _inside(name: str) -> str:
 
 
 FileName = Annotated[str, AfterValidator(_inside)]
+StageName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -47,7 +48,7 @@ class InputRecord(Record):
 
     kind: Literal["artifact", "source"]
     digest: Hex
-    stage: str | None = None
+    stage: StageName | None = None
     version: int | None = None
     fingerprint: Hex | None = None
     paths: list[str] | None = None
@@ -74,7 +75,7 @@ class Manifest(Record):
     """What an artifact is. ``version`` counts artifacts of a stage, ``code_version`` its code."""
 
     schema_version: Literal[1] = 1
-    stage: str
+    stage: StageName
     version: int
     code_version: int
     fingerprint: Hex
@@ -164,6 +165,8 @@ def check_files(artifact: Artifact, digest: Callable[[Path], str]) -> None:
         digest: content digest of a file; a cache spares reading one again that has not been touched.
     """
     for name, record in artifact.manifest.files.items():
+        if is_linked(artifact.path, name):
+            raise DamagedError(artifact.path, f"{name} is a link")
         try:
             size = (artifact.path / name).stat().st_size
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -172,6 +175,12 @@ def check_files(artifact: Artifact, digest: Callable[[Path], str]) -> None:
             raise DamagedError(artifact.path, f"{name} has {size} bytes instead of {record.size}")
         if digest(artifact.path / name) != record.sha256:
             raise DamagedError(artifact.path, f"{name} has other content (same size)")
+
+
+def is_linked(folder: Path, name: str) -> bool:
+    """Whether a link stands in for a file of an artifact, or for a folder on the way to it."""
+    place = PurePosixPath(name)
+    return any((folder / step).is_symlink() for step in (place, *place.parents[:-1]))
 
 
 def artifact_version(folder: Path) -> int | None:

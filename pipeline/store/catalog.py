@@ -18,16 +18,14 @@ class Catalog:
         """Names of the stages that have artifacts, sorted."""
         if not self._layout.root.is_dir():
             return []
-        return sorted(
-            folder.name
-            for folder in self._layout.root.iterdir()
-            if STAGE_NAME.fullmatch(folder.name) and self.folders(folder.name)
-        )
+        return sorted(folder.name for folder in self._layout.root.iterdir() if self.folders(folder.name))
 
     def folders(self, stage: str) -> list[Path]:
-        """Folders of a stage's artifacts, newest first."""
+        """Folders of a stage's artifacts, newest first; neither a name nor a link leads out of the store."""
         parent = self._layout.stage(stage)
-        found = [(artifact_version(path), path) for path in parent.iterdir()] if parent.is_dir() else []
+        if not STAGE_NAME.fullmatch(stage) or parent.is_symlink() or not parent.is_dir():
+            return []
+        found = [(artifact_version(path), path) for path in parent.iterdir() if not path.is_symlink()]
         return [path for _, path in sorted((number, path) for number, path in found if number)][::-1]
 
     def load(self, folder: Path) -> Artifact:

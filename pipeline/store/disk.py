@@ -126,5 +126,5 @@ def _concerns(filename: object, root: Path) -> bool:
     """Whether a path lies in the store, or is one of the folders it would be created in."""
     if not isinstance(filename, (str, os.PathLike)):
         return False
-    path, store = Path(filename).absolute(), root.absolute()
+    path, store = Path(filename).resolve(), root.resolve()  # locks name the folder that a link leads to
     return path.is_relative_to(store) or store.is_relative_to(path)

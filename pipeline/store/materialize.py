@@ -8,15 +8,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config.runtime import Runtime
-from pipeline.errors import DataError, StoreError
+from pipeline.errors import DataError, PipelineError, StoreError
+from pipeline.memory import memory_errors
 from pipeline.progress import Progress, Silent
 from pipeline.store.artifact import Artifact, InputRecord, Timings
 from pipeline.store.disk import store_errors
 from pipeline.store.explain import Reason, explain, plan
+from pipeline.store.fan_out import FanOut, one_after_other
 from pipeline.store.leases import inventory
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun, ancestors
@@ -40,6 +43,7 @@ def materialize(
     runtime: Runtime,
     progress: Progress | None = None,
     announce: Callable[[StageRun], None] | None = None,
+    fan_out: FanOut = one_after_other,
 ) -> Outcome:
     """Return the stage's artifact, running the stage only if there is none.
 
@@ -51,14 +55,16 @@ def materialize(
         runtime: how to run.
         progress: is told how far the stage is.
         announce: called right before the stage's function runs, and only then, with what that is given.
+        fan_out: has the shards of the stage made, if it comes in shards.
 
     Raises:
         StoreError: an upstream stage has no artifact, or the store cannot be written.
         DataError: a source is missing, or changed while the stage ran.
+        PipelineError: memory ran out.
     """
     started = time.monotonic()
     progress = progress or Silent()
-    with store_errors(store.root):
+    with store_errors(store.root), memory_errors(partial(_starved, stage.name)):
         store.root.mkdir(parents=True, exist_ok=True)  # what is read first, a large corpus, is remembered there
         artifact = _claimed(stage, store, progress)
         state: Literal["reused", "resumed", "completed"] = "reused"
@@ -67,7 +73,7 @@ def materialize(
             with store.lock(stage, fingerprint, progress):
                 artifact = _claimed(stage, store, progress)
                 if artifact is None:
-                    artifact = _build(stage, fingerprint, store, runtime, progress, announce)
+                    artifact = _build(stage, fingerprint, store, runtime, progress, announce, fan_out)
                     store.claim(artifact)
                     state = "resumed" if artifact.manifest.timings.resumed else "completed"
     return Outcome(artifact, state, time.monotonic() - started)
@@ -86,6 +92,7 @@ def _build(
     runtime: Runtime,
     progress: Progress,
     announce: Callable[[StageRun], None] | None,
+    fan_out: FanOut,
 ) -> Artifact:
     """Run the stage and commit what it made; its lock is held."""
     records, folders = _inputs(stage, store)
@@ -96,7 +103,7 @@ def _build(
         lost = [role for role, found in folders.items() if isinstance(found, Path) and not found.is_dir()]
     if lost:
         raise StoreError(f"the input {' and '.join(lost)} of {stage.name} has just been pruned: run again")
-    run = StageRun(folders, work.output, work.scratch, runtime, progress)
+    run = StageRun(folders, work.output, work.scratch, runtime, progress, fan_out)
     if announce is not None:
         announce(run)
     began, clock = datetime.now(UTC), time.monotonic()
@@ -111,6 +118,12 @@ def _build(
         work.drop()  # its scratch mixes the old input with the new
         raise DataError(f"an input of {stage.name} changed while it ran: leave the files alone and run again")
     return store.commit(stage, fingerprint, records, run.metrics, timings)
+
+
+def _starved(stage: str, said: str) -> PipelineError:
+    return PipelineError(
+        f"{stage} ran out of memory ({said}): free some and run again, or use a machine with more; what is done is kept"
+    )
 
 
 def _inputs(stage: Stage[Any], store: Store) -> tuple[dict[str, InputRecord], dict[str, Path | tuple[Path, ...]]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.retention import Retention
+from pipeline.errors import StoreError
 from pipeline.store.artifact import Artifact
 from pipeline.store.disk import folder_bytes
 from pipeline.store.layout import Layout
@@ -67,6 +68,18 @@ def leftovers(layout: Layout, days: float) -> Iterator[Unneeded]:
     for path in sorted([*layout.root.glob(".*.draft"), *layout.tags.glob("*.draft")]):
         if _untouched(path, days):
             yield Unneeded(path.relative_to(layout.root).as_posix(), path, path.lstat().st_size)
+
+
+def refuse_links(layout: Layout) -> None:
+    """Refuse to empty what a link leads to: it is not the store's.
+
+    Raises:
+        StoreError: one of the store's own folders is a link.
+    """
+    shelves = (layout.works, layout.teacher_store, layout.quarantine, layout.trash, layout.tags, layout.leases)
+    linked = next((shelf for shelf in shelves if shelf.is_symlink()), None)
+    if linked is not None:
+        raise StoreError(f"{linked} is a link, and pruning follows none: replace it by a folder")
 
 
 def _made_from(artifact: Artifact) -> list[str]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from pipeline.config.runtime import Runtime
 from pipeline.progress import Progress
+from pipeline.store.fan_out import FanOut, one_after_other
 from pipeline.store.fingerprint import canonical, digest_bytes, fingerprint
 from pipeline.store.source import Source
 
@@ -31,6 +32,7 @@ class StageRun:
         scratch: folder for checkpoints and shards; what a killed run left there is still there.
         runtime: how to run; never a reason for another result.
         progress: where to say how far it is.
+        fan_out: has shards made, if the stage comes in shards.
         metrics: what ``record`` collected.
     """
 
@@ -39,6 +41,7 @@ class StageRun:
     scratch: Path
     runtime: Runtime
     progress: Progress
+    fan_out: FanOut = one_after_other
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def artifact(self, role: str) -> Path:

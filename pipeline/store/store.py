@@ -25,7 +25,7 @@ from pipeline.store.leases import forget_dead, inventory, leased, leasing, own_l
 from pipeline.store.lineage import Lineage, lineage
 from pipeline.store.locks import hold
 from pipeline.store.provenance import git_commit, machine, packages, python
-from pipeline.store.prune import DAYS, Unneeded, leftovers, prunable
+from pipeline.store.prune import DAYS, Unneeded, leftovers, prunable, refuse_links
 from pipeline.store.refs import Tags, open_ref
 from pipeline.store.resolve import Resolver
 from pipeline.store.stage import Stage
@@ -145,6 +145,7 @@ class Store:
         """
         if keep < 0:
             raise StoreError(f"cannot keep {keep} artifacts: give 0 or more")
+        refuse_links(self.layout)
         with store_errors(self.root):
             if dry_run or not self.root.is_dir():
                 return self._unneeded(keep, days)

@@ -5,8 +5,9 @@ Reading and hashing leave Python's lock, so a disk, or one core's SHA-256, is th
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from pipeline.store.artifact import Artifact, DamagedError, FileRecord, content_digest, load_artifact
+from pipeline.store.artifact import Artifact, DamagedError, FileRecord, content_digest, is_linked, load_artifact
 from pipeline.store.fingerprint import digest_file, fingerprint
 from pipeline.store.layout import MANIFEST
 
@@ -33,7 +34,7 @@ def _ask(artifact: Artifact, pool: ThreadPoolExecutor) -> Callable[[], list[str]
 
     def answer() -> list[str]:
         problems = [problem for one in read if (problem := one.result())]
-        present = {file.relative_to(artifact.path).as_posix() for file in artifact.path.rglob("*") if not file.is_dir()}
+        present = {file.relative_to(artifact.path).as_posix() for file in artifact.path.rglob("*") if _is_content(file)}
         problems += [f"{name} was added" for name in sorted(present - set(manifest.files) - {MANIFEST})]
         if content_digest(manifest.files) != manifest.digest:
             problems.append(f"{MANIFEST} lists other files than its digest")
@@ -47,6 +48,8 @@ def _ask(artifact: Artifact, pool: ThreadPoolExecutor) -> Callable[[], list[str]
 
 def _file(artifact: Artifact, name: str, record: FileRecord) -> str | None:
     """What is wrong with one file, or None."""
+    if is_linked(artifact.path, name):
+        return f"{name} is a link"
     try:
         size, sha256 = (artifact.path / name).stat().st_size, digest_file(artifact.path / name)
     except OSError as error:
@@ -54,3 +57,8 @@ def _file(artifact: Artifact, name: str, record: FileRecord) -> str | None:
     if size != record.size:
         return f"{name} has {size} bytes instead of {record.size}"
     return None if sha256 == record.sha256 else f"{name} has other content (same size)"
+
+
+def _is_content(path: Path) -> bool:
+    """Whether this is more than a folder: a link to one is."""
+    return path.is_symlink() or not path.is_dir()

@@ -105,6 +105,8 @@ def next_version(layout: Layout, stage: str) -> int:
 def commit(layout: Layout, output: Path, manifest: Manifest) -> Artifact:
     """Seal an output whose files are recorded and put it in its place, under the stage's version lock."""
     target = layout.stage(manifest.stage) / folder_name(manifest.version, manifest.fingerprint)
+    if target.parent.is_symlink():
+        raise StoreError(f"{target.parent} is a link, and a store follows none: move what it leads to into its place")
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(output / MANIFEST, manifest_bytes(manifest))
     output.rename(target)

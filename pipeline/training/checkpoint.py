@@ -55,6 +55,12 @@ def latest_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] 
     return None
 
 
+def last_good(folder: Path) -> str:
+    """The newest checkpoint in words, for a message about why a training stopped."""
+    saved = sorted(path.name for path in folder.glob("step-*"))
+    return f"the last good checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
+
+
 def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
     """A module's weights, shared ones once, copied to the CPU."""
     seen: set[int] = set()

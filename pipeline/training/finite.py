@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import TrainingError
+from pipeline.training.checkpoint import last_good
 from pipeline.training.feed import Step
 
 SHOWN_ROWS = 8
@@ -40,10 +41,8 @@ def check_finite(told: Mapping[str, Told], step: Step, number: int, checkpoints:
         if not broken and math.isfinite(values.norm):
             continue
         what, value = ("loss", values.passes[broken[0]]["loss"]) if broken else ("gradient norm", values.norm)
-        saved = sorted(path.name for path in checkpoints.glob("step-*"))
-        good = f"the last good checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
         raise TrainingError(
-            f"{what} of {name!r} is {value} at step {number} on {_rows(step, broken)}; {good}: "
+            f"{what} of {name!r} is {value} at step {number} on {_rows(step, broken)}; {last_good(checkpoints)}: "
             "lower the learning_rate of this stage's training, or look at those rows"
         )
 

@@ -30,6 +30,8 @@ from pipeline.progress import Progress
 from pipeline.training.clock import Clock, Watch
 from pipeline.training.feed import Batch, Feed, Micro, Plan, Read, Step
 from pipeline.training.finite import Told, check_finite
+from pipeline.training.optimizer import adamw
+from pipeline.training.rescue import rescued
 from pipeline.training.schedule import learning_rate
 from pipeline.training.state import History, State
 
@@ -74,6 +76,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
     checkpoint_share: float,
     progress: Progress,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    keep_end: bool = False,
 ) -> tuple[dict[str, History], dict[str, float]]:
     """Train every learner in place; with a ``score`` each ends with its best weights.
 
@@ -87,17 +90,18 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
         checkpoint_share: at most this share of the time goes into them.
         progress: is told the step, the loss and the speed.
         autocast: makes the context that the learners' forward passes run in.
+        keep_end: leave a checkpoint at the end as well, for a stage that has more to train after this.
 
     Returns:
         A history for each learner; speed: seconds by use, real tokens a second, padding efficiency.
 
     Raises:
-        TrainingError: a loss is not finite; names the step, the rows and the last good checkpoint.
+        TrainingError: a loss is not finite, or memory ran out; names the step and the last good checkpoint.
     """
     per_epoch = -(-len(training.plan) // config.gradient_accumulation)
     total = min(config.max_steps or per_epoch * config.epochs, per_epoch * config.epochs)
     learners = {name: accelerator.prepare_model(learner) for name, learner in training.learners.items()}
-    optimizers = {name: _adamw(learner, config) for name, learner in learners.items()}
+    optimizers = {name: adamw(learner, config) for name, learner in learners.items()}
     plain = {name: accelerator.unwrap_model(learner) for name, learner in learners.items()}
     state = State(plain, optimizers)
     state.restore(checkpoints)
@@ -119,13 +123,13 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
         pin=accelerator.device.type == "cuda",
     )
 
-    with feed:
+    with feed, rescued(state, checkpoints, saves=accelerator.is_main_process):
         while state.step < total:
+            state.begin()
             began = time.perf_counter()
             clock.sample(state.step)
             step = feed.take(state.step)
             clock.spend("data", began)
-            clock.read(step.counts)
             terms = _backward(
                 training, learners, step, seed=seed, accelerator=accelerator, clock=clock, autocast=autocast
             )
@@ -134,6 +138,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
             norms = [accelerator.clip_grad_norm_(each.parameters(), config.max_grad_norm) for each in learners.values()]
             told = _told(terms, norms, accelerator)
             check_finite(told, step, state.step, checkpoints)
+            state.updating = True
             for optimizer in optimizers.values():
                 for group in optimizer.param_groups:
                     group["lr"] = rate
@@ -143,6 +148,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
             for name, values in told.items():
                 state.add(name, values.terms)
             state.step += 1
+            clock.read(step.counts)
             clock.step_seconds += time.perf_counter() - began
 
             if state.step % log_every == 0 or state.step == total:
@@ -153,7 +159,8 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
                 now = clock.now()
                 _score(training.score, state, accelerator)
                 clock.spend("score", now)
-            if state.step < total and time.perf_counter() - saved_at > pause and accelerator.is_main_process:
+            due = time.perf_counter() - saved_at > pause if state.step < total else keep_end
+            if due and accelerator.is_main_process:
                 now = clock.now()
                 state.save(checkpoints)
                 saved_at = clock.spend("checkpoint", now)
@@ -235,16 +242,6 @@ def _score(score: Callable[[nn.Module], float], state: State, accelerator: Accel
         if accelerator.num_processes > 1:
             value = broadcast(torch.tensor(value, dtype=torch.float64, device=accelerator.device)).item()
         state.score(name, float(value))
-
-
-def _adamw(learner: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW, sparing biases and layer norms the weight decay, in the fused form."""
-    trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
 def _seed(seed: int, name: str, draw: int, accelerator: Accelerator) -> None:

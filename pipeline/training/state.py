@@ -48,6 +48,7 @@ class State:
         sums: each learner's loss and terms since the last entry of its curve.
         best: weights at the best dev score, as ``module_tensors`` names them.
         clock: where the time went.
+        updating: whether weights, curves and scores are between two steps right now.
     """
 
     learners: Mapping[str, nn.Module]
@@ -57,10 +58,22 @@ class State:
     sums: dict[str, dict[str, float]] = field(init=False)
     best: dict[str, Tensor] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
+    updating: bool = False
+    _buffers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.histories = {name: History() for name in self.learners}
         self.sums = {name: {} for name in self.learners}
+
+    def begin(self) -> None:
+        """A step begins: what its forward passes may change is remembered."""
+        self._buffers = [(each, each.clone()) for learner in self.learners.values() for each in learner.buffers()]
+        self.updating = False
+
+    def rewind(self) -> None:
+        """Go back to where the step began; only while nothing was updated."""
+        for now, before in self._buffers:
+            now.copy_(before)
 
     def add(self, name: str, terms: Mapping[str, float]) -> None:
         """Count the loss and the terms of one step of a learner in."""

@@ -1,16 +1,29 @@
+import json
+import random
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from pipeline.augmentation.build import build_variants
+from pipeline.augmentation.augmenter import TinyBertAug
+from pipeline.augmentation.build import Drawing, build_variants
+from pipeline.augmentation.candidate_files import ROWS, join_shards, write_shard
+from pipeline.augmentation.candidates import CandidateTable
 from pipeline.augmentation.masked_lm import MaskedLM
+from pipeline.augmentation.sentences import write_sentences
+from pipeline.augmentation.shards import make_shards, open_batches, shard_path
+from pipeline.augmentation.variants import Row, augment_rows
 from pipeline.augmentation.vectors import from_input_embeddings
 from pipeline.config.augmentation import AugmentationConfig
-from pipeline.errors import ConfigError
+from pipeline.config.words import WordsConfig
 from pipeline.models.mlm import mlm_head
 from pipeline.progress import Silent
+from pipeline.store.fan_out import one_after_other
 
-CONFIG = AugmentationConfig(variants=4, candidates=6)
+CONFIG = AugmentationConfig(variants=4, candidates=6, words=WordsConfig(negations=False))
+SEED = 3
+GOLDEN = Path(__file__).parent / "golden_variants.json"
 
 
 class Interrupted(Exception):  # noqa: N818 - it is a signal
@@ -40,22 +53,44 @@ def rows(sentences) -> pa.Table:
 
 
 @pytest.fixture
-def build(bert, wordpiece, tmp_path):
-    def run(rows, name, **options):
-        given = {
-            "mlm": MaskedLM(bert, wordpiece, head=mlm_head(bert)),
-            "tokenizer": wordpiece,
-            "vectors": from_input_embeddings(bert, wordpiece),
-            "config": CONFIG,
-            "seed": 3,
-            "output": tmp_path / name,
-            "scratch": tmp_path / f"{name}-scratch",
-            "progress": Silent(),
-            "shard_rows": 3,
-        } | options
-        return build_variants(rows, **given)
+def table(bert, wordpiece) -> CandidateTable:
+    mlm = MaskedLM(bert, wordpiece, head=mlm_head(bert))
+    return CandidateTable(wordpiece, mlm, from_input_embeddings(bert, wordpiece), CONFIG.candidates, CONFIG.words)
+
+
+@pytest.fixture
+def build(table, tmp_path):
+    def run(rows, name, *, progress=None, fan_out=one_after_other, shard_rows=3, config=CONFIG, table=table):
+        def batches():
+            return iter(rows.to_batches(max_chunksize=shard_rows) or [pa.RecordBatch.from_pylist([], rows.schema)])
+
+        def make(number):
+            texts = open_batches(folder / "cut").get_batch(number)["text"].to_pylist()
+            write_shard(shard_path(folder / "shards", number), texts, table)
+
+        folder, columns = tmp_path / f"{name}-candidates", [x for x in rows.column_names if x.startswith("text")]
+        write_sentences(batches, columns, folder / "cut", folder / ROWS, shard_sentences=3)
+        join_shards(make_shards(make, folder / "cut", folder / "shards", one_after_other, Silent()), folder)
+        drawing = Drawing(config=config, seed=SEED, candidates=folder, scratch=tmp_path / f"{name}-scratch")
+        output = tmp_path / name
+        return build_variants(batches, drawing, output=output, progress=progress or Silent(), fan_out=fan_out)
 
     return run
+
+
+def test_variants_are_those_the_augmenter_draws_when_the_model_is_at_hand(build, rows, table, tmp_path):
+    build(rows, "out")
+    given = [Row(*row.values()) for row in rows.to_pylist()]
+    augmenter = TinyBertAug(table, probability=CONFIG.probability)
+    drawn = [made._asdict() for made in augment_rows(given, augmenter, variants=CONFIG.variants, seed=SEED)]
+    assert parquet.read_table(tmp_path / "out" / "variants.parquet").to_pylist() == drawn
+
+
+def test_variants_are_those_of_the_versions_before(build, rows, tmp_path):
+    """Recorded when candidates and variants were one stage, and no negation but the stop-words stayed."""
+    build(rows, "out")
+    made = parquet.read_table(tmp_path / "out" / "variants.parquet").to_pylist()
+    assert [list(row.values()) for row in made] == json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 
 def test_a_killed_build_goes_on_and_ends_with_the_same_bytes(build, rows, tmp_path):
@@ -63,16 +98,26 @@ def test_a_killed_build_goes_on_and_ends_with_the_same_bytes(build, rows, tmp_pa
     with pytest.raises(Interrupted):
         build(rows, "killed", progress=StopAfter(6))
     assert not (tmp_path / "killed" / "variants.parquet").exists()
-    finished = sorted((tmp_path / "killed-scratch").iterdir())
+    finished = sorted((tmp_path / "killed-scratch" / "shards").iterdir())
     assert len(finished) == 2
     times = [path.stat().st_mtime_ns for path in finished]
-    (tmp_path / "killed-scratch" / "variants-000000006-3.partial").write_bytes(b"torn")
     watch = StopAfter(10_000)
     assert build(rows, "killed", progress=watch) == figures
     assert [path.stat().st_mtime_ns for path in finished] == times
-    assert watch.notes == ["augmentation resumed: 2 shards of 3 rows were already there"]
+    assert watch.notes == ["resumed: 2 of 4 shards were already there"]
     whole, killed = ((tmp_path / name / "variants.parquet").read_bytes() for name in ("whole", "killed"))
     assert whole == killed
+
+
+def test_the_order_of_shards_does_not_matter(build, rows, tmp_path):
+    def shuffled(work, shards):
+        for number in random.Random(4).sample(shards, len(shards)):
+            work(number)
+            yield number
+
+    assert build(rows, "one") == build(rows, "two", fan_out=shuffled)
+    one, two = ((tmp_path / name / "variants.parquet").read_bytes() for name in ("one", "two"))
+    assert one == two
 
 
 def test_row_order_and_shard_size_do_not_matter(build, rows, tmp_path):
@@ -118,13 +163,9 @@ def test_no_rows_make_an_empty_table(build, rows, tmp_path):
     assert figures["replacement_rate"] == 0.0
 
 
-def test_neighbours_alone_do(build, rows, vectors, tmp_path):
-    config = CONFIG.model_copy(update={"mlm": None})
-    figures = build(rows, "near", mlm=None, vectors=vectors, config=config)
+def test_neighbours_alone_do(build, rows, vectors, wordpiece):
+    figures = build(rows, "near", table=CandidateTable(wordpiece, None, vectors, CONFIG.candidates))
     assert figures["variants"] > 40
-    with pytest.raises(ConfigError, match="both empty"):
-        build(rows, "none", mlm=None, vectors=None, config=config)
-    assert not (tmp_path / "none").exists()
 
 
 def test_text_row_ids_stay_text(build, sentences, tmp_path):

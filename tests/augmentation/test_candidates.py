@@ -1,5 +1,7 @@
 """Against a literal, slow reading of algorithm 1: one mask, one full forward, one argsort at a time."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -15,14 +17,19 @@ from pipeline.augmentation.candidates import CandidateTable
 from pipeline.augmentation.masked_lm import MaskedLM
 from pipeline.augmentation.stopwords import STOP_WORDS
 from pipeline.augmentation.vectors import from_input_embeddings
+from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.mlm import mlm_head
 
 K = 9
+PAPER = WordsConfig(negations=False)  # its list of stop-words alone says what stays
 
 
-def literal_candidates(text, model, tokenizer, vectors, *, context, k=K):
-    """Algorithm 1, lines 1 to 12, for a lower-casing WordPiece tokenizer and BERT-like segments."""
+def literal_candidates(text, model, tokenizer, vectors, *, context, k=K, company=None):
+    """Algorithm 1, lines 1 to 12, for a lower-casing WordPiece tokenizer and BERT-like segments.
+
+    ``company`` names for a word the others that are masked together with it.
+    """
     model = model.eval()
     encoding = tokenizer(text, add_special_tokens=False)
     tokens, word_ids = encoding.tokens(0), encoding.word_ids(0)
@@ -39,8 +46,8 @@ def literal_candidates(text, model, tokenizer, vectors, *, context, k=K):
             proposals = [other.lower() for other in near]
         else:
             masked = list(tokens)
-            if context != "unmasked":
-                masked[mine[0]] = "[MASK]"
+            for other in (company or {}).get(word_id, [word_id]) if context != "unmasked" else []:
+                masked[word_ids.index(other)] = "[MASK]"
             line = ["[CLS]", *masked, "[SEP]"]
             types = [0] * len(line)
             if context == "paired":
@@ -63,7 +70,7 @@ def literal_candidates(text, model, tokenizer, vectors, *, context, k=K):
 
 def build(texts, model, tokenizer, vectors, *, context="paired", k=K, **options):
     mlm = MaskedLM(model, tokenizer, head=mlm_head(model), context=context, **options)
-    return CandidateTable(tokenizer, mlm, vectors, k).build(texts)
+    return CandidateTable(tokenizer, mlm, vectors, k, PAPER).build(texts)
 
 
 @pytest.mark.parametrize("context", ["paired", "masked", "unmasked"])
@@ -79,6 +86,41 @@ def test_candidates_are_those_of_the_literal_algorithm(request, family, context,
         assert all(len(set(words)) == len(words) for words in got.values())
         num_words += len(got)
     assert num_words > 25
+
+
+def masked_together(text, tokenizer, vectors, most):
+    """For each single-piece word that is replaced, those that share a pass with it: as far apart as can be."""
+    encoding = tokenizer(text, add_special_tokens=False)
+    word_ids = encoding.word_ids(0)
+    split = CandidateTable(tokenizer, None, vectors, 1, PAPER).build([text])[text].sentence
+    alone = [at for at in split.replaceable if word_ids.count(at) == 1]
+    passes = math.ceil(len(alone) / (most or len(alone))) if alone else 0
+    groups = [[at for place, at in enumerate(alone) if place % passes == number] for number in range(passes)]
+    assert all(len(group) <= (most or len(alone)) for group in groups)
+    return {at: group for group in groups for at in group}
+
+
+@pytest.mark.parametrize("context", ["paired", "masked"])
+@pytest.mark.parametrize("masks", [2, 3, None])
+def test_several_masks_a_pass_are_those_of_the_literal_algorithm(bert, wordpiece, vectors, sentences, context, masks):
+    table = build(sentences, bert, wordpiece, vectors, context=context, masks=masks)
+    one = build(sentences, bert, wordpiece, vectors, context=context)
+    num_shared = 0
+    for text in sentences:
+        company = masked_together(text, wordpiece, vectors, masks)
+        num_shared += sum(len(group) > 1 for group in company.values())
+        expected = literal_candidates(text, bert, wordpiece, vectors, context=context, company=company)
+        assert {at: set(words) for at, words in table[text].words.items()} == expected
+    assert num_shared > 5
+    assert table != one
+
+
+def test_masks_beyond_the_words_of_a_sentence_are_all_of_them(bert, wordpiece, vectors, sentences):
+    assert build(sentences, bert, wordpiece, vectors, masks=99) == build(
+        sentences, bert, wordpiece, vectors, masks=None
+    )
+    unmasked = [build(sentences, bert, wordpiece, vectors, context="unmasked", masks=masks) for masks in (1, None)]
+    assert unmasked[0] == unmasked[1]
 
 
 def test_contexts_differ(bert, wordpiece, vectors, sentences):
@@ -105,14 +147,14 @@ def test_the_model_is_evaluated_and_left_as_it_was(bert, wordpiece, vectors, sen
 def test_a_byte_level_vocabulary_proposes_whole_words(roberta, byte_level, sentences, context):
     vectors = from_input_embeddings(roberta, byte_level)
     table = build(sentences, roberta, byte_level, vectors, context=context, k=60)
-    known = set(byte_level.get_vocab())
+    known = {token.casefold() for token in byte_level.get_vocab()}
     num_words = 0
     for found in table.values():
         for at, words in found.words.items():
             sentence = found.sentence
             if len(sentence.pieces[at]) == 1:
                 marker = "Ġ" if sentence.marked[at] else ""
-                assert {marker + word for word in words} <= known
+                assert {(marker + word).casefold() for word in words} <= known
             assert sentence.words[at] not in words
             num_words += 1
     assert num_words > 10
@@ -134,7 +176,7 @@ def test_distilbert_has_no_segments_and_works(distilbert, wordpiece, sentences):
 
 
 def test_without_a_masked_lm_every_word_has_its_neighbours(wordpiece, vectors, sentences):
-    table = CandidateTable(wordpiece, None, vectors, 4).build(sentences)
+    table = CandidateTable(wordpiece, None, vectors, 4, PAPER).build(sentences)
     found = table[sentences[0]]
     words = found.sentence.words
     assert [words[at] for at in found.words] == ["quick", "brown", "fox", "jumps", "lazy", "dog"]

@@ -6,6 +6,7 @@ from transformers import PreTrainedTokenizerFast
 
 from pipeline.augmentation.vocabulary import word_vocabulary
 from pipeline.augmentation.words import WordSplitter
+from pipeline.config.words import WordsConfig
 from pipeline.errors import ModelError
 
 TEXTS = st.text(
@@ -74,7 +75,7 @@ def test_a_marked_word_is_replaced_by_marked_tokens_only(byte_level):
     known = byte_level.get_vocab()
     ids = [known["Ġlazy"], known["Ġthe"], known["a"], known["<mask>"], known["."]]
     assert set(vocabulary.propose(ids, "fox", True)) == {"lazy", "the"}
-    assert vocabulary.propose(ids, "Lazy", True) == ("the",)
+    assert vocabulary.propose(ids, "Lazy", True) == ("The",)
     assert vocabulary.propose(ids, "fox", False) == ("a",)
 
 
@@ -82,3 +83,53 @@ def test_a_tokenizer_without_words_is_refused():
     bare = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordPiece()))
     with pytest.raises(ModelError, match="does not split text into words"):
         WordSplitter(bare)
+
+
+def replaceable(tokenizer, text, **words):
+    sentence = WordSplitter(tokenizer, WordsConfig(**words))(text)
+    return [sentence.words[at] for at in sentence.replaceable]
+
+
+def test_negations_stay_unless_asked_otherwise(wordpiece):
+    text = "never a dull film, without critics"
+    assert replaceable(wordpiece, text) == ["dull", "film", "critics"]
+    assert replaceable(wordpiece, text, negations=False) == ["never", "dull", "film", "without", "critics"]
+    assert replaceable(wordpiece, text, language="other") == ["never", "a", "dull", "film", "without", "critics"]
+
+
+def test_what_must_not_go_does_not_come(wordpiece):
+    proposed = ("good", "never", "not", "lovely")
+    assert WordSplitter(wordpiece, WordsConfig()).admitted(proposed) == ("good", "lovely")
+    assert WordSplitter(wordpiece, WordsConfig(negations=False)).admitted(proposed) == proposed
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "byte_level"])
+def test_protected_words_and_patterns_stay(request, kind):
+    tokenizer = request.getfixturevalue(kind)
+    text = "Lovely F\u00e9lix the fox, lazy fox 42 film of lazy Big  Dog"
+    kept = replaceable(tokenizer, text, protect=("big dog", "FILM"), protect_patterns=("F.lix", r"(?<=lazy )fox"))
+    assert [word.lower() for word in kept] == ["lovely", "fox", "lazy", "lazy"]
+    assert len(replaceable(tokenizer, text)) == 9
+
+
+def test_names_are_found_by_their_capitals_even_by_an_uncased_tokenizer(wordpiece):
+    assert replaceable(wordpiece, "lovely Paris film", protect_patterns=("[A-Z][a-z]+",)) == ["lovely", "film"]
+
+
+@SHARED
+@given(TEXTS, st.sampled_from(["english", "chinese", "other"]))
+@pytest.mark.parametrize("kind", ["wordpiece", "byte_level"])
+def test_no_text_is_too_odd(request, kind, text, language):
+    tokenizer = request.getfixturevalue(kind)
+    assert replaceable(tokenizer, text, language=language, protect_patterns=(r"\S",)) == []
+    some = replaceable(tokenizer, text, language=language, protect=("\u4e2d",))
+    assert some == [word for word in replaceable(tokenizer, text, language=language) if "\u4e2d" not in word]
+
+
+def test_five_thousand_words_and_right_to_left(wordpiece, byte_level):
+    text = "fox \u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u05dd " * 2000
+    for tokenizer in (wordpiece, byte_level):
+        sentence = WordSplitter(tokenizer, WordsConfig(protect=("cat",)))(text)
+        assert len([word for word in sentence.words if word]) == 6000
+        assert sentence.text() == text.strip()
+    assert len(WordSplitter(wordpiece)(text).replaceable) == 2000  # its vocabulary has no Arabic or Hebrew

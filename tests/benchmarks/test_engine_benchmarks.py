@@ -55,6 +55,13 @@ def test_many_students_share_a_teacher_pass(monkeypatch, capsys):
     assert ratios[0] == 1
 
 
+def test_stored_features_give_the_same_losses(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    text = printed("teacher_store", monkeypatch, capsys)
+    assert "the same to the last bit" in text
+    assert len(numbers(r"an epoch, ([\d,]+) real", text)) == 6
+
+
 def test_textbrewer_takes_turns_with_the_engine(monkeypatch, capsys):
     pytest.importorskip("textbrewer")
     text = printed("textbrewer_step", monkeypatch, capsys)

@@ -55,6 +55,8 @@ def loaded_by(folder: Path, *arguments: str) -> tuple[int, set[str]]:
         ("plan", "tiny.yaml"),
         ("run", "tiny.yaml"),
         ("run", "tiny.yaml", "--json"),
+        ("status",),
+        ("deploy", "--help"),
         ("artifacts", "list"),
         ("artifacts", "verify"),
         ("artifacts", "lineage", "report"),

@@ -1,5 +1,8 @@
 import io
+import logging
 import os
+import re
+import time
 
 import pytest
 from rich.console import Console
@@ -9,9 +12,12 @@ from flows.terminal import watching
 from tasks.progress import progress_for
 
 
-def spoken(console: Console, *, quiet: bool = False) -> None:
-    import logging
+def bare(line: str) -> str:
+    """Without colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", line)
 
+
+def spoken(console: Console, *, quiet: bool = False) -> None:
     with watching(console, quiet=quiet):
         progress = progress_for("teacher", logging.getLogger("nobody"))
         progress.update(3, 10, loss=0.25, tokens_per_second=12345.0)
@@ -25,6 +31,20 @@ def test_a_terminal_shows_a_bar_for_a_stage_and_its_notes() -> None:
     assert "teacher: 3 rows [of 9] were cut" in shown
     assert "loss 0.25" in shown
     assert "tokens per second 12,345" in shown
+
+
+def test_a_bar_tells_the_time_left_until_the_next_stage_begins() -> None:
+    screen = io.StringIO()
+    with watching(Console(file=screen, force_terminal=True, width=140), quiet=False):
+        corpus = progress_for("corpus", logging.getLogger("nobody"))
+        for done in (0, 1, 2):
+            corpus.update(done, 1000)
+        while not re.search(r"corpus.* left", screen.getvalue()):  # the screen is drawn ten times a second
+            time.sleep(0.05)
+        progress_for("teacher", logging.getLogger("nobody"))
+    last = [line for line in screen.getvalue().splitlines() if "corpus" in line or "teacher" in line][-2:]
+    assert [line.split()[0] for line in map(bare, last)] == ["corpus", "teacher"]
+    assert all("100%" in line and "left" not in line for line in last)
 
 
 def test_without_a_terminal_there_are_plain_lines_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.report.augmentation import changed_words
 from pipeline.report.content import ReportData, ResultRow, StageRow
 from pipeline.report.plots import loss_curves, metric_curves, trade_off
-from pipeline.report.report import changed_words, latency_table, render
+from pipeline.report.report import latency_table, render
 
 HOSTILE = """</style></svg><script>alert('x')</script><img src="http://evil.example/x"> $\\frac{ & "q" \x00"""
 CURVE = [
@@ -28,6 +29,25 @@ LATENCY = [
     for batch in (32, 1)
     for model, ms in (("teacher", 10.0), ("student", 2.0))
 ]
+QUALITY = {
+    "rows": 48,
+    "variants": 90,
+    "distinct_a_row": 1.875,
+    "rows_without": 3,
+    "replacement_rate": 0.41,
+    "length_ratio": {"mean": 1.04, "p05": 0.9, "p95": 1.2},
+    "teacher": {"flip_rate": 0.125, "probability_shift": 0.062, "flip_tolerance": None},
+    "pseudo_perplexity": {"origin": 12.3, "variant": 45.6, "pairs": 20},
+    "examples": [
+        {
+            "original": "a good film",
+            "variant": "a fine film",
+            "original_label": "positive 90%",
+            "variant_label": "negative 51%",
+            "flipped": True,
+        }
+    ],
+}
 FULL = ReportData(
     title="A run",
     created="2026-01-12T14:03:22+00:00",
@@ -47,8 +67,13 @@ FULL = ReportData(
     configuration="seed: 42\n",
     environment={"torch": "2.13"},
     notes=["3 rows were truncated."],
-    examples=[("a good film", "a fine film")],
+    augmentation=QUALITY,
 )
+
+
+def hostile_example():
+    texts = ("original", "original_label", "variant_label")
+    return dict.fromkeys(texts, HOSTILE) | {"variant": f"{HOSTILE} b", "flipped": True}
 
 
 class Page(HTMLParser):
@@ -69,10 +94,10 @@ def test_the_page_says_everything():
     for said in (
         "872 dev rows", "95% confidence interval of 1,000 bootstrap", "97.8%", "+0.100", "[0.860, 0.900]",
         "prediction/v0001", "seed: 42", "3 rows were truncated.", "<mark>fine</mark>", "2.13", "22.7",
-        "batch 1, 64 word pieces",
+        "batch 1, 64 word pieces", "12.5%", "<b>negative 51%</b>", "45.6",
     ):  # fmt: skip
         assert said in page, said
-    assert page.count("<caption") == page.count("<table") == 4
+    assert page.count("<caption") == page.count("<table") == 5
     drawings = re.findall(r"<svg[^>]*>", page)
     assert len(drawings) == 5
     assert all('role="img"' in drawing and "aria-label=" in drawing for drawing in drawings)
@@ -105,7 +130,7 @@ def test_hostile_names_are_only_text():
     stages = [StageRow(HOSTILE, f"{HOSTILE}/v1", HOSTILE, "completed", 1.0)]
     data = replace(
         FULL, title=HOSTILE, results=rows, stages=stages, configuration=HOSTILE, notes=[HOSTILE],
-        environment={HOSTILE: HOSTILE}, examples=[(HOSTILE, HOSTILE + " b")], summary=HOSTILE,
+        environment={HOSTILE: HOSTILE}, augmentation=QUALITY | {"examples": [hostile_example()]}, summary=HOSTILE,
         curves={HOSTILE: [{"step": 1, "loss": 1.0, HOSTILE: 2.0}]}, evaluations={HOSTILE: [(1, 0.5)]},
         latency=[row | {"model": HOSTILE} for row in LATENCY],
     )  # fmt: skip
@@ -150,8 +175,8 @@ def test_the_latency_table_sets_the_models_side_by_side():
 )
 def test_changed_words_are_the_variant(original, variant):
     parts = changed_words(" ".join(original), " ".join(variant))
-    assert [word for word, _ in parts] == variant
-    assert all(changed for word, changed in parts if word not in original)
+    assert "".join(word for word, _ in parts) == " ".join(variant)
+    assert all(changed for word, changed in parts if word not in {*original, " "})
     assert not any(changed for _, changed in changed_words(" ".join(variant), " ".join(variant)))
 
 

@@ -12,6 +12,7 @@ SIGNS_OF_LIFE = {  # how many a stage has given when it dies; reading a task and
     "corpus": 20,
     "general_distillation": 4,
     "teacher": 17,
+    "candidates": 2,
     "augmentation": 2,
     "teacher_logits": 1,
     "intermediate": 5,

@@ -61,7 +61,12 @@ def test_another_precision_trains_anew_and_no_more_than_that(files: Tiny) -> Non
         for precision in ("float32", "bfloat16")
     )
     assert set(before) == set(STAGES)
-    assert {name for name in before if before[name] == after[name]} == {"corpus", "task_data", "augmentation"}
+    assert {name for name in before if before[name] == after[name]} == {
+        "corpus",
+        "task_data",
+        "candidates",
+        "augmentation",
+    }
 
 
 def test_the_device_is_no_part_of_it_where_the_precision_is_named(files: Tiny) -> None:

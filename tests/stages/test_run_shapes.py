@@ -67,7 +67,8 @@ def test_neighbours_for_every_word_when_there_is_no_masked_lm(run: Tiny) -> None
     (run.folder / "glove.txt").write_text("\n".join(lines) + "\n")
     found = run.run("augmentation.mlm=null", "augmentation.vectors={path: glove.txt}", until="augmentation")
     artifact = found["augmentation"].artifact
-    assert set(artifact.manifest.inputs) == {"task_data", "tokenizer", "vectors"}
+    assert set(artifact.manifest.inputs) == {"task_data", "candidates"}
+    assert set(found["candidates"].artifact.manifest.inputs) == {"task_data", "tokenizer", "vectors"}
     origins = parquet.read_table(run.path("task_data") / "train.parquet")
     before = dict(zip(origins["row_id"].to_pylist(), origins["text"].to_pylist(), strict=True))
     variants = parquet.read_table(artifact.path / "variants.parquet").to_pylist()
@@ -119,7 +120,7 @@ def test_pretraining_from_nothing_makes_vocabulary_model_and_teacher(tmp_path: P
     assert len(AutoTokenizer.from_pretrained(made.path / "model")) == model.config.vocab_size == 100
     assert made.metrics["parameters"] == sum(p.numel() for p in model.parameters())
     assert outcomes["teacher"].artifact.manifest.inputs["pretrained"].ref == made.ref
-    assert outcomes["augmentation"].artifact.manifest.inputs["mlm"].ref == made.ref
+    assert outcomes["candidates"].artifact.manifest.inputs["mlm"].ref == made.ref
     student = AutoModelForSequenceClassification.from_pretrained(run.path("prediction") / "students" / "distilled")
     assert student.config.vocab_size == 100
     assert "pretrain/v0001" in (run.path("report") / "report.html").read_text()
@@ -150,7 +151,7 @@ def test_a_head_fitted_to_a_frozen_encoder_leaves_its_weights_bit_for_bit(run: T
         assert torch.equal(tensor, after[f"bert.{name}"]), name
     metrics = outcomes["pretrain"].artifact.metrics
     assert metrics["last_loss"] < metrics["first_loss"]
-    assert outcomes["augmentation"].artifact.manifest.inputs["mlm"].ref == outcomes["pretrain"].artifact.ref
+    assert outcomes["candidates"].artifact.manifest.inputs["mlm"].ref == outcomes["pretrain"].artifact.ref
 
 
 def test_a_teacher_that_knows_the_task_is_matched_by_label_name(run: Tiny) -> None:

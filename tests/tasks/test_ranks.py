@@ -19,7 +19,7 @@ def test_the_stages_that_train_are_those_that_several_processes_share(tmp_path: 
 
 
 def test_alone_nobody_is_called(tmp_path: Path) -> None:
-    assert [announcer(stage) for stage in tiny(tmp_path).stages()] == [None] * 11
+    assert {announcer(stage) for stage in tiny(tmp_path).stages()} == {None}
 
 
 def test_a_leader_without_followers_lets_mistakes_through() -> None:

@@ -1,0 +1,129 @@
+"""Peak memory of the augmentation's two stages for several numbers of rows, and the slope between them.
+
+    python benchmarks/augmentation/memory.py
+
+Each size runs in a process of its own: distinct sentences found, candidates written and joined, variants drawn and
+joined. Candidates are made up: a model's memory is the same for any number of rows. Anonymous memory is what the
+process holds; mapped pages of files, which the system takes back when it wants to, are told apart.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+import pyarrow as pa
+from setting import arguments, made_up_words, print_machine, wordpiece
+
+SIZES = (50_000, 100_000, 200_000)
+PLANNED = 10_000_000
+
+
+def held() -> dict[str, int]:
+    """Anonymous and mapped bytes of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return {name: int(line.split()[1]) * 1024 for name in ("RssAnon", "RssFile") for line in lines if name in line}
+
+
+class Peak:
+    """The most anonymous memory, looked at many times a second."""
+
+    def __enter__(self) -> Self:
+        self.most = held()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.005):
+            self.most = {name: max(self.most[name], bytes_) for name, bytes_ in held().items()}
+
+
+def made_up_rows(count: int) -> Iterator[pa.RecordBatch]:
+    """Rows of ten words, every third one a sentence that was there before."""
+    words = made_up_words()
+    for start in range(0, count, 2_048):
+        ids = range(start, min(start + 2_048, count))
+        texts = []
+        for row in ids:
+            number = row // 3 if row % 3 == 2 else row
+            picks = (number * 7919 + place * (104729 + number % 1013) for place in range(10))
+            texts.append(" ".join(words[pick % len(words)] for pick in picks))
+        yield pa.record_batch({"row_id": list(ids), "text": texts})
+
+
+def measure(count: int, variants: int) -> None:
+    """Run both stages and print what they took, as JSON."""
+    from written import write_candidates
+
+    from pipeline.augmentation.build import Drawing, build_variants
+    from pipeline.config.augmentation import AugmentationConfig
+    from pipeline.progress import Silent
+
+    tokenizer = wordpiece(None)
+    with TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        before = held()
+        with Peak() as first:
+            rows = write_candidates(Path(folder) / "candidates", lambda: made_up_rows(count), tokenizer)
+        between = time.perf_counter()
+        drawing = Drawing(
+            config=AugmentationConfig(variants=variants),
+            seed=0,
+            candidates=Path(folder) / "candidates",
+            scratch=Path(folder) / "scratch",
+        )
+        with Peak() as second:
+            made = build_variants(rows, drawing, output=Path(folder) / "output", progress=Silent())
+        disk = {
+            path.name: path.stat().st_size
+            for path in (*Path(folder, "candidates").glob("*.arrow"), Path(folder, "output", "variants.parquet"))
+        }
+        said = {
+            "before": before["RssAnon"],
+            "candidates": first.most["RssAnon"],
+            "augmentation": second.most["RssAnon"],
+            "mapped": max(first.most["RssFile"], second.most["RssFile"]),
+            "seconds": [round(between - began, 1), round(time.perf_counter() - between, 1)],
+            "variants": made["variants"],
+            "disk": disk,
+        }
+    print(json.dumps(said))
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--variants", type=int, default=20)
+    parser.add_argument("--only", type=int, help="measure this number of rows in this process")
+    options = parser.parse_args()
+    if options.only:
+        measure(options.only, options.variants)
+        return
+    print_machine()
+    sizes = (300, 600) if options.quick else SIZES
+    found = []
+    for count in sizes:
+        command = [sys.executable, __file__, "--only", str(count), "--variants", str(options.variants)]
+        said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        found.append(said)
+        mega = {name: f"{said[name] / 1e6:.0f} MB" for name in ("before", "candidates", "augmentation", "mapped")}
+        total = sum(said["disk"].values()) / 1e6
+        print(f"{count:,} rows: {mega}, {said['variants']:,} variants, {said['seconds']} s, {total:.0f} MB on disk")
+    for stage in ("candidates", "augmentation"):
+        slope = (found[-1][stage] - found[0][stage]) / (sizes[-1] - sizes[0])
+        planned = found[-1][stage] + slope * (PLANNED - sizes[-1])
+        print(f"{stage}: {slope:.1f} bytes a row, so {planned / 1e9:.2f} GB for {PLANNED:,} rows")
+
+
+if __name__ == "__main__":
+    main()

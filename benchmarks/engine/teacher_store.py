@@ -1,0 +1,188 @@
+"""What storing the teacher's word saves: features in the intermediate phase, logits in the prediction phase.
+
+    python benchmarks/engine/teacher_store.py FOLDER_OF_SST-2
+
+Epochs of the pipeline's own loop take turns in one process: one that asks the teacher, one that asks it and
+stores, one that reads; each starts from the same weights. What ten epochs take is added up from their medians.
+That the losses are the same is checked, not assumed. A 12-layer teacher, 768 wide, and a 4-layer student, 312
+wide, both random, with dropout in the student; float32; batches of 32 rows.
+"""
+
+import copy
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from rounds import print_machine
+from setting import Shape, arguments, model, sentences, shapes, typical
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification
+
+from pipeline.config.distillation import Terms
+from pipeline.config.models import StudentConfig
+from pipeline.config.training import TrainingConfig
+from pipeline.data.batches import BatchPlan
+from pipeline.data.table import TokenTable
+from pipeline.data.table_writer import TokenTableWriter
+from pipeline.models.taps import encode
+from pipeline.progress import Silent
+from pipeline.stages.imitation import imitators, teacher_features
+from pipeline.stages.inference import predict_logits
+from pipeline.stages.learners import Predictor
+from pipeline.stages.rows import reader
+from pipeline.stages.stored_teacher import StoredTeacher
+from pipeline.training.loop import Training, train
+
+Curve = list[dict[str, float]]
+BATCH = 32
+KEPT_EPOCHS = 10
+PREDICTION_EPOCHS = 3
+
+
+def trained(
+    learner: nn.Module, plan: BatchPlan, read: Any, target: Any, *, epochs: int = 1, progress: Any = None
+) -> tuple[float, Curve]:
+    """Seconds and loss curve of a training from the learner's weights, which stay as they are."""
+    with tempfile.TemporaryDirectory() as scratch:
+        histories, speed = train(
+            Training({"student": copy.deepcopy(learner)}, plan, read, target),
+            TrainingConfig(epochs=epochs, batch_size=BATCH, learning_rate=1e-4),
+            seed=0,
+            accelerator=Accelerator(cpu=True),
+            checkpoints=Path(scratch),
+            checkpoint_seconds=1e9,
+            checkpoint_share=1.0,
+            progress=progress or Silent(),
+        )
+    return speed["seconds"], histories["student"].curve
+
+
+class Printed(Silent):
+    """Notes as lines."""
+
+    def note(self, message: str) -> None:
+        """Print it."""
+        print(f"  {message}", flush=True)
+
+
+def intermediate(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape, *, rounds: int) -> None:
+    """Epochs that ask the teacher, that store what it says, and that read it."""
+    config = StudentConfig(
+        name="student", layers=student.layers, hidden=student.hidden, heads=student.heads, intermediate=student.inner
+    )
+    instructor = model(teacher, 0)
+    learners, layers = imitators([config], {"student": model(student, 1)}, instructor, Terms(), seed=0)
+    features, read = teacher_features(instructor, layers, torch.device("cpu")), reader(table, pad_id=0)
+
+    def store(shelf: str, passes: int = KEPT_EPOCHS) -> StoredTeacher:
+        return StoredTeacher(
+            features, plan, shelf=Path(shelf), key="features", passes=passes, budget=1e12, progress=Printed()
+        )
+
+    def asked(batch: Mapping[str, Tensor], _rows: NDArray[np.int64]) -> Any:
+        return features(batch)
+
+    def once(target: Any, epochs: int = 1) -> tuple[float, Curve]:
+        return trained(learners["student"], plan, read, target, epochs=epochs)
+
+    seconds: dict[str, list[float]] = {"asking": [], "storing": [], "reading": []}
+    for number in range(rounds + 1):  # the first one warms up
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as shelf:
+            found = {"asking": once(asked), "storing": once(store(shelf)), "reading": once(store(shelf))}
+        curves = [curve for _, curve in found.values()]
+        if not curves[0] == curves[1] == curves[2]:
+            raise SystemExit("the losses differ")
+        if number:
+            for name, (taken, _) in found.items():
+                seconds[name].append(taken)
+    report(seconds, "asking", int(table.lengths.sum()))
+    asking, storing, reading = (statistics.median(each) for each in seconds.values())
+    print(f"an epoch that reads against one that asks: {asking / reading:.2f}x")
+    together = KEPT_EPOCHS * asking / (storing + (KEPT_EPOCHS - 1) * reading)
+    print(f"{KEPT_EPOCHS} epochs, added up: {together:.2f}x (goal 4x); the losses are the same to the last bit")
+
+
+class Taught(nn.Module):
+    """A predictor that is told the logits instead of reading them."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__()
+        self.predictor = predictor
+
+    def forward(self, batch: Mapping[str, Tensor], target: Tensor, counts: Any = None) -> dict[str, Tensor]:
+        """``target`` is the teacher's logits, (batch, classes)."""
+        return self.predictor({**batch, "logits": target}, None, counts)
+
+
+def prediction(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape, *, rounds: int) -> None:
+    """Epochs with the logits of a table, whose making counts, and with those the teacher is asked for."""
+    torch.manual_seed(0)
+    instructor = AutoModelForSequenceClassification.from_config(teacher.config()).eval()
+    predictor = Predictor(AutoModelForSequenceClassification.from_config(student.config()), regression=False)
+
+    def asked(batch: Mapping[str, Tensor], _rows: NDArray[np.int64]) -> Tensor:
+        return encode(instructor, batch).logits
+
+    seconds: dict[str, list[float]] = {"asking": [], "making the table": [], "reading": []}
+    for number in range(rounds + 1):
+        taken, told = trained(Taught(predictor), plan, reader(table, pad_id=0), asked)
+        began = time.perf_counter()
+        logits = predict_logits(instructor, table, pad_id=0)
+        made = time.perf_counter() - began
+        read = reader(table, pad_id=0, columns=lambda rows, logits=logits: {"logits": logits[rows]})
+        kept, curve = trained(predictor, plan, read, None)
+        for a, b in zip(told, curve, strict=True):
+            if abs(a["loss"] - b["loss"]) > 1e-4 * abs(a["loss"]):
+                raise SystemExit(f"the losses differ: {a['loss']} and {b['loss']}")
+        if number:
+            for name, value in zip(seconds, (taken, made, kept), strict=True):
+                seconds[name].append(value)
+    report(seconds, "asking", int(table.lengths.sum()))
+    asking, making, reading = (statistics.median(each) for each in seconds.values())
+    epochs = PREDICTION_EPOCHS
+    print(
+        f"{epochs} epochs with the making of the table: {epochs * asking / (making + epochs * reading):.2f}x (goal 3x)"
+    )
+    print(f"{epochs} epochs of each further training: {asking / reading:.2f}x; losses agree within 1e-4")
+
+
+def report(seconds: Mapping[str, Sequence[float]], first: str, tokens: int) -> None:
+    """Medians, and what is gained against ``first`` within each round."""
+    for name, taken in seconds.items():
+        ratio = statistics.median(a / b for a, b in zip(seconds[first], taken, strict=True))
+        middle = statistics.median(taken)
+        print(f"{name}: {middle:.2f} s an epoch, {tokens / middle:,.0f} real tokens/s, {ratio:.2f}x", flush=True)
+
+
+def token_table(rows: Sequence[Sequence[int]], folder: Path) -> TokenTable:
+    """A table of these rows."""
+    with TokenTableWriter(folder, vocab_size=1 << 16) as writer:
+        for row in rows:
+            writer.append(list(row), None)
+    return TokenTable.open(folder)
+
+
+def main() -> None:
+    asked = arguments(__doc__, rounds=3)
+    teacher, student = shapes(quick=asked.quick)
+    rows = typical(sentences(asked), asked.batches)
+    with tempfile.TemporaryDirectory() as folder:
+        table = token_table(rows, Path(folder))
+        plan = BatchPlan(table.lengths, BATCH, seed=0)
+        print_machine()
+        print(f"{len(rows)} rows, {table.lengths.sum()} tokens")
+        phases: dict[str, Callable[..., None]] = {"intermediate": intermediate, "prediction": prediction}
+        for name, measure in phases.items():
+            print(f"{name} phase")
+            measure(table, plan, teacher, student, rounds=asked.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""What an augmentation needs installed beside the project, said before a run begins rather than hours into it."""
+
+from importlib.util import find_spec
+
+from pipeline.config.augmentation import AugmentationConfig
+from pipeline.config.augmenters import children
+from pipeline.errors import ConfigError
+
+
+def require_extras(config: AugmentationConfig) -> None:
+    """Refuse an augmentation that something is missing for.
+
+    Raises:
+        ConfigError: says what, and how to install it.
+    """
+    if config.words.segmentation == "jieba" and find_spec("jieba") is None:
+        raise ConfigError(
+            "augmentation.words.segmentation is jieba, which is not installed: pip install 'tinybert-pipeline[chinese]'"
+        )
+    if any(child.name == "same_pos" for child in children(config.augmenters)) and find_spec("textblob") is None:
+        raise ConfigError(
+            "augmenter same_pos tags words with textblob, which is not installed: pip install 'tinybert-pipeline[pos]'"
+        )

@@ -1,0 +1,60 @@
+"""A configuration names files where its user stands; anchored, it names the same ones from everywhere."""
+
+from pathlib import Path
+
+from pipeline.config.builtin import PREFIX, home_path
+from pipeline.config.run import RunConfig
+
+LIKE_A_PATH = (".", "/", "~")
+
+
+def anchored(config: RunConfig, folder: Path) -> RunConfig:
+    """The configuration with every relative path made absolute.
+
+    What may be a folder or a name on a hub is a folder if there is one, as everywhere else.
+
+    Args:
+        config: as its user wrote it.
+        folder: where relative paths start.
+    """
+
+    def file(location: str | None) -> str | None:
+        return location and str(folder / home_path(location))
+
+    def files(locations: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(folder / home_path(location)) for location in locations)
+
+    def model(location: str | None, *words: str) -> str | None:
+        if not location or location in words or location.startswith(PREFIX):
+            return location
+        found = folder / home_path(location)
+        return str(found) if location.startswith(LIKE_A_PATH) or found.is_dir() else location
+
+    corpus, task, augmentation = config.corpus, config.task, config.augmentation
+    if corpus is not None:
+        tokenizer = model(corpus.tokenizer) if isinstance(corpus.tokenizer, str) else corpus.tokenizer
+        changes = {"paths": files(corpus.paths), "hub": model(corpus.hub), "tokenizer": tokenizer}
+        corpus = corpus.model_copy(update=changes)
+    if task is not None:
+        named = {name: file(getattr(task, name)) for name in ("dir", "train", "dev")}
+        task = task.model_copy(update={**named, "hub": model(task.hub), "unlabelled": files(task.unlabelled)})
+    if augmentation is not None:
+        vectors = augmentation.vectors
+        if vectors is not None:
+            vectors = vectors.model_copy(update={"path": file(vectors.path)})
+        augmentation = augmentation.model_copy(update={"mlm": model(augmentation.mlm, "teacher"), "vectors": vectors})
+    teacher = config.teacher.model_copy(update={"model": model(config.teacher.model)})
+    students = tuple(
+        student.model_copy(update={"start": model(student.start, "general", "random")}) for student in config.students
+    )
+    runtime = config.runtime.model_copy(update={"store": file(config.runtime.store)})
+    return config.model_copy(
+        update={
+            "corpus": corpus,
+            "task": task,
+            "augmentation": augmentation,
+            "teacher": teacher,
+            "students": students,
+            "runtime": runtime,
+        }
+    )

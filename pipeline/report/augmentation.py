@@ -1,0 +1,93 @@
+"""What the page says of the variants: figures with their meaning, and rows beside what was made of them."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pipeline.report.formats import count, percent
+
+Quality = Mapping[str, Any]  # quality.json of stage teacher_logits
+Parts = list[tuple[str, bool]]
+WORDS = re.compile(r"\s+|[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
+
+
+class Figure(NamedTuple):
+    """A figure as it is written, and what it says."""
+
+    name: str
+    figure: str
+    meaning: str
+
+
+class Example(NamedTuple):
+    """A row, a variant as words of which some are new, and what the teacher says of either."""
+
+    original: str
+    parts: Parts
+    original_label: str
+    variant_label: str
+    flipped: bool
+
+
+def quality_figures(quality: Quality) -> list[Figure]:
+    """The figures there are, in the order in which a reader asks for them."""
+    length, teacher, perplexity = (quality.get(part) or {} for part in ("length_ratio", "teacher", "pseudo_perplexity"))
+    rows, without = quality["rows"], quality["rows_without"]
+    found = [
+        Figure(
+            "variants a row",
+            f"{quality['distinct_a_row']:.1f}",
+            f"{count(quality['variants'])} variants of {count(rows)} rows; {count(without)} rows have none",
+        ),
+        Figure("replacement rate", percent(quality["replacement_rate"]), "of the words that have candidates"),
+    ]
+    if length:
+        spread = f"nine in ten lie between {length['p05']:.2f} and {length['p95']:.2f}"
+        found.append(Figure("length", f"{length['mean']:.2f}", f"word pieces of a variant over its origin's; {spread}"))
+    if teacher:
+        numbers = "score_shift" in teacher
+        apart = f"by more than {teacher['flip_tolerance']:.3g}" if numbers else "by its likeliest class"
+        found.append(Figure("teacher flip rate", percent(teacher["flip_rate"]), f"disagree with their origin, {apart}"))
+        found.append(
+            Figure("score shift", f"{teacher['score_shift']:.3f}", "mean absolute difference of the teacher's scores")
+            if numbers
+            else Figure(
+                "probability shift", percent(teacher["probability_shift"]), "moved to other classes, on average"
+            )
+        )
+    if perplexity and perplexity["origin"] is not None and perplexity["variant"] is not None:
+        found.append(
+            Figure(
+                "pseudo-perplexity",
+                f"{perplexity['variant']:.3g}",
+                f"of the variants for the masked LM; {perplexity['origin']:.3g} of their origins "
+                f"({perplexity['pairs']} sampled)",
+            )
+        )
+    return found
+
+
+def quality_examples(quality: Quality) -> list[Example]:
+    """The sampled variants with their new words marked."""
+    return [
+        Example(
+            one["original"],
+            changed_words(one["original"], one["variant"]),
+            one["original_label"],
+            one["variant_label"],
+            one["flipped"],
+        )
+        for one in quality["examples"]
+    ]
+
+
+def changed_words(original: str, variant: str) -> Parts:
+    """The variant's words, white space and Chinese or Japanese characters, and whether each is new."""
+    before, after = WORDS.findall(original), WORDS.findall(variant)
+    matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
+    return [
+        (word, kind != "equal" and not word.isspace())
+        for kind, _, _, start, end in matcher.get_opcodes()
+        for word in after[start:end]
+    ]

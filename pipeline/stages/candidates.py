@@ -1,0 +1,176 @@
+"""Stage ``candidates``: for each distinct sentence of the task's rows, what may stand in place of its words.
+
+This is the slow half of the augmentation: it alone reads the masked LM and the vectors. How many variants are drawn,
+with which probability and seed, is no part of it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import PositiveInt
+
+from pipeline.config.augmentation import VectorsConfig
+from pipeline.config.base import Config
+from pipeline.config.builtin import home_path
+from pipeline.config.own_folder import own_folder
+from pipeline.config.run import RunConfig
+from pipeline.config.runtime import Runtime
+from pipeline.config.words import WordsConfig
+from pipeline.errors import ConfigError
+from pipeline.stages.engine import describe_device, device
+from pipeline.stages.inputs import model_input
+from pipeline.stages.teacher_input import masked_lm, pretrained_teacher
+from pipeline.store.source import Source
+from pipeline.store.stage import Stage, StageRun
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.augmentation.candidates import CandidateTable
+    from pipeline.models.load import ModelSource
+
+SENTENCES, SHARDS = "sentences.arrow", "shards"
+# A shard is what a kill may cost: so many sentences, or fewer where they are long; or so many rows, to draw from.
+SHARD_SENTENCES = READ_ROWS = 2_048
+CUDA_TOKENS = 1 << 15  # of a batch; a CPU is busy with fewer
+_opening = Lock()
+
+
+class CandidatesStage(Config):
+    """What the candidates depend on beside the rows, the masked LM and the vectors."""
+
+    mlm: Literal["model"] | None
+    vectors: VectorsConfig | None
+    candidates: PositiveInt
+    context: Literal["paired", "masked", "unmasked"]
+    masks_per_forward: PositiveInt | Literal["all"]
+    words: WordsConfig
+    unlabelled: bool
+
+
+def candidates(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | None) -> Stage[CandidatesStage]:
+    """Candidates for the words of the rows that are to be augmented."""
+    wanted = config.augmentation
+    if wanted is None:
+        raise ConfigError("there is no augmentation in this configuration: add an augmentation section")
+    mlm, vectors = masked_lm(config, pretrain), wanted.vectors
+    inputs: dict[str, Any] = {"task_data": task_data}
+    if mlm is not None:
+        inputs["mlm"] = mlm
+    elif vectors is None or not vectors.path:
+        raise ConfigError("augmentation.mlm and augmentation.vectors are both empty: name a masked LM or vectors")
+    else:
+        inputs["tokenizer"] = pretrained_teacher(config, pretrain)
+    if vectors is not None and vectors.path:
+        inputs["vectors"] = Source(paths=(str(home_path(vectors.path)),))
+        vectors = vectors.model_copy(update={"path": "file"})
+    settings = CandidatesStage(
+        mlm="model" if mlm is not None else None,
+        vectors=vectors,
+        candidates=wanted.candidates,
+        context=wanted.context,
+        masks_per_forward=1 if wanted.context == "unmasked" else wanted.masks_per_forward,
+        words=wanted.words,
+        unlabelled=wanted.unlabelled,
+    )
+    return Stage("candidates", 1, settings, inputs, _run)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What any worker needs to make a shard; two with the same scratch are the same work."""
+
+    scratch: Path
+    settings: CandidatesStage = field(compare=False)
+    source: "ModelSource" = field(compare=False)
+    vectors: Path | None = field(compare=False)
+    runtime: Runtime = field(compare=False)
+
+
+def task_rows(task_data: Path, *, unlabelled: bool) -> "Iterator[pa.RecordBatch]":
+    """The rows to augment, a few at a time; a task has some."""
+    from pyarrow import parquet
+
+    for split in ("train", "unlabelled") if unlabelled else ("train",):
+        path = task_data / f"{split}.parquet"
+        if path.exists():
+            file = parquet.ParquetFile(path, memory_map=True)
+            columns = [name for name in ("row_id", "text", "text_pair") if name in file.schema_arrow.names]
+            yield from file.iter_batches(READ_ROWS, columns=columns)
+
+
+def _run(config: CandidatesStage, run: StageRun) -> None:
+    from pipeline.augmentation.candidate_files import ROWS, join_shards
+    from pipeline.augmentation.sentences import write_sentences
+    from pipeline.augmentation.shards import make_shards
+
+    task_data, cut = run.artifact("task_data"), run.scratch / SENTENCES
+    rows = partial(task_rows, task_data, unlabelled=config.unlabelled)
+    columns = [name for name in ("text", "text_pair") if name in next(rows()).schema.names]
+    write_sentences(rows, columns, cut, run.output / ROWS, shard_sentences=SHARD_SENTENCES)
+    work = Work(
+        scratch=run.scratch.absolute(),  # workers may stand elsewhere
+        settings=config,
+        source=_anchored(model_input(run, "mlm" if run.has("mlm") else "tokenizer")),
+        vectors=run.paths("vectors")[0].absolute() if run.has("vectors") else None,
+        runtime=run.runtime,
+    )
+    try:
+        zero = _table(work).num_zero_vectors  # a user's mistake shows here, once, and not in every worker
+        shards = make_shards(partial(make_shard, work), cut, run.scratch / SHARDS, run.fan_out, run.progress)
+    finally:
+        _table.cache_clear()
+    run.record(**join_shards(shards, run.output), zero_vectors=zero, **describe_device(run.runtime))
+
+
+def _anchored(source: "ModelSource") -> "ModelSource":
+    folder = Path(source.location)
+    return replace(source, location=str(folder.absolute())) if folder.is_dir() else source
+
+
+def make_shard(work: Work, number: int) -> None:
+    """Compute the candidates of one shard's sentences and write them."""
+    from pipeline.augmentation.candidate_files import write_shard
+    from pipeline.augmentation.shards import open_batches, shard_path
+
+    texts = open_batches(work.scratch / SENTENCES).get_batch(number)["text"].to_pylist()
+    with _opening:  # of two threads one opens the model, and the other uses it as well
+        table = _table(work)
+    write_shard(shard_path(work.scratch / SHARDS, number), texts, table)
+
+
+@lru_cache(maxsize=1)
+def _table(work: Work) -> "CandidateTable":
+    from pipeline.augmentation.candidates import CandidateTable
+    from pipeline.augmentation.composed import for_words
+    from pipeline.augmentation.masked_lm import MaskedLM
+    from pipeline.augmentation.vectors import from_input_embeddings
+    from pipeline.augmentation.vectors_cache import cached_vectors
+    from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.models.load import load_masked_lm
+    from pipeline.models.mlm import mlm_head
+
+    settings, source = work.settings, work.source
+    tokenizer = load_tokenizer(source.location, source.revision)
+    mlm, vectors = None, None
+    if settings.mlm:
+        where = device(work.runtime)
+        model = load_masked_lm(source)
+        mlm = MaskedLM(
+            model,
+            tokenizer,
+            head=mlm_head(model),
+            context=settings.context,
+            masks=None if settings.masks_per_forward == "all" else settings.masks_per_forward,
+            device=where,
+            max_tokens=CUDA_TOKENS if where.type == "cuda" else 4096,
+        )
+        vectors = for_words(from_input_embeddings(model, tokenizer), tokenizer, settings.words)
+    if work.vectors:
+        most = settings.vectors.max_words if settings.vectors else None
+        vectors = cached_vectors(work.vectors, most, own_folder() / "vectors")
+    return CandidateTable(tokenizer, mlm, vectors, settings.candidates, settings.words)

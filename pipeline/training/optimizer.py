@@ -1,0 +1,16 @@
+"""The optimizer of every training here."""
+
+import torch
+from torch import nn
+
+from pipeline.config.training import TrainingConfig
+
+
+def adamw(learner: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW, sparing biases and layer norms the weight decay, in the fused form."""
+    trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)

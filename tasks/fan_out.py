@@ -1,0 +1,79 @@
+"""Shards of a stage as Prefect tasks: on threads of this process, processes of this machine, or a Dask cluster.
+
+A task makes a bundle of shards, so that a million of them are no million tasks. When a worker dies, Dask gives its
+bundle to another one, which goes on with the shards that are not there.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import as_completed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from pipeline.config.workers import Workers
+from pipeline.errors import ConfigError
+from pipeline.store.fan_out import FanOut, Work, one_after_other
+
+BUNDLES_A_WORKER = 16  # few enough to watch, and enough that nobody waits long for the last of them
+
+
+@task(name="shards", task_run_name="{stage} {bundle}", cache_policy=NO_CACHE, persist_result=False)
+def make_bundle(stage: str, bundle: str, work: Work, shards: Sequence[int]) -> None:  # noqa: ARG001 - they name the run
+    """Make some shards, one after the other."""
+    for number in shards:
+        work(number)
+
+
+def fan_out_of(stage: str, workers: Workers) -> FanOut:
+    """How the shards of a stage are made; the tasks belong to the flow run we are in.
+
+    Args:
+        stage: its name.
+        workers: who makes them.
+    """
+    if workers.kind == "here":
+        return one_after_other
+
+    def fan_out(work: Work, shards: Sequence[int]) -> Iterator[int]:
+        if not shards:
+            return
+        with task_runner(workers) as runner:
+            bundles = {}
+            for some in bundled(shards, workers.count * BUNDLES_A_WORKER):
+                name = str(some[0]) if len(some) == 1 else f"{some[0]} to {some[-1]}"
+                given = {"stage": stage, "bundle": name, "work": work, "shards": some}
+                bundles[runner.submit(make_bundle, given)] = some
+            for future in as_completed(list(bundles)):
+                future.result()
+                yield from bundles[future]
+
+    return fan_out
+
+
+def bundled(shards: Sequence[int], most: int) -> list[list[int]]:
+    """Shards in at most so many bundles of neighbours."""
+    size = -(-len(shards) // most)
+    return [list(shards[start : start + size]) for start in range(0, len(shards), size)]
+
+
+def task_runner(workers: Workers) -> TaskRunner[Any]:
+    """The Prefect task runner for these workers.
+
+    Raises:
+        ConfigError: it needs Dask, which is not installed.
+    """
+    if workers.kind == "threads":
+        return ThreadPoolTaskRunner(max_workers=workers.count)
+    try:
+        from prefect_dask.task_runners import DaskTaskRunner
+    except ImportError:
+        raise ConfigError(
+            f"runtime.workers.kind is {workers.kind!r}, which needs Dask: pip install 'tinybert-pipeline[dask]', "
+            "or choose threads or here"
+        ) from None
+    if workers.kind == "dask":
+        return DaskTaskRunner(address=workers.address)
+    own = {"n_workers": workers.count, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+    return DaskTaskRunner(cluster_class="distributed.LocalCluster", cluster_kwargs=own)
