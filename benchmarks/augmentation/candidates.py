@@ -37,6 +37,7 @@ from pipeline.augmentation.vectors import WordVectors
 from pipeline.augmentation.words import WordSplitter
 from pipeline.config.words import WordsConfig
 from pipeline.models.mlm import mlm_head
+from pipeline.models.places import hidden_at
 
 RELEASED = "the released way"
 PAPER = WordsConfig(negations=False)  # its list of stop-words alone says what stays
@@ -65,8 +66,8 @@ class Ours:
         """A new table, its caches empty."""
         where = self._model.device
         most = {"max_tokens": 1 << 15} if where.type == "cuda" else {}
-        head = mlm_head(self._model)
-        mlm = MaskedLM(self._model, self._tokenizer, head=head, context=context, masks=masks, device=where, **most)
+        parts = {"head": mlm_head(self._model), "hidden_at": hidden_at(self._model)}
+        mlm = MaskedLM(self._model, self._tokenizer, **parts, context=context, masks=masks, device=where, **most)
         return CandidateTable(self._tokenizer, mlm, WordVectors.of_units(self._words, self._matrix, 0), 15, PAPER)
 
     def augment(self, table: CandidateTable, sentences: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ model's cost, runs only on the rows that were asked for. Several words of a sent
 that costs fewer passes, and each word is guessed without the others.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Literal, NamedTuple
@@ -20,6 +20,7 @@ from pipeline.augmentation.words import Sentence
 from pipeline.errors import ModelError
 
 Context = Literal["paired", "masked", "unmasked"]
+HiddenAt = Callable[[Mapping[str, Tensor], list[int], list[int]], Tensor]
 HEAD_ROWS = 512  # rows of the vocabulary's width held at once: 60 MB for 30,000 word pieces
 
 
@@ -43,6 +44,8 @@ class MaskedLM:
         model: Loaded; put on ``device``, run in evaluation mode.
         tokenizer: Its tokenizer.
         head: Its MLM head: (rows, hidden) to (rows, vocabulary).
+        hidden_at: Its encoder: a batch, and rows and columns in it, to (places, hidden); None computes every
+            place.
         context: What the model sees: ``paired`` the masked and the original sentence as two segments,
             ``masked`` the masked sentence alone, ``unmasked`` the original alone, once for all its words.
         masks: Words of a sentence masked in one pass, at most; None masks all that are asked for at once.
@@ -59,6 +62,7 @@ class MaskedLM:
         tokenizer: PreTrainedTokenizerFast,
         *,
         head: Callable[[Tensor], Tensor],
+        hidden_at: HiddenAt | None = None,
         context: Context = "paired",
         masks: int | None = 1,
         device: torch.device | str = "cpu",
@@ -78,6 +82,7 @@ class MaskedLM:
             )
         self._model: PreTrainedModel = nn.Module.to(model, device)
         self._head = head
+        self._hidden_at = hidden_at or self._of_all
         self._context = context
         self._masks = None if context == "unmasked" else masks
         self._device = device
@@ -124,18 +129,21 @@ class MaskedLM:
                 for piece in pieces:
                     seen[piece] = self._mask_id
             framed.append(self._template.frame(seen, ids if self._context == "paired" else None))
-        hidden = self._encode(torch.tensor(framed, device=self._device))
+        hidden = self._hidden_at(self._inputs(torch.tensor(framed, device=self._device)), rows, columns)
         for begin in range(0, len(rows), HEAD_ROWS):
             chunk = slice(begin, begin + HEAD_ROWS)
-            logits = self._head(hidden[rows[chunk], columns[chunk]])
+            logits = self._head(hidden[chunk])
             if self._context == "unmasked":
                 logits[list(range(len(logits))), own[chunk]] = -torch.inf
             yield from logits.topk(min(k, logits.shape[-1])).indices.tolist()
 
-    def _encode(self, framed: Tensor) -> Tensor:
+    def _inputs(self, framed: Tensor) -> dict[str, Tensor]:
         ids, types = framed[:, 0], framed[:, 1]
         extra = {"token_type_ids": types} if self._template.has_types else {}
-        return self._model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), **extra)[0]
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **extra}
+
+    def _of_all(self, inputs: Mapping[str, Tensor], rows: list[int], columns: list[int]) -> Tensor:
+        return self._model.base_model(**inputs)[0][rows, columns]
 
 
 def spread(places: tuple[Place, ...], most: int | None) -> list[tuple[Place, ...]]:

@@ -153,6 +153,7 @@ def _table(work: Work) -> "CandidateTable":
     from pipeline.data.tokenizer import load_tokenizer
     from pipeline.models.load import load_masked_lm
     from pipeline.models.mlm import mlm_head
+    from pipeline.models.places import hidden_at
 
     settings, source = work.settings, work.source
     tokenizer = load_tokenizer(source.location, source.revision)
@@ -164,6 +165,7 @@ def _table(work: Work) -> "CandidateTable":
             model,
             tokenizer,
             head=mlm_head(model),
+            hidden_at=hidden_at(model),
             context=settings.context,
             masks=None if settings.masks_per_forward == "all" else settings.masks_per_forward,
             device=where,

@@ -20,6 +20,7 @@ from pipeline.augmentation.vectors import from_input_embeddings
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.mlm import mlm_head
+from pipeline.models.places import hidden_at
 
 K = 9
 PAPER = WordsConfig(negations=False)  # its list of stop-words alone says what stays
@@ -69,7 +70,7 @@ def literal_candidates(text, model, tokenizer, vectors, *, context, k=K, company
 
 
 def build(texts, model, tokenizer, vectors, *, context="paired", k=K, **options):
-    mlm = MaskedLM(model, tokenizer, head=mlm_head(model), context=context, **options)
+    mlm = MaskedLM(model, tokenizer, head=mlm_head(model), hidden_at=hidden_at(model), context=context, **options)
     return CandidateTable(tokenizer, mlm, vectors, k, PAPER).build(texts)
 
 
@@ -168,6 +169,18 @@ def test_head_at_rows_equals_the_models_own_logits(request, wordpiece, byte_leve
         with torch.no_grad():
             hidden = model.base_model(input_ids=ids)[0]
             torch.testing.assert_close(mlm_head(model)(hidden[0]), model(input_ids=ids).logits[0])
+
+
+def test_hidden_states_at_places_are_those_of_the_whole_model(request, wordpiece, byte_level):
+    families = {"bert": wordpiece, "electra": wordpiece, "distilbert": wordpiece, "roberta": byte_level}
+    rows, columns = [0, 1, 1, 2], [3, 1, 2, 4]
+    for family, tokenizer in families.items():
+        model = request.getfixturevalue(family).eval()
+        ids = tokenizer("a gripping movie never dull", return_tensors="pt")["input_ids"].repeat(3, 1)
+        with torch.no_grad():
+            whole = model.base_model(input_ids=ids)[0]
+            torch.testing.assert_close(hidden_at(model)({"input_ids": ids}, rows, columns), whole[rows, columns])
+            torch.testing.assert_close(model.base_model(input_ids=ids)[0], whole)  # it is left as it was
 
 
 def test_distilbert_has_no_segments_and_works(distilbert, wordpiece, sentences):

@@ -215,7 +215,7 @@ MISTAKES = {
         overrides(*(f"intermediate.terms.{term}=0" for term in ("embedding", "hidden", "attention"))),
         ModelError,
         ("every weight", "give"),
-        6,
+        7,
     ),
     "corpus smaller than a batch": Mistake(
         overrides("general_distillation.training.batch_size=512"),
@@ -249,20 +249,20 @@ MISTAKES = {
     "a dev label nobody trained": Mistake(a_label_nobody_trained, DataError, ("dev.csv:8", "'river'"), 2),
     "more rows than there are": Mistake(overrides("task.train_rows=90"), DataError, ("90", "48"), 2),
     "a start in another vocabulary": Mistake(
-        a_start_with_another_vocabulary, ModelError, ("'distilled'", "200", "110"), 5
+        a_start_with_another_vocabulary, ModelError, ("'distilled'", "200", "110"), 6
     ),
     "a start with other words": Mistake(
         a_start_with_other_words,
         ModelError,
         ("'random-start'", "own", "vocabulary (110", "of the teacher (110", "start from"),
-        6,
+        7,
     ),
-    "a start with few positions": Mistake(a_start_with_few_positions, ModelError, ("20", "16", "task.max_length"), 6),
+    "a start with few positions": Mistake(a_start_with_few_positions, ModelError, ("20", "16", "task.max_length"), 7),
     "a start with few positions, without phase one": Mistake(
         lambda run: (*a_start_with_few_positions(run), "intermediate=null"),
         ModelError,
         ("20", "16", "task.max_length"),
-        6,
+        7,
     ),
     "pretraining on damaged weights": Mistake(
         pretraining("continue", damaged_weights, batch_size=8, max_tokens=400),

@@ -99,7 +99,7 @@ def test_a_tilde_is_the_users_home_whatever_the_key(home: Path, tmp_path: Path) 
     )
     assert Store("~/store").root == home / "store"
     stages = tiny(tmp_path / "run").stages("augmentation.vectors.path=~/vectors.txt")
-    assert stages.augmentation.inputs["vectors"].paths == (str(home / "vectors.txt"),)
+    assert stages.candidates.inputs["vectors"].paths == (str(home / "vectors.txt"),)
 
 
 def hub_corpus(run: Tiny, folder: str) -> tuple[str, ...]:
