@@ -15,12 +15,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 from setting import arguments, made_up_words, print_machine, wordpiece
 
 SIZES = (50_000, 100_000, 200_000)
+MANY = (500_000, 2_000_000)  # rows, where sentences are only told apart: what is held then grows with their number
 PLANNED = 10_000_000
 
 
@@ -101,20 +102,33 @@ def measure(count: int, variants: int) -> None:
     print(json.dumps(said))
 
 
+def measure_sentences(count: int) -> None:
+    """Only tell the sentences apart, and print the peak, as JSON."""
+    from pipeline.augmentation.sentences import write_sentences
+
+    with TemporaryDirectory() as folder, Peak() as peak:
+        paths = Path(folder) / "sentences", Path(folder) / "numbers"
+        write_sentences(lambda: made_up_rows(count), ["text"], *paths, shard_sentences=2_048)
+    print(json.dumps(peak.most["RssAnon"]))
+
+
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--variants", type=int, default=20)
     parser.add_argument("--only", type=int, help="measure this number of rows in this process")
+    parser.add_argument("--sentences", action="store_true", help="with --only: only tell the sentences apart")
     options = parser.parse_args()
     if options.only:
-        measure(options.only, options.variants)
+        if options.sentences:
+            measure_sentences(options.only)
+        else:
+            measure(options.only, options.variants)
         return
     print_machine()
     sizes = (300, 600) if options.quick else SIZES
     found = []
     for count in sizes:
-        command = [sys.executable, __file__, "--only", str(count), "--variants", str(options.variants)]
-        said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        said = _in_a_process("--only", str(count), "--variants", str(options.variants))
         found.append(said)
         mega = {name: f"{said[name] / 1e6:.0f} MB" for name in ("before", "candidates", "augmentation", "mapped")}
         total = sum(said["disk"].values()) / 1e6
@@ -123,6 +137,18 @@ def main() -> None:
         slope = (found[-1][stage] - found[0][stage]) / (sizes[-1] - sizes[0])
         planned = found[-1][stage] + slope * (PLANNED - sizes[-1])
         print(f"{stage}: {slope:.1f} bytes a row, so {planned / 1e9:.2f} GB for {PLANNED:,} rows")
+    few, many = sizes if options.quick else MANY
+    less, more = (_in_a_process("--only", str(count), "--sentences") for count in (few, many))
+    slope = (more - less) / (many - few)
+    print(
+        f"telling sentences apart: {less / 1e6:.0f} MB for {few:,} rows, {more / 1e6:.0f} MB for {many:,}: "
+        f"{slope:.1f} bytes a row, so {(more + slope * (PLANNED - many)) / 1e9:.2f} GB for {PLANNED:,} rows"
+    )
+
+
+def _in_a_process(*options: str) -> Any:
+    command = [sys.executable, __file__, *options]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":
