@@ -116,10 +116,10 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--variants", type=int, default=20)
     parser.add_argument("--only", type=int, help="measure this number of rows in this process")
-    parser.add_argument("--sentences", action="store_true", help="with --only: only tell the sentences apart")
+    parser.add_argument("--apart", action="store_true", help="with --only: only tell the sentences apart")
     options = parser.parse_args()
     if options.only:
-        if options.sentences:
+        if options.apart:
             measure_sentences(options.only)
         else:
             measure(options.only, options.variants)
@@ -138,7 +138,7 @@ def main() -> None:
         planned = found[-1][stage] + slope * (PLANNED - sizes[-1])
         print(f"{stage}: {slope:.1f} bytes a row, so {planned / 1e9:.2f} GB for {PLANNED:,} rows")
     few, many = sizes if options.quick else MANY
-    less, more = (_in_a_process("--only", str(count), "--sentences") for count in (few, many))
+    less, more = (_in_a_process("--only", str(count), "--apart") for count in (few, many))
     slope = (more - less) / (many - few)
     print(
         f"telling sentences apart: {less / 1e6:.0f} MB for {few:,} rows, {more / 1e6:.0f} MB for {many:,}: "

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 Places = Callable[[Mapping[str, Tensor], list[int], list[int]], Tensor]
+ONE_AT_A_TIME = Lock()  # threads may share a model, whose layer is another while it runs
 FEED_FORWARD = "feed_forward_chunk"  # BERT, RoBERTa, ELECTRA and their like; a function of one token at a time
 
 
@@ -23,7 +25,7 @@ def hidden_at(model: PreTrainedModel) -> Places:
     def at(inputs: Mapping[str, Tensor], rows: list[int], columns: list[int]) -> Tensor:
         if last is None:
             return encoder(**inputs)[0][rows, columns]
-        with _feeding_only(last, rows, columns):
+        with ONE_AT_A_TIME, _feeding_only(last, rows, columns):
             return encoder(**inputs)[0][:, 0]
 
     return at

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,6 +204,7 @@ def test_a_parameter_edited_in_the_form_is_the_only_one_that_changes(services: U
         text = page.open(f"{services.ui}/deployments/deployment/{found['id']}/run", label, "Submit")
         assert "Sequence length (word pieces)" in text
         assert page.run(script) == "25"
+        time.sleep(3)  # the form takes what was typed over when it comes to it
         page.click("Submit", "button")
         mine = {"deployment_id": {"any_": [found["id"]]}}
         asked = until(lambda: services.ask("/flow_runs/filter", flow_runs=mine), "the form was not sent")[0]
