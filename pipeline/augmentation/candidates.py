@@ -49,7 +49,7 @@ class CandidateTable:
         tokenizer: Decides what a word is; the masked LM's own.
         mlm: None takes neighbours for every word.
         vectors: None leaves words of several pieces as they are.
-        k: Candidates a word (K, 15 in the paper).
+        k: Candidates a word (K, 15 in the paper); none with 0, which needs neither a model nor vectors.
         words: What a word is, and which ones stay.
 
     Raises:
@@ -64,7 +64,7 @@ class CandidateTable:
         k: int,
         words: WordsConfig = ENGLISH,
     ) -> None:
-        if mlm is None and vectors is None:
+        if k and mlm is None and vectors is None:
             raise ConfigError(
                 "augmentation.mlm and augmentation.vectors are both empty: name a masked LM or a vectors file"
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from pipeline.config.augmentation import VectorsConfig
 from pipeline.config.base import Config
@@ -45,7 +45,7 @@ class CandidatesStage(Config):
 
     mlm: Literal["model"] | None
     vectors: VectorsConfig | None
-    candidates: PositiveInt
+    candidates: NonNegativeInt
     context: Literal["paired", "masked", "unmasked"]
     masks_per_forward: PositiveInt | Literal["all"]
     words: WordsConfig
@@ -57,11 +57,12 @@ def candidates(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
     wanted = config.augmentation
     if wanted is None:
         raise ConfigError("there is no augmentation in this configuration: add an augmentation section")
-    mlm, vectors = masked_lm(config, pretrain), wanted.vectors
+    proposing = any("tinybert" in child for child in wanted.augmenters)  # the others ask for words alone
+    mlm, vectors = (masked_lm(config, pretrain), wanted.vectors) if proposing else (None, None)
     inputs: dict[str, Any] = {"task_data": task_data}
     if mlm is not None:
         inputs["mlm"] = mlm
-    elif vectors is None or not vectors.path:
+    elif proposing and (vectors is None or not vectors.path):
         raise ConfigError("augmentation.mlm and augmentation.vectors are both empty: name a masked LM or vectors")
     else:
         inputs["tokenizer"] = pretrained_teacher(config, pretrain)
@@ -71,9 +72,9 @@ def candidates(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
     settings = CandidatesStage(
         mlm="model" if mlm is not None else None,
         vectors=vectors,
-        candidates=wanted.candidates,
-        context=wanted.context,
-        masks_per_forward=1 if wanted.context == "unmasked" else wanted.masks_per_forward,
+        candidates=wanted.candidates if proposing else 0,
+        context=wanted.context if mlm is not None else "unmasked",
+        masks_per_forward=1 if mlm is None or wanted.context == "unmasked" else wanted.masks_per_forward,
         words=wanted.words,
         unlabelled=wanted.unlabelled,
     )

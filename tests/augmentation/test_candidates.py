@@ -1,6 +1,7 @@
 """Against a literal, slow reading of algorithm 1: one mask, one full forward, one argsort at a time."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -181,6 +182,20 @@ def test_hidden_states_at_places_are_those_of_the_whole_model(request, wordpiece
             whole = model.base_model(input_ids=ids)[0]
             torch.testing.assert_close(hidden_at(model)({"input_ids": ids}, rows, columns), whole[rows, columns])
             torch.testing.assert_close(model.base_model(input_ids=ids)[0], whole)  # it is left as it was
+
+
+def test_threads_share_a_model_each_with_places_of_its_own(bert, wordpiece):
+    batches = [wordpiece(" ".join(["fox dog"] * count), return_tensors="pt")["input_ids"] for count in range(2, 26)]
+    at = hidden_at(bert.eval())
+
+    def some(number: int) -> torch.Tensor:
+        with torch.no_grad():
+            return at({"input_ids": batches[number]}, [0, 0], [number % 4, number])
+
+    alone = [some(number) for number in range(24)]
+    with ThreadPoolExecutor(4) as pool:
+        for number, found in enumerate(pool.map(some, list(range(24)) * 4)):
+            assert torch.equal(found, alone[number % 24])
 
 
 def test_distilbert_has_no_segments_and_works(distilbert, wordpiece, sentences):

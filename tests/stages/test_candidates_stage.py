@@ -62,6 +62,16 @@ def test_without_masks_their_number_makes_no_difference(run: Tiny) -> None:
     assert steps["candidates"].action == "reuse"
 
 
+def test_augmenters_that_propose_nothing_need_no_masked_lm(run: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "load_masked_lm", None)
+    outcomes = run.run("augmentation.augmenters=[{mask: {probability: 0.5}}]", until="augmentation")
+    assert set(outcomes["candidates"].artifact.manifest.inputs) == {"task_data", "tokenizer"}
+    assert outcomes["candidates"].artifact.metrics["candidates"] == 0
+    variants = parquet.read_table(run.path("augmentation") / "variants.parquet")["text"].to_pylist()
+    assert all("[MASK]" in text for text in variants)
+    assert len(variants) > 48
+
+
 def test_every_distinct_sentence_is_there_once(run: Tiny) -> None:
     rows = parquet.read_table(run.path("task_data") / "train.parquet")["text"].to_pylist()
     folder = run.path("candidates")
