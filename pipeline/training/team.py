@@ -98,6 +98,9 @@ class Team:
         """Leave; the leader goes last, for the store may be its own."""
         if self.store is None:
             return
+        from torch.distributed.distributed_c10d import destroy_process_group
+
+        destroy_process_group()  # its threads, if they outlive the interpreter, end the process with an abort
         store, others = self.store, self.size - 1
         if self.follows:
             store.add("left", 1)

@@ -26,7 +26,7 @@ from pipeline.training.team import join
 def train(folder: Path, result: Path, kill_at: int | None) -> None:
     torch.set_num_threads(1)
     learners: dict[str, nn.Module] = {name: Learner(seed, dropout=0.0) for name, seed in (("a", 1), ("b", 2))}
-    join()
+    own = join()
     accelerator = Accelerator(cpu=True)
     last = accelerator.process_index == accelerator.num_processes - 1
 
@@ -44,7 +44,7 @@ def train(folder: Path, result: Path, kill_at: int | None) -> None:
         BatchPlan(LENGTHS, 5, 7, max_tokens=None),
         reading,
         target,
-        score=lambda learner: -abs(float(learner.embedding.weight.norm()) - 14),
+        score=lambda learner: -abs(float(learner.embedding.weight.detach().norm()) - 14),
         evaluations_per_epoch=2,
     )
     config = TrainingConfig(epochs=3, learning_rate=0.05, batch_size=5, gradient_accumulation=2, max_grad_norm=0.5)
@@ -60,11 +60,12 @@ def train(folder: Path, result: Path, kill_at: int | None) -> None:
     histories, speed = World(folder).train(
         training, folder, config=config, checkpoint_seconds=0, checkpoint_share=1.0, accelerator=accelerator
     )
-    own = {name: {key: value.hex() for key, value in weights(learner).items()} for name, learner in learners.items()}
+    hexes = {name: {key: value.hex() for key, value in weights(learner).items()} for name, learner in learners.items()}
     curves = {name: vars(history) for name, history in histories.items()}
-    found = gather_object([{"weights": own, "gradients": gradients, "curves": curves}])
+    found = gather_object([{"weights": hexes, "gradients": gradients, "curves": curves}])
     if accelerator.is_main_process:
         result.write_text(json.dumps({"processes": found, "tokens": speed["real_tokens"], "steps": speed["steps"]}))
+    own.part()
 
 
 if __name__ == "__main__":
