@@ -46,6 +46,7 @@ STAGES = (
 TREE: dict[str, Any] = {
     "name": "tiny",
     "seed": 5,
+    "precision": "float32",  # on every machine: references are
     "corpus": {"paths": ["corpus.txt"], "max_length": 24, "min_words": 2},
     "teacher": {"model": "./teacher", "finetune": LEARNING},
     "task": {

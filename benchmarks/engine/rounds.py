@@ -27,7 +27,7 @@ class Speed:
 
 
 def matmul_peak(dtype: torch.dtype = torch.float32, *, seconds: float = 0.5, size: int = 1024) -> float:
-    """Floating-point operations a second of the fastest of many square matrix products."""
+    """Floating-point operations a second of the fastest of many square matrix products, measured anew each time."""
     a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
     best, until = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < until:
@@ -63,11 +63,6 @@ def print_ratios(found: Mapping[str, Sequence[Speed]], ours: str, goals: Mapping
             line += f" (goal {goals[name]:g})" if name in goals else ""
         print(line)
     return ratios
-
-
-def has_bfloat16() -> bool:
-    """Whether products in bfloat16 are faster here than in float32."""
-    return matmul_peak(torch.bfloat16, seconds=0.2) > 1.5 * matmul_peak(seconds=0.2)
 
 
 def print_machine() -> None:

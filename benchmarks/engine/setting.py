@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from rounds import Speed, has_bfloat16
+from rounds import Speed
 from transformers import AutoModel, BertConfig, BertTokenizer, PreTrainedModel
 from transformers.utils import logging
 
@@ -23,6 +23,7 @@ from pipeline.models.precision import autocast
 from pipeline.models.students import build_encoder
 from pipeline.progress import Silent
 from pipeline.stages.imitation import imitators, teacher_features
+from pipeline.stages.precision import cpu_has_bfloat16
 from pipeline.stages.rows import plan, reader
 from pipeline.training.loop import Training, train
 
@@ -192,19 +193,24 @@ class Engine:
 
 
 def engines(rows: Sequence[list[int]], teacher: Shape, student: Shape, batches: int) -> dict[str, Callable[[], Speed]]:
-    """The pipeline in batches of 32 rows, of 2,048 tokens, and in bfloat16 where the processor has units for it."""
+    """The pipeline in batches of 32 rows and of 2,048 tokens, in each precision the processor has units for.
+
+    ``OURS`` alone is in batches of 32 rows, in the precision a run takes on this processor.
+    """
     few = max(2, batches * BATCH * sum(map(len, rows)) // (len(rows) * BUDGET))
-    by_rows, by_tokens = typical(rows, batches), typical(rows, few, max_tokens=BUDGET)
-    students = {"student": student}
-    found = {
-        OURS: Engine(by_rows, teacher, students).speed,
-        f"{OURS}, 2,048 tokens a batch": Engine(by_tokens, teacher, students, max_tokens=BUDGET).speed,
-    }
-    if has_bfloat16():
-        found[f"{OURS}, bfloat16"] = Engine(by_rows, teacher, students, precision="bfloat16").speed
-        in_tokens = Engine(by_tokens, teacher, students, max_tokens=BUDGET, precision="bfloat16")
-        found[f"{OURS}, bfloat16, 2,048 tokens a batch"] = in_tokens.speed
+    found = {}
+    for precision in precisions():
+        name = OURS if precision == precisions()[0] else f"{OURS}, {precision}"
+        for suffix, count, budget in (("", batches, None), (f", {BUDGET:,} tokens a batch", few, BUDGET)):
+            chosen = typical(rows, count, max_tokens=budget)
+            engine = Engine(chosen, teacher, {"student": student}, max_tokens=budget, precision=precision)
+            found[name + suffix] = engine.speed
     return found
+
+
+def precisions() -> tuple[Precision, ...]:
+    """Those the processor has units for; first the one a run takes by itself."""
+    return ("bfloat16", "float32") if cpu_has_bfloat16() else ("float32",)
 
 
 def _student_config(name: str, shape: Shape) -> StudentConfig:

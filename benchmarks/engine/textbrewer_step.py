@@ -7,8 +7,9 @@ TextBrewer is its own ``GeneralDistiller`` with its own matches for a 4-layer st
 do; (b) padded to the longest of each batch. Its models run eager attention, without which the library hands out
 no attention matrices. It saves and logs nothing here, and its first batch of a round is not timed.
 
-The engine takes batches of 32 rows, as TextBrewer does; beside it stand the engine with batches of 2,048 tokens
-and, where the processor has units for it, in bfloat16. Both have AdamW, fused. TextBrewer's attention term is on the
+The engine takes batches of 32 rows, as TextBrewer does, and the precision it chooses by itself: bfloat16 where the
+processor has units for it, which TextBrewer does not use. Beside it stand the engine in float32 and with batches of
+2,048 tokens. Both have AdamW, fused. TextBrewer's attention term is on the
 matrices that Transformers hands out (after softmax), the engine's on the scores before: no difference in time worth
 speaking of.
 """

@@ -34,7 +34,8 @@ class RunConfig(Config):
     precision: WantedPrecision = Field(
         "auto",
         title="Precision",
-        description="What matrix products are computed in; auto: bfloat16 on GPUs that have it, float32 on CPUs.",
+        description="What matrix products are computed in; auto: bfloat16 on GPUs that have it and, for wide students, "
+        "on CPUs with AMX.",
     )
     runtime: Runtime = Runtime()
 

@@ -1,6 +1,6 @@
-"""A feature table is what a teacher said of each batch, on disk: rows of float32, one a real token.
+"""A feature table is what a teacher said of each batch, on disk: so many float32 numbers a real token.
 
-Batches lie one after another in shards; ``checksums`` holds a CRC-32 a batch, 0 where there is none yet.
+Batches lie one after another in shards; ``checksums`` holds 64 bits (XXH3) a batch, 0 where there is none yet.
 The data are written first, the checksum after them, and each read is compared with it: what a kill, a
 power cut or a bad disk left there counts as absent. Nothing in it cannot be computed again.
 
@@ -13,13 +13,15 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
+from xxhash import xxh3_64
 
 CHECKSUMS = "checksums"
 SHARD_BYTES = 1 << 30
+ALIGNED_BYTES = 64  # as torch's own memory is: products of what lies elsewhere may differ in their last bits
+CHECKSUM_BYTES = 8
 Values = NDArray[np.float32]
 
 
@@ -46,7 +48,7 @@ class FeatureTable:
         return float(self.tokens[self._checksums > 0].sum() / max(1, self.tokens.sum()))
 
     def read(self, batch: int, salt: bytes) -> Values | None:
-        """Features of a batch, (tokens, width), or None if they are not there whole.
+        """Features of a batch, (tokens x width,), aligned, or None if they are not there whole.
 
         Args:
             batch: its number.
@@ -54,7 +56,7 @@ class FeatureTable:
         """
         if not self._checksums[batch]:
             return None
-        values = np.empty((self.tokens[batch], self.width), np.float32)
+        values = _aligned(int(self.tokens[batch]) * self.width)
         shard, start = self._places[batch]
         try:
             with _opened(self._shard(shard), os.O_RDONLY) as file:
@@ -64,7 +66,7 @@ class FeatureTable:
         return values if whole and _checksum(values, salt) == self._checksums[batch] else None
 
     def write(self, batch: int, values: Values, salt: bytes) -> None:
-        """Keep the features of a batch, (tokens, width).
+        """Keep the features of a batch, (tokens x width,) in whatever order.
 
         Raises:
             OSError: they cannot be written, the disk is full for instance; the batch is absent then.
@@ -74,7 +76,7 @@ class FeatureTable:
             _write_fully(file, _bytes(values), start)
         checksum = _checksum(values, salt)
         with _opened(self.folder / CHECKSUMS, os.O_WRONLY | os.O_CREAT) as file:
-            _write_fully(file, memoryview(np.uint32(checksum).tobytes()), 4 * batch)
+            _write_fully(file, memoryview(np.uint64(checksum).tobytes()), CHECKSUM_BYTES * batch)
         self._checksums[batch] = checksum
 
     def forget(self, batch: int) -> None:
@@ -149,16 +151,26 @@ def _bytes(values: Values) -> memoryview:
     return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
 
 
+def _aligned(count: int) -> Values:
+    spare = ALIGNED_BYTES // 4
+    whole = np.empty(count + spare, np.float32)
+    first = -(whole.ctypes.data // 4) % spare
+    return whole[first : first + count]
+
+
 def _checksum(values: Values, salt: bytes) -> int:
-    return crc32(_bytes(values), crc32(salt)) or 1  # 0 says that there is nothing
+    state = xxh3_64(salt)
+    state.update(_bytes(values))
+    return state.intdigest() or 1  # 0 says that there is nothing
 
 
-def _read_checksums(path: Path, count: int) -> NDArray[np.uint32]:
+def _read_checksums(path: Path, count: int) -> NDArray[np.uint64]:
     try:
         data = path.read_bytes()
     except OSError:
         data = b""
-    return np.frombuffer(data[: 4 * count].ljust(4 * count, b"\0"), np.uint32).copy()
+    size = CHECKSUM_BYTES * count
+    return np.frombuffer(data[:size].ljust(size, b"\0"), np.uint64).copy()
 
 
 @contextmanager

@@ -4,8 +4,7 @@ One graph serves every shape: rows and length are symbols in it, so that token b
 ever repeat a shape, do not compile over and over. Dropout draws what it would draw uncompiled.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -43,14 +42,3 @@ def compile_module(module: nn.Module, *, backend: Backend = "inductor") -> None:
     config.specialize_float, config.recompile_limit = True, GRAPHS
     options = {"fallback_random": True} if backend == "inductor" else None
     module.compile(fullgraph=True, dynamic=True, backend=backend, options=options)
-
-
-@contextmanager
-def uncompiled(model: PreTrainedModel) -> Iterator[None]:
-    """Run the encoder of a model as it is meanwhile: for a few passes a graph of their own does not pay."""
-    encoder = model.base_model
-    compiled, encoder._compiled_call_impl = encoder._compiled_call_impl, None  # noqa: SLF001 - torch's own place
-    try:
-        yield
-    finally:
-        encoder._compiled_call_impl = compiled  # noqa: SLF001

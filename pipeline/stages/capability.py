@@ -13,7 +13,7 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import StoreError
 from pipeline.stages.compilation import compilation, find_compiler
-from pipeline.stages.precision import has_device_file, resolve, slow_precision
+from pipeline.stages.precision import CPU_UNITS, CPU_WIDTH, has_device_file, resolve, slow_precision, wide_enough
 from pipeline.store.disk import check_folder
 
 if TYPE_CHECKING:
@@ -189,13 +189,16 @@ def _why_threads(config: RunConfig) -> str:
 def _why_precision(config: RunConfig, found: Findings, *, cuda: bool) -> str:
     if config.precision != "auto":
         return f"precision is {config.precision}"
-    if cuda:
-        return "auto: the GPU has bfloat16" if found.precision == "bfloat16" else "auto: the GPU has no bfloat16 units"
-    why = "auto: float32 on every CPU, so that results do not depend on which"
+    where = "GPU" if cuda else "CPU"
+    if found.precision == "bfloat16":
+        return f"auto: the {where} has units for it"
+    if not cuda and CPU_UNITS in found.host.instructions and not wide_enough(config):
+        return f"auto: bfloat16 pays from students {CPU_WIDTH} wide on this CPU"
+    why = f"auto: the {where} is not known to have units for bfloat16"
     gain = found.peaks["bfloat16"] / found.peaks["float32"]
     if gain < MUCH_FASTER:
         return why
-    return f"{why}; products in bfloat16 run {gain:.1f}x as fast on this one: precision=bfloat16"
+    return f"{why}, yet its products run {gain:.1f}x as fast here: precision=bfloat16"
 
 
 def _store_disk(root: Path) -> "Disk":

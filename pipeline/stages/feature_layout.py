@@ -1,7 +1,7 @@
-"""A layout says how the features of one token lie side by side in a row of numbers.
+"""A layout says how the features of a batch follow one another in a row of numbers.
 
-The order is embedding, hidden states, then query and key of each layer. Padding has no row. With a table of
-such rows it makes features that are kept by batch.
+The order is embedding, hidden states, then query and key of each layer; of each all real tokens, and nothing of
+padding. So a batch without padding is used where it was read to, without a copy.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.data.feature_table import FeatureTable
+from pipeline.data.feature_table import ALIGNED_BYTES, FeatureTable
 from pipeline.distillation.features import Attention, Features
 
 Batch = Mapping[str, Tensor]
@@ -45,7 +45,7 @@ class Layout:
         return cls(tuple(s.shape[-1] for s in states), tuple((f.shape[1], f.shape[3]) for f in factors))
 
     def pack(self, features: Features, mask: Tensor) -> NDArray[np.float32]:
-        """Rows of the real tokens, (tokens, width).
+        """Numbers of the real tokens, (tokens x width,).
 
         Args:
             features: of a batch.
@@ -53,18 +53,22 @@ class Layout:
         """
         states = (features.embedding, *features.hidden_states)
         factors = [factor.transpose(1, 2).flatten(2) for pair in features.attention for factor in pair]
-        rows = torch.cat([tensor[mask].float() for tensor in (*states, *factors)], dim=1)
-        return rows.cpu().numpy()
+        return torch.cat([tensor[mask].float().flatten() for tensor in (*states, *factors)]).cpu().numpy()
 
-    def unpack(self, rows: NDArray[np.float32], mask: Tensor) -> Features:
+    def unpack(self, numbers: NDArray[np.float32], mask: Tensor) -> Features:
         """The features of a batch on the device of its mask; padded positions are zero.
 
         Every tensor has the strides that a model's own has: what is computed from it is the same to the last bit.
         """
-        values = torch.from_numpy(rows).to(mask.device)
-        places = mask.flatten().nonzero().squeeze(1)
+        values = torch.from_numpy(numbers).to(mask.device)
+        tokens = len(numbers) // self.width
         widths = [*self.states, *(prod(shape) for shape in self.attention)]
-        columns = [_scattered(part, places, mask) for part in values.split(widths, dim=1)]
+        parts = [part.view(tokens, -1) for part in values.split([tokens * width for width in widths])]
+        if tokens == mask.numel():
+            columns = [_whole(part, mask) for part in parts]
+        else:
+            places = mask.flatten().nonzero().squeeze(1)
+            columns = [_scattered(part, places, mask) for part in parts]
         embedding, *hidden = columns[: len(self.states)]
         factors = [
             column.unflatten(2, shape).transpose(1, 2)
@@ -88,8 +92,8 @@ class KeptFeatures:
 
     def read(self, number: int, batch: Batch) -> Features | None:
         """Features of a batch by its number, or None if they are not there whole."""
-        rows = self.table.read(number, _input_bytes(batch))
-        return None if rows is None else self.layout.unpack(rows, batch["attention_mask"])
+        numbers = self.table.read(number, _input_bytes(batch))
+        return None if numbers is None else self.layout.unpack(numbers, batch["attention_mask"])
 
     def write(self, number: int, features: Features, batch: Batch) -> None:
         """Keep the features of a batch; raises ``OSError`` if the disk refuses."""
@@ -100,6 +104,12 @@ def _input_bytes(batch: Batch) -> bytes:
     """What a model is told of a batch, padding included, as bytes that differ when it does."""
     arrays = [(name, batch[name].cpu().numpy()) for name in INPUTS if name in batch]
     return b"".join(f"{name}{array.shape}".encode() + array.tobytes() for name, array in arrays)
+
+
+def _whole(part: Tensor, mask: Tensor) -> Tensor:
+    """(tokens, d) of a batch without padding, (batch, length, d)."""
+    own = part if part.data_ptr() % ALIGNED_BYTES == 0 else part.clone()
+    return own.view(*mask.shape, part.shape[1])
 
 
 def _scattered(part: Tensor, places: Tensor, mask: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """The precision a run computes in, decided before anything runs; it is part of what every training depends on.
 
-On a GPU with native bfloat16 that is bfloat16. On a CPU it is float32 whatever the CPU: most have no bfloat16
-units and would be many times slower, and results should not depend on which CPU a scheduler picked. A CPU that
-has them can be told ``precision: bfloat16``.
+On a GPU with native bfloat16 that is bfloat16, and on a CPU with units for its matrix products (AMX) where the students
+are wide enough for it to pay. Everything else computes in float32: where bfloat16 is emulated it is many times slower,
+and between narrow matrices converting takes longer than multiplying. Who schedules on machines of both kinds names the
+precision, so that one does not train anew what another has finished.
 """
 
 import os
@@ -11,14 +12,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.evaluation.host import host
 
 if TYPE_CHECKING:
     import torch
 
 GPU_DEVICES = ("nvidiactl", "nvidia0", "dxg", "kfd")  # NVIDIA; NVIDIA in a guest of Windows; AMD
 NO_GPU = ("", "-1")
+CPU_UNITS = "amx_bf16"  # vector instructions alone (avx512_bf16) were not measured
+CPU_WIDTH = 256  # of the widest student, from which bfloat16 pays on such a CPU (benchmarks/RESULTS.md)
 NO_WORSE = 1.1  # measurements differ by less
 
 
@@ -26,8 +31,23 @@ def resolve(config: RunConfig) -> Precision:
     """The precision a run computes in; on a machine without a GPU torch is not loaded to tell."""
     if config.precision != "auto":
         return config.precision
-    gpu = config.runtime.device != "cpu" and may_have_gpu()
-    return "bfloat16" if gpu and _gpu_has_bfloat16() else "float32"
+    if config.runtime.device != "cpu" and may_have_gpu() and _torch_has_gpu():
+        return "bfloat16" if _gpu_has_bfloat16() else "float32"
+    return "bfloat16" if cpu_has_bfloat16() and wide_enough(config) else "float32"
+
+
+def wide_enough(config: RunConfig) -> bool:
+    """Whether bfloat16 pays on a CPU that has it: whether any student is wide, or of a width nobody states."""
+    return any(_width(student) >= CPU_WIDTH for student in config.students)
+
+
+def _width(student: StudentConfig) -> int:
+    return PRESETS[student.preset].hidden if student.preset else student.hidden or CPU_WIDTH
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor has units for matrix products in bfloat16."""
+    return CPU_UNITS in host().instructions
 
 
 def may_have_gpu() -> bool:
@@ -40,11 +60,17 @@ def has_device_file() -> bool:
     return any((Path("/dev") / name).exists() for name in GPU_DEVICES) or shutil.which("nvidia-smi") is not None
 
 
+def _torch_has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
 @cache
 def _gpu_has_bfloat16() -> bool:
     import torch
 
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def slow_precision(precision: Precision, device: "torch.device") -> str | None:

@@ -1,7 +1,6 @@
 """Rows of a task as tokens on disk, and as batches of tensors."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.config.training import TrainingConfig
-from pipeline.data.batches import BatchPlan, token_bounds
+from pipeline.data.batches import BatchPlan
 from pipeline.data.table import TokenTable
 from pipeline.data.table_writer import TokenTableWriter
 from pipeline.progress import Progress
 
 CHUNK_ROWS = 2_000
+ENOUGH_TOKENS = 512  # a batch whose matrix products are near their best speed
+MOST_PADDING = 0.03  # of a batch that has enough
 Tokenizer = Any  # a fast tokenizer of the Transformers library
 
 
@@ -101,8 +102,18 @@ def reader(
 
 
 def by_length(lengths: NDArray[np.int32], max_tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Batches for reading alone: rows in order of length, filled to a number of tokens."""
+    """Batches for reading alone: rows in order of length, filled to a number of tokens.
+
+    Among few rows lengths soon differ; a batch large enough to be fast ends before much of it is padding.
+    """
     order = np.argsort(lengths, kind="stable")
-    bounds = token_bounds(lengths[order], max_tokens)
-    for start, end in pairwise(bounds):
-        yield order[start:end]
+    start = tokens = 0
+    for end, length in enumerate(lengths[order].tolist()):
+        padded = (end - start + 1) * length
+        wasteful = tokens >= ENOUGH_TOKENS and padded > (1 + MOST_PADDING) * (tokens + length)
+        if end > start and (padded > max_tokens or wasteful):
+            yield order[start:end]
+            start, tokens = end, 0
+        tokens += length
+    if len(order):
+        yield order[start:]

@@ -73,11 +73,21 @@ def test_choices_follow_the_device() -> None:
     on_cpu = chosen(FITTING)
     assert on_cpu["device"] == ("cpu", "torch finds no GPU")
     assert on_cpu["compile"] == ("off", "auto: a CPU")
-    assert "float32 on every CPU" in on_cpu["precision"][1]
+    assert on_cpu["precision"] == ("float32", "auto: the CPU is not known to have units for bfloat16")
+    host = replace(HOST, instructions=("amx_bf16",))
+    narrow = RunConfig.model_validate(
+        {"teacher": {"model": "t"}, "corpus": {"paths": ["c"]}, "students": [{"layers": 2, "hidden": 84}]}
+    )
+    assert chosen(replace(FITTING, host=host), narrow)["precision"] == (
+        "float32",
+        "auto: bfloat16 pays from students 256 wide on this CPU",
+    )
+    with_units = chosen(replace(FITTING, precision="bfloat16"))
+    assert with_units["precision"] == ("bfloat16", "auto: the CPU has units for it")
     there = replace(FITTING, device="cuda", gpus=(GPU,), precision="bfloat16", compiles=(True, "it can"))
     on_gpu = chosen(there)
     assert on_gpu["device"] == ("cuda", "torch finds a GPU")
-    assert on_gpu["precision"] == ("bfloat16", "auto: the GPU has bfloat16")
+    assert on_gpu["precision"] == ("bfloat16", "auto: the GPU has units for it")
     assert on_gpu["compile"][0] == "on"
 
 

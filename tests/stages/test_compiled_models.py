@@ -10,7 +10,7 @@ from torch.fx import GraphModule
 from transformers import BertConfig, BertModel
 
 from pipeline.distillation.objectives import TransformerObjective
-from pipeline.models.compilation import compile_encoder, compile_module, uncompiled
+from pipeline.models.compilation import compile_encoder, compile_module
 from pipeline.models.precision import autocast, prepare_teacher
 from pipeline.models.taps import Tap
 from pipeline.stages.learners import Imitator, read_features
@@ -94,6 +94,3 @@ def test_a_compiled_teacher_in_bfloat16_says_what_the_plain_one_says() -> None:
     torch.testing.assert_close(found.hidden_states[0], expected.hidden_states[0], atol=0.02, rtol=0.02)
     torch.testing.assert_close(found.attention[0].key, expected.attention[0].key, atol=0.02, rtol=0.02)
     assert list(compiled.state_dict()) == list(plain.state_dict())
-    with torch.no_grad(), autocast("bfloat16", torch.device("cpu")), uncompiled(compiled):
-        again = read_features(Tap(compiled, [1]), inputs)
-    assert torch.equal(again.hidden_states[0], expected.hidden_states[0])

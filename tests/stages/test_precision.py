@@ -22,8 +22,29 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
     return tiny(tmp_path)
 
 
-def test_auto_is_float32_on_every_cpu(files: Tiny) -> None:
-    assert resolve(files.config("precision=auto", "runtime.device=cpu")) == "float32"
+NARROW = "students=[{layers: 3, hidden: 192}]"
+WIDE = "students=[{name: narrow, layers: 3, hidden: 192}, {name: wide, preset: tinybert-4l-312d}]"
+GIVEN = "students=[{start: some/model}]"
+
+
+@pytest.mark.parametrize(
+    ("flags", "students", "expected"),
+    [
+        ("avx2 avx512f", WIDE, "float32"),
+        ("amx_bf16 amx_tile", WIDE, "bfloat16"),
+        ("amx_bf16 amx_tile", GIVEN, "bfloat16"),
+        ("amx_bf16 amx_tile", NARROW, "float32"),
+    ],
+)
+def test_auto_is_what_the_cpu_has_units_for(
+    files: Tiny, monkeypatch: pytest.MonkeyPatch, flags: str, students: str, expected: Precision
+) -> None:
+    monkeypatch.setattr("pipeline.evaluation.host._text", lambda _path: f"flags\t\t: fpu {flags}\n")
+    assert resolve(files.config("precision=auto", "runtime.device=cpu", students)) == expected
+
+
+def test_auto_pays_on_this_cpu(files: Tiny) -> None:
+    assert slow_precision(resolve(files.config("precision=auto", "runtime.device=cpu", WIDE)), CPU) is None
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -36,23 +57,24 @@ def test_what_is_asked_for_is_taken(files: Tiny, precision: Precision, device: s
 def test_a_hidden_gpu_is_none(files: Tiny, monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     assert not may_have_gpu()
-    assert resolve(files.config("runtime.device=auto")) == "float32"
+    here, cpu = (resolve(files.config("precision=auto", f"runtime.device={device}")) for device in ("auto", "cpu"))
+    assert here == cpu
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_auto_is_what_the_gpu_has(files: Tiny) -> None:
     native = torch.cuda.is_bf16_supported(including_emulation=False)
-    assert resolve(files.config("runtime.device=auto")) == ("bfloat16" if native else "float32")
+    assert resolve(files.config("precision=auto", "runtime.device=auto")) == ("bfloat16" if native else "float32")
 
 
 def test_without_a_gpu_torch_is_not_loaded_to_tell(files: Tiny) -> None:
     code = (
         "import os, sys\nos.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
         "from pipeline.config.load import load_config\nfrom pipeline.stages.precision import resolve\n"
-        "print(resolve(load_config('tiny.yaml', ['runtime.device=auto'])), 'torch' in sys.modules)"
+        "print(resolve(load_config('tiny.yaml', ['precision=auto', 'runtime.device=auto'])), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=files.folder, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["float32", "False"]
+    assert done.stdout.split() == [resolve(files.config("precision=auto", "runtime.device=cpu")), "False"]
 
 
 def test_another_precision_trains_anew_and_no_more_than_that(files: Tiny) -> None:

@@ -107,3 +107,11 @@ def test_reading_by_length_visits_every_row_once(lengths: list[int], max_tokens:
     assert sorted(row for batch in batches for row in batch.tolist()) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * array[batch].max() <= max_tokens
+
+
+def test_few_rows_of_many_lengths_are_hardly_padded() -> None:
+    lengths = np.random.default_rng(0).integers(4, 60, 1_000).astype(np.int32)
+    batches = list(by_length(lengths, 4_096))
+    computed = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    assert lengths.sum() / computed > 0.97
+    assert min(lengths[batch].sum() for batch in batches[:-1]) >= 512
