@@ -1,6 +1,7 @@
 """``tinybert artifacts``: list, show, verify, lineage, diff, tag, untag, prune."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -67,7 +68,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Read every byte of an artifact, or of all, and compare it with its manifest; leaves with 5 if one is damaged."""
-    keeper = Store(store)
+    keeper = _existing(store)
     found = [keeper.open(ref)] if ref else keeper.list()
     problems: dict[str, list[str]] = {}
     for line in keeper.verify(*found):
@@ -136,7 +137,7 @@ def prune(
     as_json: JsonOption = False,
 ) -> None:
     """Remove old artifacts that no tag, no living run and no kept artifact needs, and what was left behind."""
-    gone = Store(store).prune(keep, days=days, dry_run=not yes)
+    gone = _existing(store).prune(keep, days=days, dry_run=not yes)
     total = sum(one.size for one in gone)
     if as_json:
         _print({"removed" if yes else "would_remove": [one.ref for one in gone], "bytes": total})
@@ -147,6 +148,13 @@ def prune(
         _say("nothing to remove")
     else:
         _say(f"{decimal(total)} freed" if yes else f"{decimal(total)} would be free; add --yes to remove them")
+
+
+def _existing(store: str) -> Store:
+    """A store that is there: nothing is found in one whose name was mistyped."""
+    if not Path(store).is_dir():
+        raise StoreError(f"there is no store {store}: name its folder with --store")
+    return Store(store)
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,7 @@
 """The command line: run, plan, doctor, deploy, automate, up, down, status, artifacts, recipes, init.
 
 Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store; 6 training;
-70 a defect of ours (with a traceback); 130 interrupted.
+70 a defect of ours (with a traceback); 130 interrupted or cancelled; 143 ended by SIGTERM.
 """
 
 import json
@@ -185,11 +185,13 @@ def _run_flow(config: Any, until: str | None, console: Console, *, quiet: bool) 
         else:
             from pipeline.stages.two_stage import two_stage
             from tasks.build import build_stages
+            from tasks.ending import ending_orderly
 
             Console(stderr=True).print(
                 f"Prefect cannot be reached ({escape(unreachable)}): the run goes on without its UI", soft_wrap=True
             )
-            build_stages(two_stage(config, until=until), config.runtime)
+            with ending_orderly():
+                build_stages(two_stage(config, until=until), config.runtime)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from prefect.logging import get_run_logger
 from flows.slot import outlive_slots
 from pipeline.config.run import RunConfig
 from pipeline.stages.two_stage import two_stage
+from tasks.cancel import cancellable
 from tasks.ending import telling
 from tasks.stage import run_stage
 from tasks.sweep import accounted_for
@@ -32,7 +33,7 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     """
     run = two_stage(config, until=until)
     build = partial(run_stage, runtime=config.runtime)
-    with accounted_for(config.runtime.store), upkeep(config.runtime, get_run_logger()):
+    with accounted_for(config.runtime.store), upkeep(config.runtime, get_run_logger()), cancellable():
         # Stage one: the pretrained teacher, imitated on the corpus
         build(run.corpus)
         build(run.pretrain)

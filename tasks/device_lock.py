@@ -99,19 +99,18 @@ def _hold(holder: Holder, progress: Progress) -> Iterator[None]:
     def waiting() -> None:
         progress.note(f"waiting for the device {holder.device}: held by {_read(said) or 'another process'}")
 
-    try:
-        name.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot lock the device: {error.strerror} ({name.parent}); set {VARIABLE} to a folder that can be "
-            "written, or runtime.exclusive_device to false"
-        ) from error
-    with hold(name, waiting):
-        write_atomic(said, holder.model_dump_json().encode())
+    with ExitStack() as held:
         try:
-            yield
-        finally:
-            said.unlink(missing_ok=True)
+            name.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(hold(name, waiting))
+            write_atomic(said, holder.model_dump_json().encode())
+        except OSError as error:
+            raise ConfigError(
+                f"cannot lock the device: {error.strerror} ({name.parent}); set {VARIABLE} to a folder that can be "
+                "written, or runtime.exclusive_device to false"
+            ) from error
+        held.callback(said.unlink, missing_ok=True)
+        yield
 
 
 def _folder() -> Path:

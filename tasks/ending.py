@@ -1,16 +1,20 @@
 """How a run ends in the Prefect UI: in a state whose message says what came of it, or what is to be mended."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from pipeline.config.run import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.store.store import Store
+from tasks.cancel import RunCancelledError
 
+TERMINATED = 143
 Run = Callable[[RunConfig, str | None], Any]
 
 
@@ -24,6 +28,8 @@ def telling(run: Run) -> Callable[..., State[Any]]:
     def told(config: RunConfig, until: str | None = None) -> State[Any]:
         try:
             came = run(config, until)
+        except RunCancelledError as error:
+            return Cancelled(message=str(error), data=error)
         except PipelineError as error:
             return Failed(message=str(error), data=error)
         if isinstance(came, State):
@@ -33,6 +39,20 @@ def telling(run: Run) -> Callable[..., State[Any]]:
         return Completed(message=summary(Store(config.runtime.store), came), data=came)
 
     return told
+
+
+@contextmanager
+def ending_orderly() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, with a last checkpoint; inside a flow Prefect sees to that."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def summary(store: Store, ref: str) -> str:

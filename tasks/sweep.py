@@ -6,7 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
 from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
@@ -20,6 +26,7 @@ from tasks.failure import tell_failure
 
 AGAIN = "the next run goes on from its last checkpoint"
 UNDER_WAY = {StateType.RUNNING, StateType.PENDING, StateType.CANCELLING}
+SCHEDULED = StateType.SCHEDULED  # to be tried again
 
 
 @contextmanager
@@ -81,7 +88,11 @@ def _bury(client: SyncPrefectClient, run: UUID, gone: Holder) -> bool:
 
 def _crash_tasks(client: SyncPrefectClient, run: UUID, reason: str) -> None:
     """No stage of the run is being worked on: those that seem so have crashed."""
-    for task in client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run]))):
-        if task.state is not None and task.state.type in (*UNDER_WAY, StateType.SCHEDULED):
+    of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run]))
+    open_still = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[*UNDER_WAY, SCHEDULED])))
+    # The server answers with a page; whoever is settled is not on the next one.
+    while left := client.read_task_runs(flow_run_filter=of_run, task_run_filter=open_still):
+        for task in left:
             client.set_task_run_state(task.id, Crashed(message=reason), force=True)
-            tell_failure(client, task.name, reason, task.id, run)
+            if task.name.isidentifier():  # a stage, not some of its shards
+                tell_failure(client, task.name, reason, task.id, run)

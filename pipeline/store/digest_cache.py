@@ -27,12 +27,12 @@ class DigestCache:
 
     Args:
         path: where the cache is kept; a missing, unreadable or spoiled file counts as empty.
-        clock: time in seconds since the epoch.
+        clock: time in seconds since the epoch; the machine's when None.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] | None = None) -> None:
         self._path = path
-        self._clock = clock
+        self._clock = clock or time.time
         self._entries: dict[str, Entry] | None = None
         self._new: dict[str, Entry] = {}
 

@@ -125,10 +125,12 @@ class Store:
     def tag(self, ref: str, name: str) -> Artifact:
         """Let ``name`` stand for the artifact that ``ref`` names; it is never pruned while it does."""
         with store_errors(self.root):
-            artifact = self.open(ref)
+            self.open(ref)
             if name in self.catalog.stages():
                 raise StoreError(f"{name!r} cannot be a tag, it is a stage: choose another name")
-            Tags(self.layout).write(name, artifact)
+            with inventory(self.layout):
+                artifact = self.open(ref)  # nothing is pruned between this look and the tag
+                Tags(self.layout).write(name, artifact)
             return artifact
 
     def untag(self, name: str) -> None:

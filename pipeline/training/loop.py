@@ -112,7 +112,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
     log_every = max(1, total // LOG_POINTS)
     score_every = max(1, round(per_epoch / training.evaluations_per_epoch))
     started = saved_at = time.perf_counter()
-    pause, shown = checkpoint_seconds, {}
+    pause, shown = checkpoint_seconds, state.latest()
     feed = Feed(
         training.plan,
         training.read,
@@ -153,7 +153,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
 
             if state.step % log_every == 0 or state.step == total:
                 state.log((state.step - 1) % log_every + 1, rate)
-                shown = {"loss": next(iter(state.histories.values())).curve[-1]["loss"]}
+                shown = state.latest()
             progress.update(state.step, total, **shown, tokens_per_second=clock.tokens_per_second)
             if training.score is not None and (state.step % score_every == 0 or state.step == total):
                 now = clock.now()

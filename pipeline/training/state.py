@@ -88,6 +88,15 @@ class State:
             history.curve.append({"step": self.step, "learning_rate": rate, **means})
             self.sums[name] = {}
 
+    def latest(self) -> dict[str, float]:
+        """What was logged last: the loss and its terms, of several learners each under its name."""
+        return {
+            term if len(self.histories) == 1 else f"{name} {term}": value
+            for name, history in self.histories.items()
+            for term, value in (history.curve[-1] if history.curve else {}).items()
+            if term not in {"step", "learning_rate"}
+        }
+
     def score(self, name: str, value: float) -> None:
         """Note a dev score and keep the weights if it is the best yet."""
         history = self.histories[name]

@@ -40,9 +40,10 @@ class OwnServer:
     Args:
         folder: its home and its log.
         database: address of a PostgreSQL database; SQLite in its home when None.
+        settings: more of its own, which clients do not share.
     """
 
-    def __init__(self, folder: Path, database: str | None = None) -> None:
+    def __init__(self, folder: Path, database: str | None = None, settings: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/api"
         self.environment = (
@@ -58,7 +59,9 @@ class OwnServer:
                 "PYTHONPATH": str(ROOT),
             }
         )
-        self._own = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database} if database else {}
+        self._own = dict(settings or {})
+        if database:
+            self._own["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
         self._log = (folder / "server.log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None
         self.started: list[subprocess.Popen[str]] = []

@@ -1,4 +1,4 @@
-"""The server's database goes away in mid-run and comes back: the run does not notice, and the UI is told everything."""
+"""The server's database goes away in mid-stage and comes back: the run goes on, and the UI is told everything."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,7 +7,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from own_server import BINARIES, OwnPostgres, OwnServer, until
-from test_server import DIGESTED, PART, check_same, checkpoints, newest_run, state
+from services import Up
+from test_any_stage import check_ended_well, held
+from test_kills import without
+from test_server import newest_run, state
 from tiny_run import STAGES, tiny
 
 pytestmark = [
@@ -17,7 +20,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgres() -> Iterator[OwnPostgres]:
     with TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:  # where its user may go
         one = OwnPostgres(Path(folder))
@@ -26,23 +29,49 @@ def postgres() -> Iterator[OwnPostgres]:
         one.stop()
 
 
-def test_a_database_restarted_in_mid_run(postgres: OwnPostgres, tmp_path: Path) -> None:
-    (tmp_path / "prefect").mkdir()
-    server = OwnServer(tmp_path / "prefect", postgres.url)
+@pytest.fixture(scope="module")
+def server(postgres: OwnPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    one = OwnServer(tmp_path_factory.mktemp("prefect"), postgres.url)
     try:
-        server.start()
-        run = tiny(tmp_path / "run")
-        command = server.tinybert(run.folder, "run", "tiny.yaml", "--quiet")
-        until(lambda: checkpoints(run), "the first training has begun")
-        postgres.stop()
-        until(lambda: PART in run.versions() or command.poll() is not None, "a stage ends without a database")
-        postgres.start()
-        out, _ = command.communicate(timeout=600)
-        assert command.returncode == 0, out
-        check_same(run, *DIGESTED)
-        flow_run = newest_run(server)
-        assert until(lambda: state(server, flow_run.id).is_final(), "the run is settled")
-        assert state(server, flow_run.id).is_completed()
-        assert server.stages(flow_run.id) == dict.fromkeys(STAGES, "COMPLETED")
+        one.start()
+        yield one
     finally:
-        server.close()
+        one.close()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_database_restarted_in_mid_stage(
+    postgres: OwnPostgres, server: OwnServer, stage: str, tmp_path: Path
+) -> None:
+    run = without(tmp_path, stage)
+    command = held(server, run)
+    flow_run = newest_run(server).id
+    postgres.stop()
+    (tmp_path / "go").touch()
+    until(lambda: stage in run.versions() or command.poll() is not None, "the stage ends without a database")
+    postgres.start()
+    out, _ = command.communicate(timeout=600)
+    assert command.returncode == 0, out
+    assert server.stages(flow_run) == dict.fromkeys(STAGES, "COMPLETED")
+    assert until(lambda: state(server, flow_run).is_final(), "the run is settled")
+    assert state(server, flow_run).is_completed()
+    check_ended_well(run, stage)
+
+
+def test_services_on_a_database_of_ones_own(postgres: OwnPostgres, tmp_path: Path) -> None:
+    run = tiny(tmp_path / "run")
+    services = Up(tmp_path / "home", run.folder / "artifacts")
+    services.folder.mkdir()
+    ports = ("--port", str(services.port), "--reports-port", str(services.reports_port))
+    try:
+        done = services.tinybert("up", "--database-url", postgres.url, "--store", str(services.store), *ports)
+        assert done.returncode == 0, done.stderr
+        assert "postgresql+asyncpg://" in done.stdout
+        assert {health for _, health in services.processes().values()} == {"up"}
+        done = services.tinybert("run", "tiny.yaml", "--until", "corpus", "--quiet", cwd=run.folder)
+        assert done.returncode == 0, done.stderr
+        (flow_run,) = services.ask("/flow_runs/filter", sort="START_TIME_ASC")
+        assert flow_run["state"]["type"] == "COMPLETED"
+        assert not list(services.prefect_home.glob("*.db"))
+    finally:
+        services.tinybert("down")

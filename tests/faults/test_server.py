@@ -40,11 +40,16 @@ def checkpoints(run: Tiny) -> list[Path]:
     return sorted((run.folder / "artifacts").glob(".work/*/scratch/training/step-*"))
 
 
-def newest_run(server: OwnServer) -> Any:
-    """The flow run that was made last."""
+def newest_runs(server: OwnServer, count: int) -> Any:
+    """The flow runs that were made last."""
     from prefect.client.schemas.sorting import FlowRunSort
 
-    return server.ask(lambda client: client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1))[0]
+    return server.ask(lambda client: client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=count))
+
+
+def newest_run(server: OwnServer) -> Any:
+    """The flow run that was made last."""
+    return newest_runs(server, 1)[0]
 
 
 def state(server: OwnServer, flow_run: UUID) -> Any:
@@ -77,6 +82,20 @@ def test_a_server_killed_and_restarted_in_mid_run_is_told_everything(server: Own
     out, _ = again.communicate(timeout=600)
     assert again.returncode == 0, out
     assert run.versions() == {stage: [1] for stage in STAGES} | {"evaluation": [2], "report": [2]}
+
+
+def test_two_runs_of_one_configuration_at_once(server: OwnServer, tmp_path: Path) -> None:
+    run = tiny(tmp_path)
+    both = [server.tinybert(tmp_path, "run", "tiny.yaml", "--quiet") for _ in range(2)]
+    for command in both:
+        out, _ = command.communicate(timeout=600)
+        assert command.returncode == 0, out
+    check_same(run, *DIGESTED)
+    assert run.versions() == {stage: [1] for stage in STAGES}
+    assert not list(run.store.layout.works.iterdir())
+    for flow_run in newest_runs(server, 2):
+        assert flow_run.state.is_completed()
+        assert server.stages(flow_run.id) == dict.fromkeys(STAGES, "COMPLETED")
 
 
 def test_a_run_told_to_end_leaves_a_checkpoint_and_no_stage_running(

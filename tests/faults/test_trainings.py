@@ -18,6 +18,13 @@ from pipeline.errors import PipelineError, TrainingError
 from tasks.retries import transient
 
 TRAINED = ("general_distillation", "teacher", "intermediate", "prediction", "label_only")
+SETTINGS = {
+    "general_distillation": "general_distillation.training",
+    "teacher": "teacher.finetune",
+    "intermediate": "intermediate.training",
+    "prediction": "prediction.training",
+    "label_only": "evaluation.label_only",
+}
 STEP = 4
 DIGESTED = tuple(stage for stage in STAGES if stage not in {"evaluation", "report"})
 
@@ -115,9 +122,10 @@ def test_memory_that_runs_out_elsewhere_names_the_stage(tmp_path: Path, monkeypa
     assert [name for name, outcome in outcomes.items() if outcome.state != "reused"] == ["teacher_logits"]
 
 
-def test_a_loss_that_is_no_number_stops_at_the_same_step_again_and_names_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", [TRAINED[0], *(pytest.param(one, marks=pytest.mark.faults) for one in TRAINED[1:])])
+def test_a_loss_that_is_no_number_stops_at_the_same_step_again_and_names_it(stage: str, tmp_path: Path) -> None:
     run = tiny(tmp_path, finished=True)
-    wild = "general_distillation.training.learning_rate=1e30"
+    wild = f"{SETTINGS[stage]}.learning_rate=1e30"
     said = []
     for _ in range(2):
         with pytest.raises(TrainingError) as caught:
@@ -128,7 +136,7 @@ def test_a_loss_that_is_no_number_stops_at_the_same_step_again_and_names_it(tmp_
     assert found, said[0]
     assert f"the last good checkpoint is step-{int(found[1]):08d}: lower the learning_rate" in said[0]
     assert said[1] == said[0]
-    assert run.versions()["general_distillation"] == [1]
+    assert run.versions()[stage] == [1]
     assert {outcome.state for outcome in run.run().values()} == {"reused"}
 
 
@@ -166,14 +174,21 @@ def test_a_finished_restart_is_not_trained_again(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("day", [-86_400.0, 86_400.0])
 def test_a_clock_that_jumps_changes_nothing(day: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = tiny(tmp_path / "jumps")
-    real, jumps = time.time, iter(range(1_000_000))
-    monkeypatch.setattr(time, "time", lambda: real() + day * (next(jumps) % 3))
-    until = "general_distillation"
-    assert {outcome.state for outcome in run.run(until=until).values()} == {"completed"}
-    assert {outcome.state for outcome in run.run(until=until).values()} == {"reused"}
+    run, until = tiny(tmp_path / "jumps"), "general_distillation"
+    real, calls = time.time, list[float]()
+
+    def jumping() -> float:
+        calls.append(real() + day * (len(calls) % 3))
+        return calls[-1]
+
+    monkeypatch.setattr(time, "time", jumping)
+    assert {outcome.state for outcome in run.run().values()} == {"completed"}
+    assert {outcome.state for outcome in run.run().values()} == {"reused"}
+    assert run.store.verify(*run.store.list()) == []
+    assert run.store.prune(1) == []
+    assert max(calls) - min(calls) > abs(day)  # it was asked, and did jump
     undisturbed = tiny(tmp_path / "undisturbed", finished=True)
-    for stage in ("corpus", until):
+    for stage in DIGESTED:
         assert run.artifact(stage).manifest.digest == undisturbed.artifact(stage).manifest.digest
     timings = run.artifact(until).manifest.timings
     assert 0 <= timings.seconds < day if day > 0 else timings.seconds >= 0

@@ -1,6 +1,8 @@
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from tiny_run import STAGES, Tiny
@@ -8,13 +10,19 @@ from tiny_run import STAGES, Tiny
 NOBODY = "http://127.0.0.1:9/api"  # the discard port: nothing answers
 
 
+def environment(run: Tiny) -> dict[str, str]:
+    return (
+        os.environ
+        | {"PREFECT_API_URL": NOBODY, "OMP_NUM_THREADS": "1", "PREFECT_HOME": str(run.folder / "prefect")}
+        | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+
+
 def run_without_server(run: Tiny, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "flows.cli", "run", "tiny.yaml", *arguments],
         cwd=run.folder,
-        env=os.environ
-        | {"PREFECT_API_URL": NOBODY, "PREFECT_CLIENT_MAX_RETRIES": "0", "OMP_NUM_THREADS": "1"}
-        | {"PREFECT_HOME": str(run.folder / "prefect"), "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(run),
         capture_output=True,
         text=True,
         check=False,
@@ -29,6 +37,30 @@ def test_a_run_goes_on_when_no_server_answers(fresh: Tiny) -> None:
     assert "Traceback" not in done.stderr
     assert f"report: artifacts/{fresh.artifact('report').ref}/report.html\n" in done.stdout
     assert fresh.versions() == {stage: [1] for stage in STAGES}
+
+
+@pytest.mark.slow
+def test_a_run_told_to_end_leaves_its_last_step(fresh: Tiny) -> None:
+    long = ("general_distillation.training.epochs=600", "runtime.checkpoint_seconds=1e6", "--until")
+    command = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "run", "tiny.yaml", *long, "general_distillation"],
+        cwd=fresh.folder,
+        env=environment(fresh),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    scratch, deadline = fresh.folder / "artifacts" / ".work", time.monotonic() + 120
+    while not list(scratch.glob("*/scratch")) or not fresh.versions().get("corpus"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(3)  # some steps
+    command.send_signal(signal.SIGTERM)
+    _, said = command.communicate(timeout=60)
+    assert command.returncode == 143, said
+    assert "Traceback" not in said
+    assert len(list(scratch.glob("*/scratch/training/step-*"))) == 1
+    assert not list((fresh.folder / "artifacts" / ".leases").glob("*.json"))
 
 
 @pytest.mark.slow

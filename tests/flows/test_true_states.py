@@ -67,6 +67,25 @@ def test_a_killed_run_is_marked_by_the_next_one(fresh: Tiny, server: str) -> Non
     assert fresh.plan(LONG)["general_distillation"].action == "resume"
 
 
+def test_a_command_cancelled_in_the_ui_ends_cancelled(fresh: Tiny, server: str) -> None:
+    from prefect.states import Cancelling, to_state_create
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what runs in the background
+    command = tinybert(fresh, server, "run", "tiny.yaml", LONG, "--until", "general_distillation", "--quiet")
+    signal.signal(signal.SIGINT, before)
+    wait_for_checkpoint(fresh, command)
+    (lock,) = (fresh.folder / "artifacts" / ".runs").glob("*.lock")
+    cancelling = to_state_create(Cancelling()).model_dump(mode="json", exclude_unset=True)
+    ask(server, f"flow_runs/{lock.stem}/set_state", state=cancelling, force=True)
+    _, said = command.communicate(timeout=PATIENCE_SECONDS)
+    assert command.returncode == 130
+    assert said.splitlines()[-1] == "error: cancelled in the UI; run it again to go on from the last checkpoint"
+    name, message = states(server, "flow_runs", lock.stem)["tiny"]
+    assert (name, message) == ("Cancelled", "cancelled in the UI; run it again to go on from the last checkpoint")
+    assert states(server, "task_runs", lock.stem)["general_distillation"][0] == "Crashed"
+    assert fresh.plan(LONG)["general_distillation"].action == "resume"
+
+
 def test_an_earlier_attempt_of_the_same_run_is_marked_too(tmp_path: Path) -> None:
     """As when a run is retried whose first process was killed elsewhere."""
     from prefect import flow as prefect_flow

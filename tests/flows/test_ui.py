@@ -5,6 +5,8 @@ The pictures are left in the test's folder: look at them after a change.
 
 import json
 import re
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from uuid import UUID
 
 import pytest
 from browser import CHROMIUM, Page, browser
+from flow_runs import PATIENCE_SECONDS, flow, tinybert, wait_for_checkpoint
 from tiny_run import Tiny, tiny
 
 pytestmark = [
@@ -46,15 +49,19 @@ class Seen:
         self.page.run(SCROLL)  # some of it is loaded when it comes into view
         return self._taken(picture, *words)
 
-    def artifact(self, flow_run: UUID, key: str, *words: str) -> str:
-        """The text of an artifact's page."""
+    def artifacts(self, flow_run: UUID, key: str) -> list[UUID]:
+        """Those of a flow run with that key."""
         from prefect.client.orchestration import get_client
         from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 
         wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]), flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run]))
         with get_client(sync_client=True) as client:
-            (found,) = client.read_artifacts(artifact_filter=wanted)
-        self.page.open(f"{self.ui}/artifacts/artifact/{found.id}", key)
+            return [found.id for found in client.read_artifacts(artifact_filter=wanted)]
+
+    def artifact(self, flow_run: UUID, key: str, *words: str) -> str:
+        """The text of an artifact's page."""
+        (found,) = self.artifacts(flow_run, key)
+        self.page.open(f"{self.ui}/artifacts/artifact/{found}", key)
         return self._taken(key, *words)
 
     def _taken(self, picture: str, *words: str) -> str:
@@ -139,6 +146,29 @@ def test_a_stage_leads_to_its_artifact_and_report(seen: Seen) -> None:
     assert {f"{REPORTS}/{report.ref}/", f"{REPORTS}/{report.ref}/report.html"} <= set(there)
 
 
-def test_a_running_stage_shows_its_progress(seen: Seen) -> None:
+def test_a_stage_that_is_over_has_shown_its_progress(seen: Seen) -> None:
     text = seen.artifact(seen.first, "general-distillation-progress", "Progress: 100%", "loss", "tokens per second")
     assert re.search(r"\b(\d+) of \1\b", text)
+
+
+def test_a_running_stage_shows_how_far_it_is_and_says_when_it_was_resumed(
+    seen: Seen, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, stage = tiny(tmp_path), "general_distillation"
+    monkeypatch.chdir(tmp_path)
+    long = f"{stage}.training.epochs=600"
+    command = tinybert(run, server, "run", "tiny.yaml", long, "--until", stage, "--quiet")
+    wait_for_checkpoint(run, command)
+    (lock,) = (tmp_path / "artifacts" / ".runs").glob("*.lock")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not seen.artifacts(UUID(lock.stem), "general-distillation-progress"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    seen.tab(UUID(lock.stem), "Task Runs", "running", "corpus", "Completed", stage, "Running")
+    text = seen.artifact(UUID(lock.stem), "general-distillation-progress", "left", "loss", "hidden", "attention")
+    assert "100%" not in text
+    assert command.poll() is None
+    command.send_signal(signal.SIGTERM)
+    command.communicate(timeout=PATIENCE_SECONDS)
+    again = flow(run, long, until=stage).state_details.flow_run_id
+    seen.tab(again, "Task Runs", "resumed", "Reused", stage, "Resumed")

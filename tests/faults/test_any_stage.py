@@ -1,0 +1,126 @@
+"""A run is told to end, is cancelled in the UI or loses its server, in the middle of each of its stages."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from own_server import OwnServer, until
+from test_kills import MEASURED, check_clean, without
+from test_server import newest_run, state
+from tiny_run import STAGES, Tiny, tiny
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+HELD = str(Path(__file__).with_name("held.py"))
+POOL = "any-stage"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    one = OwnServer(tmp_path_factory.mktemp("prefect"))
+    try:
+        one.start()
+        yield one
+    finally:
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def worker(server: OwnServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One that takes runs from the pool."""
+    folder, prefect = tmp_path_factory.mktemp("worker"), [sys.executable, "-m", "prefect"]
+    made = server.process([*prefect, "work-pool", "create", POOL, "--type", "process"], folder)
+    assert made.wait(timeout=120) == 0
+    one = server.process([*prefect, "worker", "start", "--pool", POOL, "--type", "process"], folder)
+    yield
+    one.send_signal(signal.SIGTERM)
+    one.wait(timeout=120)
+
+
+def held(server: OwnServer, run: Tiny) -> Any:
+    """The command line on a run, once it waits in the middle of the only stage that is left."""
+    command = server.process([sys.executable, HELD, ".", "flows.cli", "run", "tiny.yaml", "--quiet"], run.folder)
+    until(lambda: (run.folder / "here").exists() or command.poll() is not None, "the stage makes a file")
+    assert command.poll() is None, command.communicate()[0]
+    return command
+
+
+def check_ended_well(run: Tiny, stage: str, *, elsewhere: bool = False) -> None:
+    """Nothing but the stage was built, to the same bytes, and nothing is left over.
+
+    A report shows what is measured anew, and the paths, which are absolute in a deployment (``elsewhere``).
+    """
+    expected = {name: [1] for name in STAGES}
+    if stage != "report" and (elsewhere or "report" in MEASURED.get(stage, ())):
+        expected["report"] = [1, 2]
+    assert run.versions() == expected
+    undisturbed = tiny(run.folder / "undisturbed", finished=True)
+    for name in set(STAGES) - set(MEASURED):
+        assert run.artifact(name).manifest.digest == undisturbed.artifact(name).manifest.digest
+    check_clean(run)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_told_to_end(server: OwnServer, stage: str, tmp_path: Path) -> None:
+    run = without(tmp_path, stage)
+    command = held(server, run)
+    flow_run = newest_run(server).id
+    command.send_signal(signal.SIGTERM)
+    out, _ = command.communicate(timeout=120)
+    assert command.returncode in {-signal.SIGTERM, 128 + signal.SIGTERM}, out
+    again = server.tinybert(tmp_path, "run", "tiny.yaml", "--quiet")
+    out, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, out
+    assert server.stages(flow_run)[stage] in {"CRASHED", "FAILED"}
+    assert state(server, flow_run).is_crashed()
+    assert state(server, newest_run(server).id).is_completed()
+    check_ended_well(run, stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_whose_server_is_killed_and_comes_back(server: OwnServer, stage: str, tmp_path: Path) -> None:
+    run = without(tmp_path, stage)
+    command = held(server, run)
+    flow_run = newest_run(server).id
+    server.kill()
+    (tmp_path / "go").touch()
+    until(lambda: stage in run.versions() or command.poll() is not None, "the stage ends without a server")
+    server.start()
+    out, _ = command.communicate(timeout=300)
+    assert command.returncode == 0, out
+    assert server.stages(flow_run) == dict.fromkeys(STAGES, "COMPLETED")
+    assert until(lambda: state(server, flow_run).is_final(), "the run is settled")
+    assert state(server, flow_run).is_completed()
+    check_ended_well(run, stage)
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_cancelled_in_the_ui(server: OwnServer, stage: str, tmp_path: Path) -> None:
+    from prefect.states import Cancelling
+
+    run = without(tmp_path, stage)
+    deploy = server.tinybert(tmp_path, "deploy", "tiny.yaml", "--pool", POOL, "--name", stage)
+    out, _ = deploy.communicate(timeout=120)
+    assert deploy.returncode == 0, out
+    deployment = server.ask(lambda client: client.read_deployment_by_name(f"two-stage-tinybert/{stage}"))
+
+    def begin(**variables: str) -> UUID:
+        return server.ask(
+            lambda client: client.create_flow_run_from_deployment(deployment.id, job_variables=variables)
+        ).id
+
+    flow_run = begin(command=f"{sys.executable} {HELD} {tmp_path} prefect.engine")
+    until((tmp_path / "here").exists, "the stage makes a file")
+    server.ask(lambda client: client.set_flow_run_state(flow_run, Cancelling(), force=True))
+    until(lambda: state(server, flow_run).is_cancelled(), "the run is cancelled")
+    assert "RUNNING" not in server.stages(flow_run).values()
+    assert not run.versions().get(stage)
+    again = begin()
+    until(lambda: state(server, again).is_final(), "the next run has ended")
+    assert state(server, again).is_completed()
+    assert server.stages(again) == dict.fromkeys(STAGES, "COMPLETED")
+    check_ended_well(run, stage, elsewhere=True)
