@@ -5,7 +5,7 @@ bundle to another one, which goes on with the shards that are not there.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -16,7 +16,11 @@ from pipeline.config.workers import Workers
 from pipeline.errors import ConfigError
 from pipeline.store.fan_out import FanOut, Work, one_after_other
 
+if TYPE_CHECKING:
+    from prefect_dask.task_runners import DaskTaskRunner
+
 BUNDLES_A_WORKER = 16  # few enough to watch, and enough that nobody waits long for the last of them
+CLUSTER_WORKERS = 32  # at least so many are reckoned with: a cluster may grow while it works
 
 
 @task(name="shards", task_run_name="{stage} {bundle}", cache_policy=NO_CACHE, persist_result=False)
@@ -41,7 +45,7 @@ def fan_out_of(stage: str, workers: Workers) -> FanOut:
             return
         with task_runner(workers) as runner:
             bundles = {}
-            for some in bundled(shards, workers.count * BUNDLES_A_WORKER):
+            for some in bundled(shards, num_workers(workers, runner) * BUNDLES_A_WORKER):
                 name = str(some[0]) if len(some) == 1 else f"{some[0]} to {some[-1]}"
                 given = {"stage": stage, "bundle": name, "work": work, "shards": some}
                 bundles[runner.submit(make_bundle, given)] = some
@@ -56,6 +60,14 @@ def bundled(shards: Sequence[int], most: int) -> list[list[int]]:
     """Shards in at most so many bundles of neighbours."""
     size = -(-len(shards) // most)
     return [list(shards[start : start + size]) for start in range(0, len(shards), size)]
+
+
+def num_workers(workers: Workers, runner: TaskRunner[Any]) -> int:
+    """How many shards are made at once: a cluster's threads, as its scheduler knows them now."""
+    if workers.kind != "dask":
+        return workers.count
+    threads: dict[str, int] = cast("DaskTaskRunner", runner).client.nthreads()
+    return max(CLUSTER_WORKERS, sum(threads.values()))
 
 
 def task_runner(workers: Workers) -> TaskRunner[Any]:

@@ -156,9 +156,9 @@ def table(task: TaskData, teachers: Sequence[NDArray[Any]], students: dict[str, 
     yield (
         "| way | score | of each seed | "
         + "".join(f"against {way} | " for way in against)
-        + ("flip rate | pseudo-perplexity, origin to variant | candidates, s |")
+        + ("variants a row | flip rate | pseudo-perplexity, origin to variant | candidates, s |")
     )
-    yield "|---" * (6 + len(against)) + "|"
+    yield "|---" * (7 + len(against)) + "|"
     for way, many in students.items():
         low, high = interval(drawn[way], LEVEL)
         cells = [way, f"{100 * np.mean(own[way]):.1f} [{100 * low:.1f}, {100 * high:.1f}]", _each(own[way])]
@@ -192,12 +192,18 @@ def _difference(one: Sequence[float], other: Sequence[float], drawn: Scores) -> 
 def _about(many: Sequence[Trained]) -> list[str]:
     """Means over the seeds of what is known of the variants."""
     if many[0].quality is None:
-        return ["", "", ""]
+        return ["", "", "", ""]
     found = [one.quality for one in many if one.quality is not None]
+    each = np.mean([quality["variants"] / quality["rows"] for quality in found])
     flips = np.mean([quality["teacher"]["flip_rate"] for quality in found])
     strange = [quality["pseudo_perplexity"] for quality in found if quality["pseudo_perplexity"]]
     before, after = (np.mean([one[which] for one in strange]) for which in ("origin", "variant"))
-    return [f"{flips:.1%}", f"{before:.1f} to {after:.1f}", f"{np.mean([one.seconds or 0 for one in many]):.0f}"]
+    return [
+        f"{each:.1f}",
+        f"{flips:.1%}",
+        f"{before:.1f} to {after:.1f}",
+        f"{np.mean([one.seconds or 0 for one in many]):.0f}",
+    ]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Variants drawn a second on one core from candidates that are on disk, written as Parquet.
 
-    python benchmarks/augmentation/sampling.py SST-2/dev.tsv --vocab bert-base-uncased.vocab.txt
+    python benchmarks/augmentation/sampling.py SST-2/train.tsv --vocab bert-base-uncased.vocab.txt
 
 What is timed is the stage ``augmentation`` without its start: reading candidates, drawing, dropping duplicates,
 counting, writing shards and joining them. Candidates are 12 made-up words for each replaceable one, about as many as
-K = 15 leaves.
+K = 15 leaves. Every row is another sentence: rows that are there twice would be read from memory.
 """
 
 import time
@@ -29,8 +29,11 @@ def main() -> None:
     torch.set_num_threads(1)
     print_machine()
     count = 50 if options.quick else options.rows
-    sentences, tokenizer = read_sentences(options.sentences, count), wordpiece(options.vocab)
-    texts = [sentences[number % len(sentences)] for number in range(count)]
+    texts, tokenizer = read_sentences(options.sentences, count), wordpiece(options.vocab)
+    if len(texts) < count:
+        parser.error(
+            f"{options.sentences} has {len(texts):,} distinct sentences: give a larger one, or --rows {len(texts)}"
+        )
     with TemporaryDirectory() as folder:
         rows = write_candidates(Path(folder) / "candidates", texts, tokenizer)
         for attempt in range(1 if options.quick else 3):

@@ -1,7 +1,9 @@
 """Word substitution (Jiao et al. 2020, algorithm 1): candidates for words, and variants drawn from them.
 
 The public face are nlpaug augmenters, to stand in its flows beside its own: ``TinyBertAug``, ``MaskAug``,
-``SamePosAug``, ``NgramAug``, and ``Sequential`` and ``Sometimes`` as nlpaug means them.
+``SamePosAug``, ``NgramAug``; and those of nlpaug's own that today's libraries or slips of its own break, put right in
+``nlpaug_fixes``: ``Sequential`` and ``Sometimes``, ``ContextualWordEmbsAug``, ``WordEmbsAug``, ``SynonymAug``,
+``AntonymAug``, ``SpellingAug``, ``SplitAug``, ``RandomWordAug``, ``ReservedAug`` and ``TfIdfAug``.
 """
 
 from importlib import import_module
@@ -11,22 +13,43 @@ if TYPE_CHECKING:  # nlpaug loads torch, and most of what is in here needs neith
     from pipeline.augmentation.augmenter import TinyBertAug
     from pipeline.augmentation.masking import MaskAug
     from pipeline.augmentation.ngram import NgramAug
-    from pipeline.augmentation.nlpaug_fixes import Sequential, Sometimes
+    from pipeline.augmentation.nlpaug_fixes import (
+        AntonymAug,
+        ContextualWordEmbsAug,
+        RandomWordAug,
+        ReservedAug,
+        Sequential,
+        Sometimes,
+        SpellingAug,
+        SplitAug,
+        SynonymAug,
+        TfIdfAug,
+        WordEmbsAug,
+    )
     from pipeline.augmentation.same_pos import SamePosAug
 
-__all__ = ["MaskAug", "NgramAug", "SamePosAug", "Sequential", "Sometimes", "TinyBertAug"]
+__all__ = [
+    "AntonymAug",
+    "ContextualWordEmbsAug",
+    "MaskAug",
+    "NgramAug",
+    "RandomWordAug",
+    "ReservedAug",
+    "SamePosAug",
+    "Sequential",
+    "Sometimes",
+    "SpellingAug",
+    "SplitAug",
+    "SynonymAug",
+    "TfIdfAug",
+    "TinyBertAug",
+    "WordEmbsAug",
+]
 
-_HOMES = {
-    "MaskAug": "masking",
-    "NgramAug": "ngram",
-    "SamePosAug": "same_pos",
-    "Sequential": "nlpaug_fixes",
-    "Sometimes": "nlpaug_fixes",
-    "TinyBertAug": "augmenter",
-}
+_HOMES = {"MaskAug": "masking", "NgramAug": "ngram", "SamePosAug": "same_pos", "TinyBertAug": "augmenter"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'nlpaug_fixes')}"), name)

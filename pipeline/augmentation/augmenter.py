@@ -13,6 +13,8 @@ from pipeline.augmentation.candidates import Candidates
 from pipeline.augmentation.seeded import SeededAug
 from pipeline.augmentation.variants import Drawn, draw, draw_all
 
+PRIMED = 1 << 14  # texts; those primed before are forgotten when there are more
+
 
 class CandidateSource(Protocol):
     """Where candidates come from: a ``CandidateTable``, or what one wrote."""
@@ -44,17 +46,23 @@ class TinyBertAug(SeededAug):
         self._primed: dict[str, Candidates] = {}
 
     def prime(self, texts: Iterable[str]) -> dict[str, Candidates]:
-        """Compute the candidates of the texts that are not known yet, in batches; all that are known."""
+        """Compute the candidates of the texts that are not known yet, in batches; these, and others that are known."""
+        if len(self._primed) > PRIMED:
+            self._primed = {}
         self._primed.update(self._table.build(text for text in texts if text not in self._primed))
         return self._primed
 
+    def candidates_of(self, text: str) -> Candidates:
+        """Those of one text, computed now if need be."""
+        return self._primed[text] if text in self._primed else self.prime([text])[text]
+
     def draws(self, text: str, count: int, generator: np.random.Generator) -> Iterator[Drawn]:
         """Up to ``count`` distinct variants of a text, with the generator's randomness alone."""
-        return draw(self._of(text), text, count, self._probability, generator)
+        return draw(self.candidates_of(text), text, count, self._probability, generator)
 
     def draws_all(self, text: str, count: int, generator: np.random.Generator) -> Iterator[Drawn]:
         """``draws`` before equal ones are dropped: as many as asked for, some of them the text itself."""
-        return draw_all(self._of(text), text, count, self._probability, generator)
+        return draw_all(self.candidates_of(text), text, count, self._probability, generator)
 
     def change(self, text: str, generator: np.random.Generator) -> str:
         """One draw; the text as it is, when nothing in it was replaced."""
@@ -70,8 +78,3 @@ class TinyBertAug(SeededAug):
         if isinstance(data, list):
             self.prime(text.strip() for text in data)
         return super().augment(data, n, num_thread)
-
-    def _of(self, text: str) -> Candidates:
-        if text not in self._primed:
-            self.prime([text])
-        return self._primed[text]

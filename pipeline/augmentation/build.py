@@ -1,7 +1,7 @@
 """The variants of a table of rows, as one Parquet file, drawn shard by shard from candidates that are there.
 
-A shard is a fixed range of rows and depends on nothing but them, so whoever draws it, in whatever order, and
-however often the build was killed, it ends with the same bytes.
+A shard is a range of rows and depends on nothing but them, so whoever draws it, in whatever order, wherever the
+rows were cut, and however often the build was killed, it ends with the same bytes.
 """
 
 import json
@@ -17,6 +17,8 @@ from pyarrow import parquet
 
 from pipeline.augmentation.candidate_files import ROWS, StoredCandidates
 from pipeline.augmentation.candidates import Candidates
+from pipeline.augmentation.counts import count, statistics
+from pipeline.augmentation.cuts import groups, runs, text_bytes
 from pipeline.augmentation.flow import make_flow
 from pipeline.augmentation.row_statistics import Statistics, count_statistics, wants_statistics
 from pipeline.augmentation.sentences import Rows
@@ -27,7 +29,7 @@ from pipeline.progress import Progress
 from pipeline.store.fan_out import FanOut, one_after_other
 
 FILE = "variants.parquet"
-ROW_GROUP = 16_384
+SHARD_BYTES = 1 << 20  # of rows' text: those of 5,000 words come a few at a time
 COUNTS = b"counts"
 CUT, SHARDS = "rows.arrow", "shards"
 STATISTICS = "statistics.json"
@@ -62,7 +64,7 @@ def build_variants(
     """Write ``output/variants.parquet`` and say what is in it.
 
     Args:
-        rows: Reads the rows the candidates were made for, a batch a shard: columns row_id, text and, for pairs,
+        rows: Reads the rows the candidates were made for, batch by batch: columns row_id, text and, for pairs,
             text_pair.
         drawing: What to draw; its scratch keeps finished shards between attempts at the same build.
         output: Folder of the result: origin_id, variant, column, num_changed, text, text_pair if given.
@@ -77,7 +79,7 @@ def build_variants(
         cut_rows(rows, drawing.candidates / ROWS, cut)
     known = drawing.scratch / STATISTICS
     if wants_statistics(drawing.config) and not known.exists():
-        count_statistics(drawing.config, _texts(rows)).save(known)
+        count_statistics(drawing.config, partial(_texts, rows)).save(known)
     try:
         shards = make_shards(partial(draw_shard, drawing), cut, drawing.scratch / SHARDS, fan_out, progress)
     finally:
@@ -86,7 +88,7 @@ def build_variants(
 
 
 def cut_rows(rows: Rows, numbers: Path, path: Path) -> None:
-    """Write the rows beside the numbers of their sentences, a batch a shard."""
+    """Write the rows beside the numbers of their sentences, a batch a shard: those of ``rows``, or parts of them."""
     of_row = open_batches(numbers).get_batch(0)
     names = [OF_SENTENCE + name for name in of_row.schema.names]
     schema = pa.schema([*next(rows()).schema, *((name, pa.int64()) for name in names)])
@@ -96,7 +98,9 @@ def cut_rows(rows: Rows, numbers: Path, path: Path) -> None:
         for batch in rows():
             sentences = of_row.slice(done, batch.num_rows)
             done += batch.num_rows
-            yield pa.record_batch([*batch.columns, *sentences.columns], schema=schema)
+            whole = pa.record_batch([*batch.columns, *sentences.columns], schema=schema)
+            for start, end in runs(text_bytes(whole), whole.num_rows, SHARD_BYTES):
+                yield whole.slice(start, end - start)
 
     write_batches(path, schema, beside())
 
@@ -113,7 +117,7 @@ def draw_shard(drawing: Drawing, number: int) -> None:
     variants = list(
         augment_rows(rows, flow, variants=config.variants, seed=drawing.seed, pair_mutation=config.pair_mutation)
     )
-    counts = count(rows, variants, candidates) + flow.counts
+    counts = count(rows, variants, candidates, flow.num_words) + flow.counts
     schema = _schema(batch.schema).with_metadata({COUNTS: json.dumps(counts)})
     columns = zip(*variants, strict=True) if variants else ([] for _ in Variant._fields)
     named = dict(zip(Variant._fields, map(list, columns), strict=True))
@@ -135,47 +139,6 @@ class Known:
 @lru_cache(maxsize=1)
 def _stored(folder: Path) -> StoredCandidates:
     return StoredCandidates(folder)
-
-
-def count(rows: list[Row], variants: list[Variant], candidates: dict[str, Candidates]) -> Counter[str]:
-    """What happened to some rows, in numbers that add up over shards."""
-    counts = Counter(rows=len(rows), variants=len(variants))
-    counts["unchanged_rows"] = len({row.row_id for row in rows} - {made.origin_id for made in variants})
-    exposed = {}
-    for row in rows:
-        for column, text in ((TEXT, row.text), (TEXT_PAIR, row.text_pair)):
-            if text is None:
-                continue
-            found = candidates[text]
-            exposed[row.row_id, column] = len(found.words)
-            counts["words"] += sum(map(bool, found.sentence.words))
-            counts["replaceable_words"] += len(found.sentence.replaceable)
-            counts["multi_piece_words"] += found.num_multi_piece
-            counts["words_beyond_positions"] += found.num_beyond
-            counts["words_without_candidates"] += len(found.sentence.replaceable) - len(found.words) - found.num_beyond
-    counts["replaced_words"] = sum(made.num_changed for made in variants)
-    counts["exposed_words"] = sum(exposed[made.origin_id, made.column] for made in variants)
-    return counts
-
-
-def statistics(counts: Counter[str]) -> dict[str, float]:
-    """Counts, and the shares they give.
-
-    replaceable_share: replaceable among all words; multi_piece_share: words of several pieces among the
-    replaceable; replacement_rate: changed words for each word with candidates, over the variants written.
-    failed_draws and protected_draws: texts that passed an augmenter unchanged, see ``flow.Flow``.
-    """
-
-    def share(part: str, whole: str) -> float:
-        return counts[part] / counts[whole] if counts[whole] else 0.0
-
-    kept = ("rows", "variants", "unchanged_rows", "words", "replaceable_words", "multi_piece_words")
-    lost = ("words_beyond_positions", "words_without_candidates", "failed_draws", "protected_draws")
-    return {name: counts[name] for name in (*kept, *lost)} | {
-        "replaceable_share": share("replaceable_words", "words"),
-        "multi_piece_share": share("multi_piece_words", "replaceable_words"),
-        "replacement_rate": share("replaced_words", "exposed_words"),
-    }
 
 
 def _texts(rows: Rows) -> Iterator[str]:
@@ -205,8 +168,13 @@ def _join(shards: list[Path], path: Path, schema: pa.Schema) -> Counter[str]:
     """All shards in one file, and the sum of their counts."""
     counts: Counter[str] = Counter()
     with replacing(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        for shard in shards:
-            table = parquet.ParquetFile(shard).read()
-            counts.update(json.loads(table.schema.metadata[COUNTS]))
-            writer.write_table(table.replace_schema_metadata(None), row_group_size=ROW_GROUP)
+        for group in groups(_shards(shards, counts), schema):
+            writer.write_table(group)
     return counts
+
+
+def _shards(paths: list[Path], counts: Counter[str]) -> Iterator[pa.Table]:
+    for path in paths:
+        table = parquet.ParquetFile(path).read()
+        counts.update(json.loads(table.schema.metadata[COUNTS]))
+        yield table.replace_schema_metadata(None)

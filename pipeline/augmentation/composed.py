@@ -15,14 +15,14 @@ from pipeline.config.words import WordsConfig
 
 
 def for_words(vectors: WordVectors, tokenizer: PreTrainedTokenizerFast, words: WordsConfig) -> WordVectors:
-    """The vectors fit for words as they are cut: with the frequent words of several characters, where there are such.
+    """The vectors fit for words as jieba cuts them: with the frequent words of several characters that it knows.
 
     Args:
         vectors: Those that can place a word by its parts gain words; others stay as they are.
         tokenizer: Has to be able to spell them.
         words: How text is cut into words.
     """
-    if words.segmentation == "tokenizer":
+    if words.segmentation != "jieba":
         return vectors
     split = WordSplitter(tokenizer, words)
     return with_words(vectors, filter(split.spells, frequent_words()))

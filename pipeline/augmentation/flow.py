@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import nlpaug.augmenter.char as nac
-import nlpaug.augmenter.word as naw
 import numpy as np
 
 from pipeline.augmentation import nlpaug_fixes as fixed
@@ -18,13 +17,15 @@ from pipeline.augmentation.augmenter import CandidateSource, TinyBertAug
 from pipeline.augmentation.candidates import Candidates
 from pipeline.augmentation.masking import MaskAug
 from pipeline.augmentation.ngram import NgramAug
-from pipeline.augmentation.protection import Protection
+from pipeline.augmentation.pieces import Pieces
+from pipeline.augmentation.protection import MARKER, Protection
 from pipeline.augmentation.row_statistics import Statistics
 from pipeline.augmentation.same_pos import SamePosAug
 from pipeline.augmentation.seeded import SeededAug, seeded, unwrapped
 from pipeline.augmentation.variants import Drawn, distinct
 from pipeline.config.augmentation import AugmentationConfig
-from pipeline.config.augmenters import Child, children
+from pipeline.config.augmenters import AUGMENTERS, OWN, Child, children
+from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
 
 ATTEMPTS = 3  # at a change that touches nothing protected
@@ -36,7 +37,7 @@ STOCK: Mapping[str, Any] = {
     "random_word": fixed.RandomWordAug,
     "split": fixed.SplitAug,
     "spelling": fixed.SpellingAug,
-    "reserved": naw.ReservedAug,
+    "reserved": fixed.ReservedAug,
     "tfidf": fixed.TfIdfAug,
 }
 
@@ -54,19 +55,26 @@ class Flow:
 
     Attributes:
         counts: ``failed_draws``: texts that an augmenter failed on, which passed as they were;
-            ``protected_draws``: changes given up because they touched what is protected.
+            ``protected_draws``: changes given up because they touched what is protected, or a marker.
     """
 
-    def __init__(self, first: TinyBertAug | None, first_rows: float, steps: list[Step], protection: Protection) -> None:
+    def __init__(self, first: TinyBertAug | None, first_rows: float, steps: list[Step], words: WordsConfig) -> None:
         self._first = first
         self._first_rows = first_rows
         self._steps = steps
-        self._protection = protection
+        self._protection = Protection(words)
+        self._pieces = Pieces(words)
         self.counts: Counter[str] = Counter()
 
     def prime(self, texts: Iterable[str]) -> dict[str, Candidates]:
         """Have the candidates of texts to come computed together; all that are known."""
         return self._first.prime(texts) if self._first else {}
+
+    def num_words(self, text: str) -> int:
+        """How many words of a text may change: those with candidates where nothing but tinybert is listed, else all."""
+        if self._first and not self._steps:
+            return len(self._first.candidates_of(text).words)
+        return max(1, len(self._pieces.cut(text)))
 
     def draws(self, text: str, count: int, generator: np.random.Generator) -> Iterator[Drawn]:
         """Up to ``count`` distinct variants of a text, with the generator's randomness alone."""
@@ -81,17 +89,21 @@ class Flow:
                 step.augmenter.stretches.protection = kept
         start: Any = generator.bit_generator.jumped(1)  # type: ignore[attr-defined]  # those of numpy's own have it
         drawn: Iterable[Drawn] = (Drawn(number, 0, text) for number in range(1, count + 1))
+        written, most = text, self.num_words(text)
         if self._first:
             drawn = self._first.draws_all(text, count, generator)
+            written = self._first.candidates_of(text).sentence.text()  # what tinybert writes is normalised
         for made in drawn:
             own = np.random.Generator(start.jumped(made.number))  # a stream of its own: the count does not matter
             coins = own.random(1 + len(self._steps))
-            result, changed = (made.text, made.num_changed) if coins[0] < self._first_rows else (text, 0)
+            first, changed = (made.text, made.num_changed) if coins[0] < self._first_rows else (text, 0)
+            result = first
             for step, coin in zip(self._steps, coins[1:], strict=True):
                 if coin < step.rows:
-                    before, result = result, self._apply(step, result, own, kept)
-                    changed += _lost(before, result)
-            yield Drawn(made.number, changed, result)
+                    result = self._apply(step, result, own, kept)
+            if result != first:  # a word that two augmenters changed is one word
+                changed = self._lost(written if changed else text, result)
+            yield Drawn(made.number, min(most, changed), result)
 
     def _apply(self, step: Step, text: str, generator: np.random.Generator, protection: Protection) -> str:
         for _ in range(ATTEMPTS):
@@ -100,10 +112,21 @@ class Flow:
             except Exception:  # noqa: BLE001 - whatever a foreign augmenter trips over, it is one row of millions
                 self.counts["failed_draws"] += 1
                 return text
-            if step.name not in STOCK or protection.kept(text, made):
+            if step.name not in STOCK:
+                return made
+            if made.split() == text.split():  # only spaces differ
+                return text
+            if protection.kept(text, made):
                 return made
         self.counts["protected_draws"] += 1
         return text
+
+    def _lost(self, before: str, after: str) -> int:
+        """The words of a text that another one no longer holds, in any case; one at least where they differ at all."""
+        if before == after:
+            return 0
+        left, found = (Counter(map(str.casefold, self._pieces.cut(text))) for text in (before, after))
+        return max(1, (left - found).total())
 
 
 def make_flow(
@@ -128,7 +151,7 @@ def make_flow(
         first = TinyBertAug(candidates, probability=head.options.get("probability", config.probability))
         rows = head.rows
     steps = [Step(child.name, _made(child, config, statistics or Statistics()), child.rows) for child in listed]
-    return Flow(first, rows, steps, Protection(config.words))
+    return Flow(first, rows, steps, config.words)
 
 
 def once(augmenter: Any, text: str, generator: np.random.Generator) -> str:
@@ -147,7 +170,8 @@ def _made(child: Child, config: AugmentationConfig, statistics: Statistics) -> A
         "tfidf": lambda **options: fixed.TfIdfAug(statistics.idf, statistics.weight, **options),
     }
     try:
-        augmenter = {**STOCK, **own}[child.name](**child.options)
+        options = child.options if child.name in OWN else {**child.options, **_plumbing(child, config.words)}
+        augmenter = {**STOCK, **own}[child.name](**options)
         once(augmenter, SAMPLE, np.random.default_rng(0))
     except ConfigError:
         raise
@@ -157,8 +181,11 @@ def _made(child: Child, config: AugmentationConfig, statistics: Statistics) -> A
     return augmenter
 
 
-def _lost(before: str, after: str) -> int:
-    """The words of a text that another one no longer holds; one at least where they differ at all."""
-    if before == after:
-        return 0
-    return max(1, (Counter(before.split()) - Counter(after.split())).total())
+def _plumbing(child: Child, words: WordsConfig) -> dict[str, Any]:
+    """What nlpaug's own is told beside a user's options: how to cut a text, and to leave markers alone."""
+    pieces = Pieces(words)
+    plumbing: dict[str, Any] = {"tokenizer": pieces.cut, "reverse_tokenizer": pieces.join}
+    if "stopwords_regex" in AUGMENTERS[child.name]:
+        asked = child.options.get("stopwords_regex")
+        plumbing["stopwords_regex"] = "|".join([*([asked] if asked else []), f".*(?:{MARKER.pattern})"])
+    return plumbing

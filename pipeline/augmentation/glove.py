@@ -64,7 +64,7 @@ def _layout(path: Path) -> tuple[bool, int, bool]:
     """Whether there is a header line, how many numbers a line has, whether lines end with a space."""
     try:
         with path.open("rb") as file:
-            lines = [line.decode(errors="replace").rstrip("\r\n") for line in islice(file, 2)]
+            lines = [_text(path, number, raw) for number, raw in enumerate(islice(file, 2), start=1)]
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}: name a GloVe text file in augmentation.vectors.path") from None
     header = bool(lines) and len(lines[0].split()) == 2 and all(field.isdigit() for field in lines[0].split())
@@ -76,6 +76,13 @@ def _layout(path: Path) -> tuple[bool, int, bool]:
     if width < 1:
         raise DataError(f"{path}, line {1 + header}: {lines[header][:40]!r} has no numbers: give 'word v1 v2 ...'")
     return header, width, trailing
+
+
+def _text(path: Path, number: int, raw: bytes) -> str:
+    try:
+        return raw.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}, line {number}: not UTF-8 text: convert the file to UTF-8") from None
 
 
 def _batches(path: Path, header: bool, width: int, trailing: bool) -> Iterator[pa.RecordBatch]:
@@ -113,15 +120,12 @@ def _is_number(field: str) -> bool:
 
 
 def _fault(path: Path, header: bool, width: int) -> DataError:
-    """The error that names the first line that cannot be used."""
+    """The error that names the first line that cannot be used; raised itself if that is no text."""
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             if number == 1 and header:
                 continue
-            try:
-                line = raw.decode().rstrip("\r\n").removesuffix(" ")
-            except UnicodeDecodeError:
-                return DataError(f"{path}, line {number}: not UTF-8 text: convert the file to UTF-8")
+            line = _text(path, number, raw).removesuffix(" ")
             fields = line.split(" ")
             if len(fields) != width + 1 and not _word_with_spaces(line, width):
                 return DataError(

@@ -83,7 +83,13 @@ class _Roberta(_OwnIds, lang_models.Roberta):
 
 
 class ContextualWordEmbsAug(word.ContextualWordEmbsAug):
-    """nlpaug's; upstream cannot look up a token id, and one cache for the process ignores its settings."""
+    """nlpaug's words from a masked LM; upstream cannot look up a token id, and its cache ignores its settings.
+
+    Args:
+        model_path: Folder or hub id of a BERT, DistilBERT or RoBERTa.
+        model_type: ``bert``, ``distilbert`` or ``roberta``.
+        top_k: Of how many tokens one is drawn; the other options are nlpaug's too.
+    """
 
     @classmethod
     def get_model(
@@ -112,7 +118,13 @@ class Neighbours(Protocol):
 
 
 class WordEmbsAug(word.WordEmbsAug):
-    """nlpaug's on our word vectors; upstream reads them with gensim, for minutes, into one cache for the process."""
+    """nlpaug's on our word vectors; upstream reads them with gensim, for minutes, into one cache for the process.
+
+    Args:
+        vectors: Words, and who is near whom.
+        top_k: Of how many neighbours one is drawn.
+        options: As nlpaug's: ``action``, ``aug_p``, ``stopwords`` and so on.
+    """
 
     def __init__(self, vectors: Neighbours, *, top_k: int = 100, **options: Any) -> None:
         super().__init__("glove", model=_VectorsModel(vectors, top_k), top_k=top_k, **options)
@@ -141,7 +153,12 @@ class Thesaurus(Protocol):
 
 
 class SynonymAug(word.SynonymAug):
-    """nlpaug's on any thesaurus; upstream wants nltk and downloads its data when first used."""
+    """nlpaug's on any thesaurus; upstream wants nltk and downloads its data when first used.
+
+    Args:
+        thesaurus: Knows the synonyms of words.
+        options: As nlpaug's: ``aug_p``, ``stopwords`` and so on.
+    """
 
     def __init__(self, thesaurus: Thesaurus, **options: Any) -> None:
         self._thesaurus = thesaurus
@@ -153,7 +170,12 @@ class SynonymAug(word.SynonymAug):
 
 
 class AntonymAug(word.AntonymAug):
-    """nlpaug's on any thesaurus of opposites; upstream wants nltk and downloads its data when first used."""
+    """nlpaug's on any thesaurus of opposites; upstream wants nltk and downloads its data when first used.
+
+    Args:
+        thesaurus: Knows the antonyms of words.
+        options: As nlpaug's: ``aug_p``, ``stopwords`` and so on.
+    """
 
     def __init__(self, thesaurus: Thesaurus, **options: Any) -> None:
         self._thesaurus = thesaurus
@@ -198,8 +220,23 @@ class RandomWordAug(word.RandomWordAug):
         return list(range(start, start + size))
 
 
+class ReservedAug(word.ReservedAug):
+    """nlpaug's; upstream joins the words of every phrase it knows with ``nnnnn``, and leaves so those not drawn."""
+
+    def substitute(self, data: str) -> str:
+        """One draw."""
+        made: str = super().substitute(data)
+        return made.replace(self.CONNECT_TOKEN, " ")
+
+
 class TfIdfAug(word.TfIdfAug):
-    """nlpaug's on statistics that are in memory; upstream reads two files into one cache for the process."""
+    """nlpaug's on statistics that are in memory; upstream reads two files into one cache for the process.
+
+    Args:
+        idf: The inverse document frequency of each word.
+        weight: How likely each word is to be put in another's place; sums to one.
+        options: As nlpaug's: ``action``, ``aug_p``, ``top_k`` and so on.
+    """
 
     def __init__(self, idf: Mapping[str, float], weight: Mapping[str, float], **options: Any) -> None:
         self._idf, self._weight = idf, weight

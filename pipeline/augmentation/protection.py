@@ -8,6 +8,8 @@ from pipeline.augmentation.spelling import is_han
 from pipeline.augmentation.stopwords import NEGATIONS
 from pipeline.config.words import WordsConfig
 
+MARKER = re.compile(r"\[[A-Z]+\]|<[a-z]+>")  # [MASK], <mask>
+
 
 class Protection:
     """Finds the stretches of a text that stay.
@@ -21,11 +23,6 @@ class Protection:
         phrases = [re.compile(_bounded(phrase), re.IGNORECASE) for phrase in words.protect]
         self._asked = [*phrases, *map(re.compile, words.protect_patterns)]
         self._negation = NEGATIONS[words.language] if words.negations else None
-
-    @property
-    def asks(self) -> bool:
-        """Whether a user named words or patterns."""
-        return bool(self._asked)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where a user's words and patterns match in the text as its user wrote it."""
@@ -48,12 +45,12 @@ class Protection:
         return self.spans(text) + [match.span() for match in self._negation_in(text)]
 
     def kept(self, before: str, after: str) -> bool:
-        """Whether everything protected in one text is, in the same order, in the other."""
+        """Whether everything protected in one text, and every marker, is, in the same order, in the other."""
         return self._found(before) == self._found(after)
 
     def _found(self, text: str) -> list[list[str]]:
         asked = [[match.group().casefold() for match in pattern.finditer(text)] for pattern in self._asked]
-        return [*asked, [match.group().casefold() for match in self._negation_in(text)]]
+        return [*asked, [match.group().casefold() for match in self._negation_in(text)], MARKER.findall(text)]
 
     def _negation_in(self, text: str) -> Iterator[re.Match[str]]:
         return self._negation.finditer(text) if self._negation else iter(())

@@ -6,16 +6,16 @@ It is plain data, written beside the rows, so that whoever draws a shard reads t
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from nlpaug.util.text.tokenizer import Tokenizer
-
 from pipeline.augmentation.same_pos import Tags, count_tags
 from pipeline.augmentation.shards import replacing
+from pipeline.augmentation.stretches import Stretches
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.augmenters import children
+from pipeline.config.words import WordsConfig
 
 
 @dataclass(frozen=True)
@@ -48,26 +48,25 @@ def wants_statistics(config: AugmentationConfig) -> bool:
     return not {"same_pos", "tfidf"}.isdisjoint(child.name for child in children(config.augmenters))
 
 
-def count_statistics(config: AugmentationConfig, texts: Iterable[str]) -> Statistics:
+def count_statistics(config: AugmentationConfig, texts: Callable[[], Iterable[str]]) -> Statistics:
     """What the augmenters of a configuration need to know; nothing is counted in vain.
 
     Args:
         config: Names the augmenters.
-        texts: Of all rows, read once.
+        texts: Reads those of all rows; called once for each of the two, so that no row is held.
     """
     names = {child.name for child in children(config.augmenters)}
-    if {"same_pos", "tfidf"} <= names:
-        texts = list(texts)  # of both, one would lag behind the other by all the rows
-    tags = count_tags(texts, config.words) if "same_pos" in names else {}
-    idf, weight = _tfidf(texts) if "tfidf" in names else ({}, {})
+    tags = count_tags(texts(), config.words) if "same_pos" in names else {}
+    idf, weight = _tfidf(texts(), config.words) if "tfidf" in names else ({}, {})
     return Statistics(tags, idf, weight)
 
 
-def _tfidf(texts: Iterable[str]) -> tuple[dict[str, float], dict[str, float]]:
+def _tfidf(texts: Iterable[str], words: WordsConfig) -> tuple[dict[str, float], dict[str, float]]:
     """What nlpaug's ``TfIdf.train`` counts, in one pass, a word counted once a text (upstream counts it every time)."""
+    stretches = Stretches(words)
     num_texts, in_texts, mass = 0, Counter[str](), defaultdict[str, float](float)
     for text in texts:
-        tokens = Tokenizer.tokenizer(text)
+        tokens = stretches.spelled(text)
         num_texts += 1
         in_texts.update(set(tokens))
         for token, times in Counter(tokens).items():

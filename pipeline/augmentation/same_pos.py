@@ -51,7 +51,7 @@ def count_tags(texts: Iterable[str], words: WordsConfig, tagger: Tagger = textbl
     stretches = Stretches(words)
     counts: Counter[tuple[str, str]] = Counter()
     for text in texts:
-        spelled = [text[slice(*stretch.span)] for stretch in stretches(text)]
+        spelled = stretches.spelled(text)
         counts.update(zip(tagger(spelled), spelled, strict=True))
     tags: dict[str, dict[str, int]] = {}
     for (tag, word), times in sorted(counts.items()):

@@ -1,17 +1,31 @@
-"""Word segmentation of scripts that write no spaces: where in a stretch of Chinese the words end."""
+"""Word segmentation of scripts that write no spaces: where in a stretch of Chinese the words end.
+
+A segmenter is a function from a stretch of Chinese characters to its words, which joined are the stretch.
+"""
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Literal
+from importlib import import_module
+from typing import Any
 
 from pipeline.augmentation.spelling import is_han
+from pipeline.errors import ConfigError
 
 Segment = Callable[[str], list[str]]
 
 
-def segmenter(name: Literal["tokenizer", "jieba"]) -> Segment | None:
-    """What cuts a stretch of Chinese characters into words; None leaves each character a word."""
-    return None if name == "tokenizer" else _jieba().lcut
+def segmenter(name: str) -> Segment | None:
+    """What cuts a stretch of Chinese characters into words; None leaves each character a word.
+
+    Args:
+        name: ``tokenizer`` for characters, ``jieba``, or ``module:function`` for a segmenter of one's own.
+
+    Raises:
+        ConfigError: there is no such function; or, when it is called, what it gives are not the words of its text.
+    """
+    if name == "tokenizer":
+        return None
+    return _jieba().lcut if name == "jieba" else _own(name)
 
 
 def frequent_words(count: int = 20_000) -> list[str]:
@@ -19,6 +33,31 @@ def frequent_words(count: int = 20_000) -> list[str]:
     counts: dict[str, int] = _jieba().FREQ
     words = [word for word, times in counts.items() if times and len(word) > 1 and all(map(is_han, word))]
     return sorted(words, key=lambda word: (-counts[word], word))[:count]
+
+
+def _own(name: str) -> Segment:
+    module, _, function = name.partition(":")
+    try:
+        cut = getattr(import_module(module), function)
+    except Exception as error:  # whatever a user's module does when it is imported
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ConfigError(
+            f"augmentation.words.segmentation {name!r} cannot be imported: {reason}: install the module, or put its "
+            "folder on PYTHONPATH"
+        ) from error
+    if not callable(cut):
+        raise ConfigError(f"augmentation.words.segmentation {name!r} is no function: name one that cuts a text")
+
+    def segment(text: str) -> list[str]:
+        words = [word for word in cut(text) if word]
+        if "".join(words) != text:
+            raise ConfigError(
+                f"augmentation.words.segmentation {name!r} cuts {text[:40]!r} into {words[:20]!r}: give words that "
+                "joined are the text"
+            )
+        return words
+
+    return segment
 
 
 @cache

@@ -3,7 +3,8 @@
 As in the paper's released code, whose list is ``STOP_WORDS``, an English sentence keeps ``not``, ``no`` and
 ``very``, and with them most of its label. It lacks ``never`` and its like, which turn a label round as well:
 they are in ``NEGATIONS``, and come as little as they go (``really good`` does not become ``not good``). The
-pieces that punctuation splitting leaves of contractions (``don``, ``t``, ``ll``) are stop-words.
+pieces that punctuation splitting leaves of contractions (``don``, ``t``, ``ll``) are stop-words; those of a
+treebank's (``does n't`` leaves ``n``) stay because a negation is looked for in the text, before it is split.
 """
 
 import re
@@ -42,7 +43,7 @@ BY_LANGUAGE: Mapping[Language, frozenset[str]] = {"english": STOP_WORDS, "chines
 NEGATIONS: Mapping[Language, re.Pattern[str] | None] = {
     "english": re.compile(
         r"(?<!\w)(?:no|not|nor|never|none|nobody|nothing|nowhere|neither|without|cannot"
-        r"|hardly|scarcely|barely|seldom|rarely|\w+n['\u2019]t)(?!['\u2019]?\w)",
+        r"|hardly|scarcely|barely|seldom|rarely|\w*n['\u2019]t)(?!['\u2019]?\w)",
         re.IGNORECASE,
     ),
     "chinese": re.compile(  # also within a word: 不错 is not bad, 不好 is not good

@@ -12,13 +12,12 @@ from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
-from pipeline.augmentation.protection import Protection, touches
+from pipeline.augmentation.protection import MARKER, Protection, touches
 from pipeline.augmentation.segmentation import segmenter
 from pipeline.augmentation.spelling import is_han
 from pipeline.config.words import WordsConfig
 
 Span = tuple[int, int]
-MARKER = re.compile(r"\[[A-Z]+\]|<[a-z]+>")
 _SHAPE = re.compile("w+(?:-w+)*")
 
 
@@ -51,6 +50,10 @@ class Stretches:
         found = [span for match in _SHAPE.finditer(shape) for span in self._cut(match.span(), text)]
         words = [span for span in found if not touches(span, markers)]
         return [Stretch(span, not touches(span, kept)) for span in sorted([*words, *markers])]
+
+    def spelled(self, text: str) -> list[str]:
+        """The words as they are written."""
+        return [text[slice(*stretch.span)] for stretch in self(text)]
 
     def _cut(self, span: Span, text: str) -> Iterator[Span]:
         at, end = span

@@ -5,7 +5,7 @@ are then computed again one by one in float64. So the answer for a word is the s
 together with, and equal scores fall to the earlier word.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -21,6 +21,7 @@ from pipeline.errors import DataError
 Matrix = NDArray[np.float32]
 ROUNDING = 1e-5  # more than float32 loses in a cosine; far less than what tells two neighbours apart
 BLOCK = 64  # words asked in one product
+KNOWN = 1 << 16  # answers kept, of 15 words each 20 MB; with more all are forgotten, and found again the same
 
 
 class WordVectors:
@@ -89,16 +90,19 @@ class WordVectors:
         return self.neighbours_of([word], k)[word]
 
     def neighbours_of(self, words: Iterable[str], k: int) -> dict[str, tuple[str, ...]]:
-        """``neighbours`` of many words at once; empty for a word without a vector. Answers are kept."""
-        words = list(dict.fromkeys(words))
-        missing = [word for word in words if (word, k) not in self._known]
+        """``neighbours`` of many words at once; empty for a word without a vector. ``KNOWN`` answers are kept."""
+        found = {word: self._known.get((word, k)) for word in words}
+        missing = [word for word, answer in found.items() if answer is None]
+        new: dict[str, tuple[str, ...]] = dict.fromkeys(missing, ())
         for begin in range(0, len(missing), BLOCK):
             block = [(word, self.vector(word)) for word in missing[begin : begin + BLOCK]]
-            self._known.update({(word, k): () for word, vector in block if vector is None})
-            self._ask([(word, vector) for word, vector in block if vector is not None], k)
-        return {word: self._known[word, k] for word in words}
+            new.update(self._ask([(word, vector) for word, vector in block if vector is not None], k))
+        if len(self._known) + len(new) > KNOWN:
+            self._known.clear()
+        self._known.update({(word, k): answer for word, answer in new.items()})
+        return {word: new[word] if answer is None else answer for word, answer in found.items()}
 
-    def _ask(self, block: list[tuple[str, Matrix]], k: int) -> None:
+    def _ask(self, block: list[tuple[str, Matrix]], k: int) -> Iterator[tuple[str, tuple[str, ...]]]:
         if not block:
             return
         queries = torch.from_numpy(np.stack([vector for _, vector in block]))
@@ -109,7 +113,7 @@ class WordVectors:
             pool = np.flatnonzero(row.numpy() >= max(float(best[-1]) - ROUNDING, -2.0))
             exact = (self.matrix[pool].astype(np.float64) * vector).sum(axis=1)
             ranked = pool[np.lexsort((pool, -exact))][:k]
-            self._known[word, k] = tuple(self.words[i] for i in ranked)
+            yield word, tuple(self.words[i] for i in ranked)
 
 
 def embedding_weights(model: PreTrainedModel) -> Tensor:

@@ -7,8 +7,10 @@ replacing one word never disturbs another. Markers such as ``[MASK]`` in a user'
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 
+from tokenizers import PreTokenizedString
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.augmentation.protection import Protection, touches
@@ -19,6 +21,7 @@ from pipeline.config.words import WordsConfig
 from pipeline.errors import ModelError
 
 ENGLISH = WordsConfig()
+KNOWN = 1 << 16  # of the words met lately the pieces are remembered: 20 MB, however many rows there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +89,20 @@ class WordSplitter:
                 f"{kind} does not split text into words before word pieces: augment with a fast WordPiece, "
                 "byte-level BPE or SentencePiece tokenizer (a folder with tokenizer.json)"
             )
-        self._tokenizer = tokenizer
         self._normalizer = backend.normalizer
         self._pre_tokenizer = backend.pre_tokenizer
-        self._model = backend.model
         self._unknown_id = tokenizer.unk_token_id
-        self._pieces: dict[str, tuple[int, ...]] = {}
-        self._padded: dict[str, bool] = {}
+        cut = backend.model.tokenize
+        self._piece_ids = lru_cache(KNOWN)(lambda token: tuple(piece.id for piece in cut(token)))
+        self._is_padded = lru_cache(KNOWN)(lambda character: self.normalise(character)[:1].isspace())
         self._stop_words = BY_LANGUAGE[words.language]
         self._protection = Protection(words)
         self._segment = segmenter(words.segmentation)
         if self._segment and len(self._pre_tokenizer.pre_tokenize_str(self.normalise("中文"))) != 2:
             raise ModelError(
                 f"{type(tokenizer).__name__} does not split Chinese text into characters, which "
-                "augmentation.words.segmentation=jieba makes words of: augment with a Chinese BERT's tokenizer"
+                f"augmentation.words.segmentation={words.segmentation} makes words of: augment with a Chinese BERT's "
+                "tokenizer"
             )
         last = backend.pre_tokenizer.pre_tokenize_str("a b")[-1][0]
         self.marker: str = last.removesuffix("b")
@@ -163,18 +166,13 @@ class WordSplitter:
         spaced, before, padding = [], 0, 0
         for (start, end), surface in zip(spans, surfaces, strict=True):
             white = start - before + (len(text[start:end]) - len(text[start:end].lstrip()))
-            own = int(self._is_padded(surface[:1]))
+            own = self._padding(surface[:1])
             spaced.append(white > padding + own)
-            before, padding = end, int(self._is_padded(surface[-1:]))
+            before, padding = end, self._padding(surface[-1:])
         return spaced
 
-    def _is_padded(self, character: str) -> bool:
-        if not character or character.isascii():
-            return False
-        known = self._padded.get(character)
-        if known is None:
-            known = self._padded[character] = self.normalise(character)[:1].isspace()
-        return known
+    def _padding(self, character: str) -> int:
+        return 0 if character.isascii() else int(self._is_padded(character))
 
     def _groups(self, surfaces: list[str], spaced: list[bool]) -> list[tuple[int, int]]:
         """The tokens of each word: one, or the characters that segmentation puts together."""
@@ -193,20 +191,12 @@ class WordSplitter:
         return groups
 
     def _protected(self, text: str) -> set[int]:
-        """The tokens that a user's words and patterns touch, in the text as it was written."""
-        spans = self._protection.spans(text) if self._protection.asks else []
+        """The tokens that what is protected touches, in the text as it was written."""
+        spans = self._protection.all_spans(text)
         if not spans:
             return set()
-        encoding = self._tokenizer(text, add_special_tokens=False, verbose=False).encodings[0]
-        return {
-            number
-            for number, span in zip(encoding.word_ids, encoding.offsets, strict=True)
-            if number is not None and touches(span, spans)
-        }
-
-    def _piece_ids(self, token: str) -> tuple[int, ...]:
-        known = self._pieces.get(token)
-        if known is None:
-            known = tuple(piece.id for piece in self._model.tokenize(token))
-            self._pieces[token] = known
-        return known
+        split = PreTokenizedString(text)  # knows where in the text each token comes from
+        if self._normalizer:
+            split.normalize(self._normalizer.normalize)
+        self._pre_tokenizer.pre_tokenize(split)
+        return {number for number, (_, span, _) in enumerate(split.get_splits()) if touches(span, spans)}

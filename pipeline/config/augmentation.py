@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from pipeline.config.augmenters import normal
 from pipeline.config.base import Config
@@ -32,6 +32,11 @@ class AugmentationConfig(Config):
     variants: PositiveInt = Field(20, title="Variants a row (N_a)")
     candidates: PositiveInt = Field(15, title="Candidates a word (K)")
     probability: float = Field(0.4, ge=0, le=1, title="Replacement probability (p_t)")
+    seed: NonNegativeInt | None = Field(
+        None,
+        title="Seed of the draws",
+        description="The run's when empty; another one draws again from the same candidates, in seconds.",
+    )
     context: Literal["paired", "masked", "unmasked"] = Field(
         "paired",
         description="What the masked LM sees: masked and original sentence (released code), one, or none.",
@@ -54,7 +59,8 @@ class AugmentationConfig(Config):
     )
     unlabelled: bool = Field(False, title="Augment unlabelled rows too")
     pair_mutation: bool = Field(
-        False, description="The released code's pairing of every variant of B with the last variant of A."
+        False,
+        description="The released slip: variants of B beside the last one of A; only with relu_logits, as in huawei.",
     )
 
     @field_validator("augmenters", mode="after")

@@ -8,15 +8,16 @@ from pydantic import Field, field_validator
 from pipeline.config.base import Config
 
 Language = Literal["english", "chinese", "other"]
+_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 class WordsConfig(Config):
     """What a word is, and which words are never replaced."""
 
-    segmentation: Literal["tokenizer", "jieba"] = Field(
+    segmentation: str = Field(
         "tokenizer",
         title="Where words end",
-        description="jieba: Chinese words of several characters (needs the extra 'chinese').",
+        description="jieba: Chinese words of several characters (extra 'chinese'); module:function: text to words.",
     )
     language: Language = Field(
         "english", description="Decides the stop-words and the negations; other: neither, see protect."
@@ -30,6 +31,13 @@ class WordsConfig(Config):
     protect_patterns: tuple[str, ...] = Field(
         (), title="Regular expressions", description="Every word that a match in the row's text touches stays."
     )
+
+    @field_validator("segmentation", mode="after")
+    @classmethod
+    def _is_one(cls, name: str) -> str:
+        if name not in {"tokenizer", "jieba"} and not _FUNCTION.fullmatch(name):
+            raise ValueError(f"{name!r} is no segmentation: expected tokenizer, jieba or module:function")
+        return name
 
     @field_validator("protect", mode="after")
     @classmethod

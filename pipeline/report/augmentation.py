@@ -40,7 +40,7 @@ def quality_figures(quality: Quality) -> list[Figure]:
             f"{quality['distinct_a_row']:.1f}",
             f"{count(quality['variants'])} variants of {count(rows)} rows; {count(without)} rows have none",
         ),
-        Figure("replacement rate", percent(quality["replacement_rate"]), "of the words that have candidates"),
+        Figure("replacement rate", percent(quality["replacement_rate"]), "of the words that may change"),
     ]
     if length:
         spread = f"nine in ten lie between {length['p05']:.2f} and {length['p95']:.2f}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import PositiveInt
 
+from pipeline.augmentation.segmentation import segmenter
 from pipeline.config.base import Config
 from pipeline.config.extras import require_extras
 from pipeline.config.run import RunConfig
@@ -32,6 +33,13 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
     if wanted is None:
         raise ConfigError("there is no augmentation in this configuration: add an augmentation section")
     require_extras(wanted)
+    if ":" in wanted.words.segmentation:
+        segmenter(wanted.words.segmentation)  # a function that is not there is missed before anything runs
+    if wanted.pair_mutation and not config.relu_logits:
+        raise ConfigError(
+            "augmentation.pair_mutation is a slip of the released code and goes with its recipe, whose mark is "
+            "relu_logits: set it to false, or take the recipe huawei"
+        )
     settings = AugmentationStage(
         variants=wanted.variants,
         probability=wanted.probability,
@@ -39,9 +47,9 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
         words=wanted.words,
         pair_mutation=wanted.pair_mutation,
         unlabelled=wanted.unlabelled,
-        seed=config.seed,
+        seed=config.seed if wanted.seed is None else wanted.seed,
     )
-    return Stage("augmentation", 2, settings, {"task_data": task_data, "candidates": candidates}, _run)
+    return Stage("augmentation", 3, settings, {"task_data": task_data, "candidates": candidates}, _run)
 
 
 def _run(config: AugmentationStage, run: StageRun) -> None:

@@ -78,18 +78,22 @@ def candidates(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         words=wanted.words,
         unlabelled=wanted.unlabelled,
     )
-    return Stage("candidates", 1, settings, inputs, _run)
+    return Stage("candidates", 2, settings, inputs, _run)
 
 
 @dataclass(frozen=True)
 class Work:
-    """What any worker needs to make a shard; two with the same scratch are the same work."""
+    """What any worker needs to make a shard; two with the same scratch are the same work.
+
+    ``threads`` are those torch uses where the work is led: sums round by their number, and a worker may begin with one.
+    """
 
     scratch: Path
     settings: CandidatesStage = field(compare=False)
     source: "ModelSource" = field(compare=False)
     vectors: Path | None = field(compare=False)
     runtime: Runtime = field(compare=False)
+    threads: int = field(compare=False)
 
 
 def task_rows(task_data: Path, *, unlabelled: bool) -> "Iterator[pa.RecordBatch]":
@@ -113,19 +117,21 @@ def _run(config: CandidatesStage, run: StageRun) -> None:
     rows = partial(task_rows, task_data, unlabelled=config.unlabelled)
     columns = [name for name in ("text", "text_pair") if name in next(rows()).schema.names]
     write_sentences(rows, columns, cut, run.output / ROWS, shard_sentences=SHARD_SENTENCES)
+    described = describe_device(run.runtime)
     work = Work(
         scratch=run.scratch.absolute(),  # workers may stand elsewhere
         settings=config,
         source=_anchored(model_input(run, "mlm" if run.has("mlm") else "tokenizer")),
         vectors=run.paths("vectors")[0].absolute() if run.has("vectors") else None,
         runtime=run.runtime,
+        threads=int(described["threads"]),
     )
     try:
         zero = _table(work).num_zero_vectors  # a user's mistake shows here, once, and not in every worker
         shards = make_shards(partial(make_shard, work), cut, run.scratch / SHARDS, run.fan_out, run.progress)
     finally:
         _table.cache_clear()
-    run.record(**join_shards(shards, run.output), zero_vectors=zero, **describe_device(run.runtime))
+    run.record(**join_shards(shards, run.output), zero_vectors=zero, **described)
 
 
 def _anchored(source: "ModelSource") -> "ModelSource":
@@ -135,12 +141,16 @@ def _anchored(source: "ModelSource") -> "ModelSource":
 
 def make_shard(work: Work, number: int) -> None:
     """Compute the candidates of one shard's sentences and write them."""
+    import torch
+
     from pipeline.augmentation.candidate_files import write_shard
     from pipeline.augmentation.shards import open_batches, shard_path
 
     texts = open_batches(work.scratch / SENTENCES).get_batch(number)["text"].to_pylist()
     with _opening:  # of two threads one opens the model, and the other uses it as well
         table = _table(work)
+        if torch.get_num_threads() != work.threads:
+            torch.set_num_threads(work.threads)
     write_shard(shard_path(work.scratch / SHARDS, number), texts, table)
 
 

@@ -2,10 +2,15 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
+from pipeline.augmentation import build as build_module
+from pipeline.augmentation import cuts
 from pipeline.augmentation.augmenter import TinyBertAug
 from pipeline.augmentation.build import Drawing, build_variants
 from pipeline.augmentation.candidate_files import ROWS, join_shards, write_shard
@@ -118,6 +123,60 @@ def test_the_order_of_shards_does_not_matter(build, rows, tmp_path):
     assert build(rows, "one") == build(rows, "two", fan_out=shuffled)
     one, two = ((tmp_path / name / "variants.parquet").read_bytes() for name in ("one", "two"))
     assert one == two
+
+
+@pytest.mark.parametrize(
+    ("shard_rows", "shard_bytes", "group_rows", "group_bytes"),
+    [(1, 1 << 20, 8, 1 << 26), (12, 1, 8, 1 << 26), (12, 150, 8, 1 << 26), (5, 90, 64, 300), (12, 1 << 20, 64, 300)],
+)
+def test_where_rows_are_cut_leaves_no_trace_in_the_bytes(
+    build, rows, tmp_path, monkeypatch, shard_rows, shard_bytes, group_rows, group_bytes
+):
+    monkeypatch.setattr(cuts, "GROUP_ROWS", group_rows)
+    monkeypatch.setattr(cuts, "GROUP_BYTES", group_bytes)
+    figures = build(rows, "whole", shard_rows=12)
+    monkeypatch.setattr(build_module, "SHARD_BYTES", shard_bytes)
+    assert build(rows, "cut", shard_rows=shard_rows) == figures
+    assert (len(list((tmp_path / "whole-scratch" / "shards").iterdir()))) == 1
+    assert (len(list((tmp_path / "cut-scratch" / "shards").iterdir()))) > (1 if shard_bytes < 1000 else 0)
+    whole, cut = (tmp_path / name / "variants.parquet" for name in ("whole", "cut"))
+    assert whole.read_bytes() == cut.read_bytes()
+    file = parquet.ParquetFile(whole)
+    sizes = [file.read_row_group(number).num_rows for number in range(file.num_row_groups)]
+    assert len(sizes) > 1
+    assert max(sizes) <= group_rows
+
+
+def test_long_rows_are_drawn_a_few_at_a_time(build, tmp_path, monkeypatch):
+    monkeypatch.setattr(build_module, "SHARD_BYTES", 10_000)
+    long = pa.table({"row_id": list(range(8)), "text": [f"lazy fox {number} " * 400 for number in range(8)]})
+    figures = build(long, "long", shard_rows=8)
+    assert len(list((tmp_path / "long-scratch" / "shards").iterdir())) == 3
+    assert figures["variants"] > 8
+
+
+@given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 6), st.integers(1, 20))
+def test_runs_hold_everything_once_and_end_when_they_are_full(sizes, most, total):
+    found = list(cuts.runs(np.array(sizes, np.int64), most, total))
+    assert [number for start, end in found for number in range(start, end)] == list(range(len(sizes)))
+    for start, end in found:
+        assert end - start <= most
+        assert sum(sizes[start : end - 1]) < total
+    for start, end in found[:-1]:
+        assert end - start == most or sum(sizes[start:end]) >= total
+
+
+def listing(*augmenters):
+    return CONFIG.model_copy(update={"augmenters": augmenters})
+
+
+def test_the_replacement_rate_is_of_the_words_that_may_change(build, rows):
+    only_masks = build(rows, "mask", config=listing({"mask": {"probability": 0.5}}))
+    assert 0.4 < only_masks["replacement_rate"] < 0.65
+    grams = build(rows, "grams", config=listing({"tinybert": {}}, {"ngram": {"probability": 1.0, "longest": 1}}))
+    assert 0.8 < grams["replacement_rate"] <= 1
+    thrice = ({"tinybert": {"probability": 1.0}}, {"mask": {"probability": 1.0}}, {"keyboard": {}})
+    assert 0.7 < build(rows, "thrice", config=listing(*thrice))["replacement_rate"] <= 1
 
 
 def test_row_order_and_shard_size_do_not_matter(build, rows, tmp_path):

@@ -86,7 +86,7 @@ def test_children_work_one_after_the_other(table):
 @pytest.mark.parametrize("child", ALL_STOCK, ids=str)
 def test_every_stock_augmenter_changes_texts(child, sentences):
     wanted = config(child)
-    statistics = count_statistics(wanted, sentences)
+    statistics = count_statistics(wanted, lambda: sentences)
     texts = [*sentences, "good, not bad because their friend receives it", "", "fox", "a", "😀", "?!", "word " * 5000]
     flow = make_flow(wanted, None, statistics)
     made = variants(flow, texts, count=2)
@@ -97,14 +97,107 @@ def test_every_stock_augmenter_changes_texts(child, sentences):
 
 def test_statistics_are_counted_when_wanted_and_read_back(sentences, tmp_path):
     assert not wants_statistics(AugmentationConfig())
-    assert count_statistics(AugmentationConfig(), iter(sentences)) == Statistics()
+    assert count_statistics(AugmentationConfig(), lambda: iter(sentences)) == Statistics()
     wanted = config({"tfidf": {}})
     assert wants_statistics(wanted)
-    counted = count_statistics(wanted, iter(sentences))
+    counted = count_statistics(wanted, lambda: iter(sentences))
     assert sum(counted.weight.values()) == pytest.approx(1)
     assert counted.idf["drama"] == pytest.approx(np.log(7 / 2))
     counted.save(tmp_path / "statistics.json")
     assert Statistics.load(tmp_path / "statistics.json") == counted
+
+
+def test_rows_are_read_once_for_each_that_counts_and_never_held(sentences):
+    reading = []
+
+    def read():
+        reading.append(iter(sentences))
+        return reading[-1]
+
+    pytest.importorskip("textblob")
+    both = count_statistics(config({"same_pos": {}}, {"tfidf": {}}), read)
+    assert len(reading) == 2
+    apart = [count_statistics(config({name: {}}), lambda: sentences) for name in ("same_pos", "tfidf")]
+    assert both == Statistics(apart[0].tags, apart[1].idf, apart[1].weight)
+
+
+@pytest.mark.parametrize("child", ALL_STOCK, ids=str)
+def test_a_contraction_comes_whole_out_of_every_stock_augmenter(child, sentences):
+    """nlpaug's own tokenizer cuts it in three, which reads as a negation that was touched."""
+    text = "Don't say good films aren\u2019t because they\u2019re foreign; their friend receives drama"
+    wanted = config(child)
+    flow = make_flow(wanted, None, count_statistics(wanted, lambda: [text, *sentences]))
+    made = variants(flow, [text], count=20)
+    assert made
+    for variant in made:
+        assert "don't" in variant.text.lower()
+        assert "aren\u2019t" in variant.text
+        assert " ' " not in variant.text
+        assert " \u2019 " not in variant.text
+    assert flow.counts["failed_draws"] == 0
+
+
+def test_spaces_stay_where_they_were_without_protection():
+    words = WordsConfig(negations=False)
+    flow = make_flow(config({"random_word": {"action": "substitute", "aug_max": 1}}, words=words), None)
+    text = "it isn't (so) good: 3.5 out-of 10%, said U.S. critics"
+    made = variants(flow, [text], count=12)
+    assert len(made) > 5
+    for variant in made:
+        differing = [one for one, other in zip(variant.text.split(), text.split(), strict=True) if one != other]
+        assert differing in (["_"], ["It"], [])
+
+
+def test_full_width_marks_gain_no_spaces_and_words_are_cut():
+    words = WordsConfig(language="chinese")
+    text = "\u8fd9\u90e8\u7535\u5f71\u597d\u770b\uff0c\u6f14\u5458 iPhone \u4e5f\u68d2\uff01"
+    flow = make_flow(config({"random_word": {"action": "swap"}}, words=words), None)
+    made = variants(flow, [text], count=12)
+    assert len(made) > 3
+    assert all(sorted(variant.text) == sorted(text) for variant in made)
+
+
+def test_what_one_masked_no_other_misspells():
+    flow = make_flow(config({"mask": {"probability": 0.3}}, {"keyboard": {"aug_word_p": 0.9}}), None)
+    text = "lovely pictures, lazy acting, hollow drama and a gripping movie with beautiful foxes"
+    made = variants(flow, [text] * 6, count=10)
+    assert sum("[MASK]" in variant.text for variant in made) > 30
+    for variant in made:
+        assert variant.text.count("[") == variant.text.count("[MASK]")
+    assert flow.counts["protected_draws"] == 0  # a mask is passed over, not tried and given up
+
+
+def test_only_spaces_are_no_change():
+    flow = make_flow(config({"random_word": {"action": "swap"}}), None)
+    assert variants(flow, ["fox  \t", "\u00a0 dog"], count=4) == []
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        ({"tinybert": {"probability": 0.9}},),
+        ({"tinybert": {"probability": 0.9}, "rows": 0.5},),
+        ({"tinybert": {"probability": 0.9}}, {"mask": {"probability": 0.9}}),
+        ({"tinybert": {}}, {"ngram": {"probability": 1.0, "longest": 1}}),
+        ({"mask": {"probability": 1.0}},),
+        MIXED,
+    ],
+)
+def test_no_more_words_change_than_there_are(table, sentences, listed):
+    flow = make_flow(config(*listed), table)
+    texts = [*sentences, "well-known fox", "\u4e2d\u6587", "fox", "  the  lazy\tdog "]
+    made = variants(flow, texts)
+    assert made
+    for variant in made:
+        assert 0 < variant.num_changed <= flow.num_words(texts[variant.origin_id])
+
+
+def test_a_word_that_two_augmenters_change_changed_once(table):
+    flow = make_flow(config({"tinybert": {"probability": 1.0}}, {"mask": {"probability": 1.0}}), table)
+    assert [made.num_changed for made in variants(flow, ["the lazy dog"])] == [3]
+    alone = make_flow(config({"mask": {"probability": 1.0}}), None)
+    assert [made.num_changed for made in variants(alone, ["The lazy dog!", "fox"])] == [3, 1]
+    assert (alone.num_words("The lazy dog!"), flow.num_words("the lazy dog")) == (3, 3)
 
 
 def test_what_is_protected_survives_every_child(wordpiece, vectors):

@@ -90,3 +90,14 @@ def test_it_works_in_a_flow_that_is_only_sometimes_drawn(table, sentences, aug_p
         assert len(set(variants)) == len(variants)
         if aug_p == 0.0:
             assert variants == [text]
+
+
+def test_primed_texts_are_forgotten_when_there_are_many_and_come_back_the_same(table, sentences, monkeypatch):
+    free = TinyBertAug(table, seed=3)
+    wanted = [free.augment(text, n=2) for text in sentences * 2]
+    monkeypatch.setattr("pipeline.augmentation.augmenter.PRIMED", 2)
+    tight = TinyBertAug(table, seed=3)
+    for text, made in zip(sentences * 2, wanted, strict=True):
+        assert tight.augment(text, n=2) == made
+        assert len(tight._primed) <= 3
+    assert set(tight.prime(sentences)) >= set(sentences)

@@ -48,6 +48,19 @@ def test_ties_fall_to_the_earlier_word_whoever_else_is_asked(matrix):
     assert list(answers[words[0]][: len(twins)]) == twins[:5]
 
 
+def test_answers_that_are_kept_are_bounded_and_those_forgotten_are_found_again(monkeypatch):
+    words = names(30)
+    matrix = np.random.default_rng(3).normal(size=(30, 6))
+    free = WordVectors(words, matrix).neighbours_of(words, 4)
+    monkeypatch.setattr("pipeline.augmentation.vectors.KNOWN", 7)
+    tight = WordVectors(words, matrix)
+    for start in (*range(0, 30, 5), 0):
+        some = words[start : start + 5] * 2
+        assert tight.neighbours_of(some, 4) == {word: free[word] for word in some}
+        assert len(tight._known) <= 7
+    assert tight.neighbours_of([*words, "unheard"], 4) == free | {"unheard": ()}
+
+
 def test_case_is_forgiven_and_own_case_variants_are_left_out():
     vectors = WordVectors(["good", "Good", "fine", "bad"], np.eye(4)[[0, 0, 0, 1]] + 0.1)
     assert vectors.neighbours("GOOD", 2) == ("fine", "bad")

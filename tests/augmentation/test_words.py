@@ -97,6 +97,15 @@ def test_negations_stay_unless_asked_otherwise(wordpiece):
     assert replaceable(wordpiece, text, language="other") == ["never", "a", "dull", "film", "without", "critics"]
 
 
+@pytest.mark.parametrize("apostrophe", ["'", "\u2019"])
+@pytest.mark.parametrize("kind", ["wordpiece", "byte_level"])
+def test_a_negation_stays_that_a_treebank_cut_off(request, kind, apostrophe):
+    """The film does n't work: its pieces are n, the apostrophe and t, of which ``n`` looks like a word."""
+    tokenizer, text = request.getfixturevalue(kind), f"film does n{apostrophe}t lovely dog, n fox"
+    assert replaceable(tokenizer, text) == ["film", "lovely", "dog", "n", "fox"]
+    assert replaceable(tokenizer, text, negations=False) == ["film", "n", "lovely", "dog", "n", "fox"]
+
+
 def test_what_must_not_go_does_not_come(wordpiece):
     proposed = ("good", "never", "not", "lovely")
     assert WordSplitter(wordpiece, WordsConfig()).admitted(proposed) == ("good", "lovely")
@@ -110,6 +119,22 @@ def test_protected_words_and_patterns_stay(request, kind):
     kept = replaceable(tokenizer, text, protect=("big dog", "FILM"), protect_patterns=("F.lix", r"(?<=lazy )fox"))
     assert [word.lower() for word in kept] == ["lovely", "fox", "lazy", "lazy"]
     assert len(replaceable(tokenizer, text)) == 9
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "byte_level"])
+def test_a_marker_in_the_text_shifts_no_protection(request, kind):
+    tokenizer = request.getfixturevalue(kind)
+    text = f"{tokenizer.mask_token} lovely Paris {tokenizer.unk_token} lazy fox"
+    kept = replaceable(tokenizer, text, protect=("Paris", "lazy"))
+    assert [word for word in kept if word not in {"mask", "unk"}] == ["lovely", "fox"]
+
+
+def test_remembered_pieces_are_bounded(wordpiece, monkeypatch):
+    monkeypatch.setattr("pipeline.augmentation.words.KNOWN", 3)
+    split = WordSplitter(wordpiece)
+    text = "lazy fox never acted in good films \u4e2d\u6587\u00e9\u0441"
+    assert split(text) == split(text) == WordSplitter(wordpiece)(text)
+    assert split._piece_ids.cache_info().currsize == split._is_padded.cache_info().currsize == 3
 
 
 def test_names_are_found_by_their_capitals_even_by_an_uncased_tokenizer(wordpiece):

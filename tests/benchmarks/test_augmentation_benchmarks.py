@@ -41,6 +41,14 @@ def test_sampling_says_how_many_variants_a_second(monkeypatch, capsys):
     assert float(re.search(r"([\d,]+) a second of one core", text)[1].replace(",", "")) > 0
 
 
+def test_rows_that_would_be_there_twice_are_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / "dev.tsv").write_text("sentence\tlabel\nlazy fox\t1\nlazy fox\t0\nlovely dog\t1\n")
+    monkeypatch.setattr(sys, "argv", ["sampling", str(tmp_path / "dev.tsv"), "--rows", "3"])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(FOLDER / "sampling.py"), run_name="__main__")
+    assert "has 2 distinct sentences: give a larger one, or --rows 2" in capsys.readouterr().err
+
+
 def test_vectors_are_timed_twice(monkeypatch, capsys):
     text = printed("vectors", monkeypatch, capsys)
     assert len(re.findall(r"500 x 300 ready in [\d.]+ s", text)) == 3

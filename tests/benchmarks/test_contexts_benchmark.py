@@ -42,7 +42,10 @@ def test_every_way_is_compared_with_the_papers_and_with_none(tmp_path, monkeypat
     lines = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")]
     header, *rows = [[cell.strip() for cell in line] for line in lines]
     assert [row[0] for row in rows] == ["paired", "unmasked", "none"]
-    assert {len(row) for row in [header, *rows]} == {8}
+    assert {len(row) for row in [header, *rows]} == {9}
+    assert header[5] == "variants a row"
+    assert all(0 < float(row[5]) <= 2 for row in rows[:2])
+    assert rows[2][5] == ""
     for row in rows:
         mean, low, high = map(float, re.findall(r"[\d.]+", row[1]))
         assert low < mean < high

@@ -115,7 +115,8 @@ def test_every_name_has_a_class():
         ("protect_patterns=['a*']", "matches nothing at all as well"),
         ("protect=['']", "one of the words is empty"),
         ("language=klingon", "expected english, chinese or other"),
-        ("segmentation=spacy", "expected tokenizer or jieba"),
+        ("segmentation=spacy", "'spacy' is no segmentation: expected tokenizer, jieba or module:function"),
+        ("segmentation='my module:cut'", "expected tokenizer, jieba or module:function"),
     ],
 )
 def test_what_words_may_be(key, said):

@@ -12,6 +12,7 @@ import pytest
 from killed_worker import dies_once
 from tiny_run import Tiny, tiny
 
+from pipeline.config.workers import Workers
 from pipeline.errors import ConfigError
 from pipeline.stages import candidates as stage
 from tasks import fan_out
@@ -89,11 +90,17 @@ def cluster() -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("server")
-def test_a_cluster_that_is_there_makes_them(fresh: Tiny, alone: dict[str, str], cluster: str) -> None:
+def test_a_cluster_that_is_there_makes_them(
+    fresh: Tiny, alone: dict[str, str], cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("prefect_dask")
     state = flow(fresh, f"runtime.workers={{kind: dask, address: '{cluster}'}}")  # the workers serve both stages
     assert state.is_completed(), state.message
     assert digests(fresh) == alone
+    workers = Workers(kind="dask", address=cluster)
+    monkeypatch.setattr(fan_out, "CLUSTER_WORKERS", 1)
+    with fan_out.task_runner(workers) as runner:
+        assert fan_out.num_workers(workers, runner) == 2
 
 
 @pytest.mark.slow
@@ -116,6 +123,30 @@ def test_bundles_are_few_and_hold_every_shard_once() -> None:
         found = fan_out.bundled(shards, 32)
         assert [number for bundle in found for number in bundle] == shards
         assert len(found) <= 32
+
+
+class Cluster:
+    """A task runner of which only the scheduler is asked: host -> threads."""
+
+    def __init__(self, *threads: int) -> None:
+        self.client, self._threads = self, threads
+
+    def nthreads(self) -> dict[str, int]:
+        return {f"tcp://host{number}:1": count for number, count in enumerate(self._threads)}
+
+
+@pytest.mark.parametrize(
+    ("workers", "threads", "found"),
+    [
+        (Workers(kind="threads", count=3), (64,), 3),
+        (Workers(kind="processes", count=2), (1, 1), 2),
+        (Workers(kind="dask", address="tcp://there:8786"), (16,) * 12, 192),
+        (Workers(kind="dask", address="tcp://there:8786", count=99), (), fan_out.CLUSTER_WORKERS),
+    ],
+)
+def test_a_clusters_own_workers_count(workers: Workers, threads: tuple[int, ...], found: int) -> None:
+    runner: Any = Cluster(*threads)
+    assert fan_out.num_workers(workers, runner) == found
 
 
 def test_without_dask_its_name_and_the_way_out_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ BAD = {
     "nothing but zeros": (b"otter 0 0 0\nheron 0 0 0\n", ["2 words", "none with a direction"]),
     "no word of letters": (b". 1 2 3\n42 1 2 3\n", ["glove.txt", "none of its 2 words"]),
     "another encoding": ("ot\u00e9r 1 2 3\n".encode("latin-1") + GOOD.encode(), ["line 1", "UTF-8"]),
-    "compressed": (gzip.compress(GOOD.encode() * 50), ["glove.txt"]),
-    "numpy's": (npy(), ["glove.txt"]),
+    "compressed": (gzip.compress(GOOD.encode() * 50), ["line 1", "UTF-8"]),
+    "numpy's": (npy(), ["line 1", "UTF-8"]),
     "binary": (bytes(range(256)) * 20, ["glove.txt"]),
 }
 

@@ -1,15 +1,22 @@
 """The candidates of a run: made once, for any number of variants, probability and seed."""
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+import torch
 from pyarrow import parquet
 from tiny_run import Tiny, tiny
 
+from pipeline.augmentation import candidates
 from pipeline.augmentation.candidate_files import StoredCandidates
+from pipeline.augmentation.candidates import Candidates, CandidateTable
 from pipeline.augmentation.shards import open_batches
+from pipeline.errors import ConfigError
 from pipeline.models import load
 from pipeline.stages import candidates as stage
+from pipeline.store.materialize import materialize
 
 
 @pytest.fixture
@@ -18,20 +25,43 @@ def run(tmp_path: Path) -> Tiny:
 
 
 @pytest.mark.parametrize(
-    "change", ["augmentation.variants=3", "augmentation.probability=0.7", "augmentation.pair_mutation=true"]
+    "changes",
+    [
+        ("augmentation.variants=3",),
+        ("augmentation.probability=0.7",),
+        ("augmentation.seed=6",),
+        ("augmentation.pair_mutation=true", "relu_logits=true"),
+    ],
 )
-def test_another_draw_loads_no_model(run: Tiny, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_draw_loads_no_model(run: Tiny, changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr(load, "load_masked_lm", never)
-    assert run.plan(change)["candidates"].action == "reuse"
-    outcomes = run.run(change, until="augmentation")
+    assert run.plan(*changes)["candidates"].action == "reuse"
+    outcomes = run.run(*changes, until="augmentation")
     assert {name: outcome.state for name, outcome in outcomes.items()} == {
         "task_data": "reused",
         "candidates": "reused",
         "augmentation": "completed",
     }
+
+
+def test_a_seed_of_its_own_draws_other_variants_and_the_runs_own_the_same(run: Tiny) -> None:
+    def variants() -> list[str]:
+        return parquet.read_table(run.path("augmentation") / "variants.parquet")["text"].to_pylist()
+
+    before = variants()
+    run.run("augmentation.seed=6", until="augmentation")
+    assert variants() != before
+    assert run.plan("augmentation.seed=5")["augmentation"].action == "reuse"  # the run's own is 5
+
+
+def test_the_released_slip_goes_with_the_released_codes_habits(run: Tiny) -> None:
+    with pytest.raises(ConfigError, match="goes with its recipe, whose mark is relu_logits: set it to false") as error:
+        run.plan("augmentation.pair_mutation=true")
+    assert "\n" not in str(error.value)
+    assert run.plan("augmentation.pair_mutation=true", "relu_logits=true")["augmentation"].action == "run"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +120,35 @@ def test_shards_leave_their_bounds_in_no_result(run: Tiny, tmp_path: Path, monke
     other.run(until="augmentation")
     tables = [parquet.read_table(each.path("augmentation") / "variants.parquet") for each in (run, other)]
     assert tables[0].equals(tables[1])
+
+
+def test_a_shard_is_made_with_the_leaders_threads_whoever_makes_it(run: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class Watched(CandidateTable):
+        def build(self, texts: Iterable[str]) -> dict[str, Candidates]:
+            seen.append(torch.get_num_threads())
+            return super().build(texts)
+
+    def elsewhere(work: Callable[[int], None], shards: Sequence[int]) -> Iterator[int]:
+        for number in shards:
+            torch.set_num_threads(1)  # as a worker begins that was started with OMP_NUM_THREADS=1
+            work(number)
+            yield number
+
+    monkeypatch.setattr(candidates, "CandidateTable", Watched)
+    monkeypatch.setattr(stage, "SHARD_SENTENCES", 20)
+    changes = ("runtime.num_threads=3", "augmentation.candidates=3")
+    made = {each.name: each for each in run.stages(*changes, until="candidates")}
+    before = torch.get_num_threads()
+    try:
+        with chdir(run.folder):
+            materialize(made["candidates"], run.store, run.config(*changes).runtime, run.notes, fan_out=elsewhere)
+    finally:
+        torch.set_num_threads(before)
+    assert len(seen) > 2
+    assert set(seen) == {3}
+    assert run.artifact("candidates").metrics["threads"] == 3
 
 
 def test_the_model_is_let_go_when_the_stage_is_done(run: Tiny) -> None:
