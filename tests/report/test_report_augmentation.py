@@ -23,7 +23,7 @@ def told(**changes):
 def test_every_figure_is_told_with_its_meaning():
     assert told() == {
         "variants a row": "1.9; 2.3\u202fk variants of 1.2\u202fk rows; 7 rows have none",
-        "replacement rate": "40.0%; of the words that have candidates",
+        "replacement rate": "40.0%; of the words that may change",
         "length": "1.04; word pieces of a variant over its origin's; nine in ten lie between 0.90 and 1.20",
         "teacher flip rate": "12.5%; disagree with their origin, by its likeliest class",
         "probability shift": "6.2%; moved to other classes, on average",
