@@ -63,7 +63,7 @@ TREE: dict[str, Any] = {
         {"name": "random-start", **SHAPE, "start": "random"},
     ],
     "general_distillation": {"training": TRAINING},
-    "augmentation": {"variants": 2, "candidates": 5},
+    "augmentation": {"variants": 2, "candidates": 5, "context": "paired"},
     "intermediate": {"training": TRAINING},
     "prediction": {"training": TRAINING},
     "evaluation": {

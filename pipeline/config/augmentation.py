@@ -38,8 +38,10 @@ class AugmentationConfig(Config):
         description="The run's when empty; another one draws again from the same candidates, in seconds.",
     )
     context: Literal["paired", "masked", "unmasked"] = Field(
-        "paired",
-        description="What the masked LM sees: masked and original sentence (released code), one, or none.",
+        "unmasked",
+        title="Context of a word",
+        description="What the masked LM sees: the sentence as it is (one pass for all its words), with the word masked "
+        "(masked), or both side by side (paired, the released code; one pass a word).",
     )
     masks_per_forward: PositiveInt | Literal["all"] = Field(
         1,

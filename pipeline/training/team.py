@@ -98,9 +98,10 @@ class Team:
         """Leave; the leader goes last, for the store may be its own."""
         if self.store is None:
             return
-        from torch.distributed.distributed_c10d import destroy_process_group
+        from torch.distributed.distributed_c10d import destroy_process_group, is_initialized
 
-        destroy_process_group()  # its threads, if they outlive the interpreter, end the process with an abort
+        if is_initialized():
+            destroy_process_group()  # its threads, if they outlive the interpreter, end the process with an abort
         store, others = self.store, self.size - 1
         if self.follows:
             store.add("left", 1)

@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline.stages.precision import cpu_has_bfloat16
+
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "engine"
 MODULES = ("setting", "rounds", "released_way")
 
@@ -38,8 +40,9 @@ def numbers(pattern, text):
 def test_share_of_peak_counts_only_work_done(monkeypatch, capsys):
     text = printed("share_of_peak", monkeypatch, capsys)
     shares = numbers(r"share of peak ([\d.]+)", text)
-    assert len(shares) == 4
-    assert all(0 < share < 1 for share in shares)
+    assert len(shares) == (8 if cpu_has_bfloat16() else 4)
+    assert all(0 <= share < 1 for share in shares)
+    assert any(shares)
 
 
 def test_released_way_takes_turns_with_the_engine(monkeypatch, capsys):
@@ -59,7 +62,7 @@ def test_stored_features_give_the_same_losses(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     text = printed("teacher_store", monkeypatch, capsys)
     assert "the same to the last bit" in text
-    assert len(numbers(r"an epoch, ([\d,]+) real", text)) == 6
+    assert len(numbers(r"an epoch, ([\d,]+) real", text)) == 9
 
 
 def test_textbrewer_takes_turns_with_the_engine(monkeypatch, capsys):

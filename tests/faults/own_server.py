@@ -96,9 +96,11 @@ class OwnServer:
         """Our command line, in a folder, with this server."""
         return self.process([sys.executable, "-m", "flows.cli", *arguments], folder)
 
-    def process(self, command: list[str], folder: Path) -> "subprocess.Popen[str]":
+    def process(self, command: list[str], folder: Path, log: Path | None = None) -> "subprocess.Popen[str]":
+        """A process with this server; what it says goes to ``log`` where nobody reads it, for a full pipe stops it."""
+        out = log.open("ab") if log else subprocess.PIPE
         made = subprocess.Popen(
-            command, cwd=folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=folder, env=self.environment, stdout=out, stderr=subprocess.STDOUT, text=True
         )
         self.started.append(made)
         return made

@@ -34,7 +34,7 @@ def worker(server: OwnServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder, prefect = tmp_path_factory.mktemp("worker"), [sys.executable, "-m", "prefect"]
     made = server.process([*prefect, "work-pool", "create", POOL, "--type", "process"], folder)
     assert made.wait(timeout=120) == 0
-    one = server.process([*prefect, "worker", "start", "--pool", POOL, "--type", "process"], folder)
+    one = server.process([*prefect, "worker", "start", "--pool", POOL, "--type", "process"], folder, folder / "log")
     yield
     one.send_signal(signal.SIGTERM)
     one.wait(timeout=120)
