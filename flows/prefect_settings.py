@@ -8,6 +8,8 @@ SETTINGS = {
     # A fresh home on slow cores takes longer than the 20 seconds Prefect allows.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # What a server says while its database restarts; a run that has finished must not fail for it.
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
     # How a run that was killed together with its worker is noticed.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
 }

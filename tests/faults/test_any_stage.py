@@ -91,6 +91,7 @@ def test_a_run_whose_server_is_killed_and_comes_back(server: OwnServer, stage: s
     server.start()
     out, _ = command.communicate(timeout=300)
     assert command.returncode == 0, out
+    until(lambda: len(server.stages(flow_run)) == len(STAGES), "every stage is told of")
     assert server.stages(flow_run) == dict.fromkeys(STAGES, "COMPLETED")
     assert until(lambda: state(server, flow_run).is_final(), "the run is settled")
     assert state(server, flow_run).is_completed()

@@ -52,6 +52,7 @@ def test_a_database_restarted_in_mid_stage(
     postgres.start()
     out, _ = command.communicate(timeout=600)
     assert command.returncode == 0, out
+    until(lambda: len(server.stages(flow_run)) == len(STAGES), "every stage is told of")
     assert server.stages(flow_run) == dict.fromkeys(STAGES, "COMPLETED")
     assert until(lambda: state(server, flow_run).is_final(), "the run is settled")
     assert state(server, flow_run).is_completed()
@@ -70,7 +71,7 @@ def test_services_on_a_database_of_ones_own(postgres: OwnPostgres, tmp_path: Pat
         assert {health for _, health in services.processes().values()} == {"up"}
         done = services.tinybert("run", "tiny.yaml", "--until", "corpus", "--quiet", cwd=run.folder)
         assert done.returncode == 0, done.stderr
-        (flow_run,) = services.ask("/flow_runs/filter", sort="START_TIME_ASC")
+        (flow_run,) = services.ask("/flow_runs/filter", sort="START_TIME_DESC", limit=1)
         assert flow_run["state"]["type"] == "COMPLETED"
         assert not list(services.prefect_home.glob("*.db"))
     finally:
