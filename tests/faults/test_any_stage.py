@@ -19,16 +19,6 @@ POOL = "any-stage"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
-    one = OwnServer(tmp_path_factory.mktemp("prefect"))
-    try:
-        one.start()
-        yield one
-    finally:
-        one.close()
-
-
-@pytest.fixture(scope="module")
 def worker(server: OwnServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One that takes runs from the pool."""
     folder, prefect = tmp_path_factory.mktemp("worker"), [sys.executable, "-m", "prefect"]
@@ -63,6 +53,18 @@ def check_ended_well(run: Tiny, stage: str, *, elsewhere: bool = False) -> None:
     check_clean(run)
 
 
+def check_went_on(server: OwnServer, run: Tiny, stage: str, command: Any) -> None:
+    """A run whose server was away ends as if it had not been, and the server is told of everything."""
+    out, _ = command.communicate(timeout=300)
+    assert command.returncode == 0, out
+    flow_run = newest_run(server).id
+    until(lambda: len(server.stages(flow_run)) == len(STAGES), "every stage is told of")
+    assert server.stages(flow_run) == dict.fromkeys(STAGES, "COMPLETED")
+    assert until(lambda: state(server, flow_run).is_final(), "the run is settled")
+    assert state(server, flow_run).is_completed()
+    check_ended_well(run, stage)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_run_told_to_end(server: OwnServer, stage: str, tmp_path: Path) -> None:
     run = without(tmp_path, stage)
@@ -84,18 +86,11 @@ def test_a_run_told_to_end(server: OwnServer, stage: str, tmp_path: Path) -> Non
 def test_a_run_whose_server_is_killed_and_comes_back(server: OwnServer, stage: str, tmp_path: Path) -> None:
     run = without(tmp_path, stage)
     command = held(server, run)
-    flow_run = newest_run(server).id
     server.kill()
     (tmp_path / "go").touch()
     until(lambda: stage in run.versions() or command.poll() is not None, "the stage ends without a server")
     server.start()
-    out, _ = command.communicate(timeout=300)
-    assert command.returncode == 0, out
-    until(lambda: len(server.stages(flow_run)) == len(STAGES), "every stage is told of")
-    assert server.stages(flow_run) == dict.fromkeys(STAGES, "COMPLETED")
-    assert until(lambda: state(server, flow_run).is_final(), "the run is settled")
-    assert state(server, flow_run).is_completed()
-    check_ended_well(run, stage)
+    check_went_on(server, run, stage, command)
 
 
 @pytest.mark.usefixtures("worker")

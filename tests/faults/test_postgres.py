@@ -8,9 +8,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from own_server import BINARIES, OwnPostgres, OwnServer, until
 from services import Up
-from test_any_stage import check_ended_well, held
+from test_any_stage import check_went_on, held
 from test_kills import without
-from test_server import newest_run, state
 from tiny_run import STAGES, tiny
 
 pytestmark = [
@@ -45,18 +44,11 @@ def test_a_database_restarted_in_mid_stage(
 ) -> None:
     run = without(tmp_path, stage)
     command = held(server, run)
-    flow_run = newest_run(server).id
     postgres.stop()
     (tmp_path / "go").touch()
     until(lambda: stage in run.versions() or command.poll() is not None, "the stage ends without a database")
     postgres.start()
-    out, _ = command.communicate(timeout=600)
-    assert command.returncode == 0, out
-    until(lambda: len(server.stages(flow_run)) == len(STAGES), "every stage is told of")
-    assert server.stages(flow_run) == dict.fromkeys(STAGES, "COMPLETED")
-    assert until(lambda: state(server, flow_run).is_final(), "the run is settled")
-    assert state(server, flow_run).is_completed()
-    check_ended_well(run, stage)
+    check_went_on(server, run, stage, command)
 
 
 def test_services_on_a_database_of_ones_own(postgres: OwnPostgres, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,16 +15,6 @@ DIGESTED = tuple(stage for stage in STAGES if stage not in {"evaluation", "repor
 # Long enough to be met in the middle, and without a checkpoint until it is told to end.
 LONG = ("general_distillation.training.epochs=400", "runtime.checkpoint_seconds=1e6")
 PART = "general_distillation"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
-    one = OwnServer(tmp_path_factory.mktemp("prefect"))
-    try:
-        one.start()
-        yield one
-    finally:
-        one.close()
 
 
 @pytest.fixture(scope="module")
