@@ -81,6 +81,17 @@ TREE: dict[str, Any] = {
         "checkpoint_share": 1.0,
     },
 }
+PRETRAINED: dict[str, Any] = TREE | {
+    "corpus": TREE["corpus"] | {"tokenizer": {"vocab_size": 100}},
+    "pretrain": {
+        "mode": "scratch",
+        "architecture": {"layers": 1, "hidden": 16, "heads": 2, "intermediate": 24},
+        "max_length": 40,
+        "training": TRAINING | {"epochs": 3, "max_tokens": None},
+    },
+    "teacher": {"finetune": LEARNING},
+}
+EVERY_STAGE = (*STAGES, "pretrain")
 
 
 class Notes:
@@ -125,6 +136,11 @@ class Tiny:
                 stage.name: materialize(stage, store, config.runtime, self.notes) for stage in two_stage(config, until)
             }
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all its stages."""
+        return tuple(stage.name for stage in self.stages())
+
     def plan(self, *overrides: str) -> dict[str, Reason]:
         """What would happen to each stage, and why."""
         config = self.config(*overrides)
@@ -155,6 +171,14 @@ class Tiny:
 def tiny(folder: Path, *, finished: bool = False) -> Tiny:
     """A tiny run in ``folder``, its store empty or filled by a run that was never disturbed."""
     shutil.copytree(_finished() if finished else _files(), folder, dirs_exist_ok=True)
+    return Tiny(folder)
+
+
+def finished_with(folder: Path, stage: str) -> Tiny:
+    """A finished run that has this stage: the usual one, or one that pretrains its teacher."""
+    if stage in STAGES:
+        return tiny(folder, finished=True)
+    shutil.copytree(_pretrained(), folder, dirs_exist_ok=True)
     return Tiny(folder)
 
 
@@ -222,6 +246,15 @@ def _files() -> Path:
 def _finished() -> Path:
     folder = _temporary()
     run = tiny(folder)
+    run.run()
+    return folder
+
+
+@cache
+def _pretrained() -> Path:
+    folder = _temporary()
+    run = tiny(folder)
+    write_tree(folder, PRETRAINED)
     run.run()
     return folder
 

@@ -5,6 +5,9 @@
 Each size runs in a process of its own: distinct sentences found, candidates written and joined, variants drawn and
 joined. Candidates are made up: a model's memory is the same for any number of rows. Anonymous memory is what the
 process holds; mapped pages of files, which the system takes back when it wants to, are told apart.
+
+Two things are held for every row, and measured with many more of them: which sentences there were, and the transfer set
+(lengths, origins, the teacher's logits, who stands in which batch), by the stages that make it and learn from it.
 """
 
 import json
@@ -21,7 +24,8 @@ import pyarrow as pa
 from setting import arguments, made_up_words, print_machine, wordpiece
 
 SIZES = (50_000, 100_000, 200_000)
-MANY = (500_000, 2_000_000)  # rows, where sentences are only told apart: what is held then grows with their number
+MANY = (500_000, 2_000_000)  # rows, where what is held grows with their number
+ORIGINALS, CLASSES = 0.05, 2
 PLANNED = 10_000_000
 
 
@@ -112,15 +116,56 @@ def measure_sentences(count: int) -> None:
     print(json.dumps(peak.most["RssAnon"]))
 
 
+def measure_transfer_set(count: int) -> None:
+    """Join the logits of a transfer set, plan two epochs over rows whose label agrees, and print the peak, as JSON."""
+    import numpy as np
+
+    from pipeline.data.batches import BatchPlan
+    from pipeline.data.logits import join_logits, read_logits, write_logits
+    from pipeline.data.table import TokenTable
+    from pipeline.data.table_writer import TokenTableWriter
+    from pipeline.stages.teacher_logits import SHARD_ROWS
+    from pipeline.stages.transfer_set import TransferSet
+
+    originals, random = max(1, int(ORIGINALS * count)), np.random.default_rng(0)
+    with TemporaryDirectory() as folder:
+        with TokenTableWriter(Path(folder) / "tokens", vocab_size=1_000) as writer:
+            for row in range(count):
+                writer.append([7] * (4 + row % 20), None, row_id=row % originals, label=float("nan"))
+        shards = []
+        for begin in range(0, count, SHARD_ROWS):
+            shards.append(Path(folder) / f"{begin}.arrow")
+            write_logits(shards[-1], random.normal(size=(min(SHARD_ROWS, count - begin), CLASSES)).astype(np.float32))
+        before = held()["RssAnon"]
+        with Peak() as peak:
+            join_logits(shards, Path(folder) / "logits.arrow")
+            transfer = TransferSet(
+                TokenTable.open(Path(folder) / "tokens"),
+                read_logits(Path(folder) / "logits.arrow"),
+                originals,
+                originals,
+                tolerance=None,
+            )
+            rows, speakers = transfer.learned_from("agree"), transfer.speakers("agree")
+            plan = BatchPlan(transfer.table.lengths[rows], 32, seed=0)
+            batches = [plan.epoch(epoch) for epoch in range(2)]
+            found = [transfer.logits[speakers[rows[batch]]] for batch in batches[-1][:100]]
+            time.sleep(0.1)  # to be seen
+            del found, batches
+    print(json.dumps(peak.most["RssAnon"] - before))
+
+
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--variants", type=int, default=20)
     parser.add_argument("--only", type=int, help="measure this number of rows in this process")
-    parser.add_argument("--apart", action="store_true", help="with --only: only tell the sentences apart")
+    parser.add_argument("--part", choices=["sentences", "transfer"], help="with --only: of what is held for every row")
     options = parser.parse_args()
     if options.only:
-        if options.apart:
+        if options.part == "sentences":
             measure_sentences(options.only)
+        elif options.part == "transfer":
+            measure_transfer_set(options.only)
         else:
             measure(options.only, options.variants)
         return
@@ -138,12 +183,13 @@ def main() -> None:
         planned = found[-1][stage] + slope * (PLANNED - sizes[-1])
         print(f"{stage}: {slope:.1f} bytes a row, so {planned / 1e9:.2f} GB for {PLANNED:,} rows")
     few, many = sizes if options.quick else MANY
-    less, more = (_in_a_process("--only", str(count), "--apart") for count in (few, many))
-    slope = (more - less) / (many - few)
-    print(
-        f"telling sentences apart: {less / 1e6:.0f} MB for {few:,} rows, {more / 1e6:.0f} MB for {many:,}: "
-        f"{slope:.1f} bytes a row, so {(more + slope * (PLANNED - many)) / 1e9:.2f} GB for {PLANNED:,} rows"
-    )
+    for part, told in (("sentences", "telling sentences apart"), ("transfer", "the transfer set, beside the models")):
+        less, more = (_in_a_process("--only", str(count), "--part", part) for count in (few, many))
+        slope = (more - less) / (many - few)
+        print(
+            f"{told}: {less / 1e6:.0f} MB for {few:,} rows, {more / 1e6:.0f} MB for {many:,}: "
+            f"{slope:.1f} bytes a row, so {(more + slope * (PLANNED - many)) / 1e9:.2f} GB for {PLANNED:,} rows"
+        )
 
 
 def _in_a_process(*options: str) -> Any:

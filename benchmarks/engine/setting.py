@@ -76,8 +76,8 @@ def every_nth(shape: Shape, teacher: Shape) -> list[int]:
     return [layer * teacher.layers // shape.layers for layer in range(1, shape.layers + 1)]
 
 
-def arguments(description: str, *, rounds: int) -> argparse.Namespace:
-    """The command line that all of them have; sets torch's threads."""
+def arguments(description: str, *, rounds: int, **flags: str) -> argparse.Namespace:
+    """The command line that all of them have, and further flags with their help; sets torch's threads."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("data", type=Path, nargs="?", help="folder with SST-2's train.tsv; made-up rows without it")
     parser.add_argument("--vocabulary", type=Path, help="vocab.txt of BERT, uncased; found beside glue/SST-2 if there")
@@ -85,6 +85,8 @@ def arguments(description: str, *, rounds: int) -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=16, help="batches a round of the pipeline's own (16)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
     parser.add_argument("--quick", action="store_true", help="tiny models, made-up rows, one round: does it run?")
+    for flag, told in flags.items():
+        parser.add_argument(f"--{flag}", action="store_true", help=told)
     found = parser.parse_args()
     if found.quick:
         found.data, found.rounds, found.batches = None, 1, 3
@@ -168,7 +170,7 @@ class Engine:
         self.padding_efficiency = batches.padding_efficiency
         features = teacher_features(instructor, layers, torch.device("cpu"), precision=precision)
         self._training = Training(
-            learners, batches, reader(_table(rows), pad_id=0), lambda batch, _rows: features(batch)
+            learners, batches, reader(token_table(rows), pad_id=0), lambda batch, _rows: features(batch)
         )
 
     def epoch(self) -> dict[str, float]:
@@ -219,7 +221,8 @@ def _student_config(name: str, shape: Shape) -> StudentConfig:
     )
 
 
-def _table(rows: Sequence[Sequence[int]]) -> TokenTable:
+def token_table(rows: Sequence[Sequence[int]]) -> TokenTable:
+    """A table of rows of token ids."""
     with tempfile.TemporaryDirectory() as folder:
         with TokenTableWriter(Path(folder), vocab_size=VOCABULARY) as writer:
             for row in rows:

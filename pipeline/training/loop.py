@@ -38,6 +38,7 @@ from pipeline.training.state import History, State
 __all__ = ["Batch", "History", "Plan", "Training", "train"]
 
 LOG_POINTS = 200
+SLOW_DISK = 100e6  # bytes/s; the price of the first checkpoint is not known before it is paid
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
     log_every = max(1, total // LOG_POINTS)
     score_every = max(1, round(per_epoch / training.evaluations_per_epoch))
     started = saved_at = time.perf_counter()
-    pause, shown = checkpoint_seconds, state.latest()
+    shown = state.latest()
+    pause = _pause(state.size / SLOW_DISK, checkpoint_seconds, checkpoint_share)
     feed = Feed(
         training.plan,
         training.read,
@@ -164,7 +166,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
                 now = clock.now()
                 state.save(checkpoints)
                 saved_at = clock.spend("checkpoint", now)
-                pause = max(checkpoint_seconds, (saved_at - now) * (1 / checkpoint_share - 1))
+                pause = _pause(saved_at - now, checkpoint_seconds, checkpoint_share)
 
     state.load_best()
     for learner in state.learners.values():
@@ -178,6 +180,11 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
         "achieved_flops": flops / max(1e-9, clock.step_seconds),
         **clock.figures(),
     }
+
+
+def _pause(taken: float, least: float, share: float) -> float:
+    """Seconds of training before a checkpoint that takes so long, for it to be no more than its share of the time."""
+    return max(least, taken * (1 / share - 1))
 
 
 def _backward(

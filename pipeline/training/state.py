@@ -20,6 +20,8 @@ from pipeline.training.checkpoint import (
 )
 from pipeline.training.clock import Clock
 
+MOMENTS = 2  # that AdamW keeps of each weight
+
 
 @dataclass
 class History:
@@ -110,6 +112,12 @@ class State:
         for name, history in self.histories.items():
             if history.best is not None:
                 load_module(f"best.{name}.", self.learners[name], self.best)
+
+    @property
+    def size(self) -> int:
+        """Bytes of a checkpoint, nearly: weights, AdamW's two moments of them, and the best ones once there are any."""
+        weights = sum(each.nbytes for learner in self.learners.values() for each in learner.parameters())
+        return (1 + MOMENTS) * weights + sum(tensor.nbytes for tensor in self.best.values())
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint."""

@@ -11,7 +11,7 @@ import pytest
 from own_server import OwnServer, until
 from test_kills import MEASURED, check_clean, without
 from test_server import newest_run, state
-from tiny_run import STAGES, Tiny, tiny
+from tiny_run import EVERY_STAGE, Tiny, finished_with
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 HELD = str(Path(__file__).with_name("held.py"))
@@ -43,12 +43,12 @@ def check_ended_well(run: Tiny, stage: str, *, elsewhere: bool = False) -> None:
 
     A report shows what is measured anew, and the paths, which are absolute in a deployment (``elsewhere``).
     """
-    expected = {name: [1] for name in STAGES}
+    expected = {name: [1] for name in run.names}
     if stage != "report" and (elsewhere or "report" in MEASURED.get(stage, ())):
         expected["report"] = [1, 2]
     assert run.versions() == expected
-    undisturbed = tiny(run.folder / "undisturbed", finished=True)
-    for name in set(STAGES) - set(MEASURED):
+    undisturbed = finished_with(run.folder / "undisturbed", stage)
+    for name in set(run.names) - set(MEASURED):
         assert run.artifact(name).manifest.digest == undisturbed.artifact(name).manifest.digest
     check_clean(run)
 
@@ -58,14 +58,14 @@ def check_went_on(server: OwnServer, run: Tiny, stage: str, command: Any) -> Non
     out, _ = command.communicate(timeout=300)
     assert command.returncode == 0, out
     flow_run = newest_run(server).id
-    until(lambda: len(server.stages(flow_run)) == len(STAGES), "every stage is told of")
-    assert server.stages(flow_run) == dict.fromkeys(STAGES, "COMPLETED")
+    until(lambda: len(server.stages(flow_run)) == len(run.names), "every stage is told of")
+    assert server.stages(flow_run) == dict.fromkeys(run.names, "COMPLETED")
     assert until(lambda: state(server, flow_run).is_final(), "the run is settled")
     assert state(server, flow_run).is_completed()
     check_ended_well(run, stage)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_a_run_told_to_end(server: OwnServer, stage: str, tmp_path: Path) -> None:
     run = without(tmp_path, stage)
     command = held(server, run)
@@ -82,7 +82,7 @@ def test_a_run_told_to_end(server: OwnServer, stage: str, tmp_path: Path) -> Non
     check_ended_well(run, stage)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_a_run_whose_server_is_killed_and_comes_back(server: OwnServer, stage: str, tmp_path: Path) -> None:
     run = without(tmp_path, stage)
     command = held(server, run)
@@ -94,7 +94,7 @@ def test_a_run_whose_server_is_killed_and_comes_back(server: OwnServer, stage: s
 
 
 @pytest.mark.usefixtures("worker")
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_a_run_cancelled_in_the_ui(server: OwnServer, stage: str, tmp_path: Path) -> None:
     from prefect.states import Cancelling
 
@@ -118,5 +118,5 @@ def test_a_run_cancelled_in_the_ui(server: OwnServer, stage: str, tmp_path: Path
     again = begin()
     until(lambda: state(server, again).is_final(), "the next run has ended")
     assert state(server, again).is_completed()
-    assert server.stages(again) == dict.fromkeys(STAGES, "COMPLETED")
+    assert server.stages(again) == dict.fromkeys(run.names, "COMPLETED")
     check_ended_well(run, stage, elsewhere=True)

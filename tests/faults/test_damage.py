@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tiny_run import STAGES, Tiny, tiny
+from tiny_run import EVERY_STAGE, Tiny, finished_with, tiny
 
 from flows.cli import main
 from pipeline.errors import StoreError
@@ -69,16 +69,16 @@ def check_found_and_mended(
 def test_damage_is_found_and_mended(
     stage: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    check_found_and_mended(tiny(tmp_path, finished=True), stage, kind, monkeypatch, capsys)
+    check_found_and_mended(finished_with(tmp_path, stage), stage, kind, monkeypatch, capsys)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("kind", DAMAGE)
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_damage_of_any_kind_to_any_stage_is_found_and_mended(
     stage: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    check_found_and_mended(tiny(tmp_path, finished=True), stage, kind, monkeypatch, capsys)
+    check_found_and_mended(finished_with(tmp_path, stage), stage, kind, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("name", ["tensors.safetensors", "state.json"])

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny_run import STAGES, Tiny, tiny
+from tiny_run import EVERY_STAGE, STAGES, Tiny, finished_with
 
 from pipeline.errors import StoreError
 from pipeline.store.disk import folder_bytes
 
-WRITES = tuple(stage for stage in STAGES if stage not in {"evaluation", "report"})
+WRITES = tuple(stage for stage in EVERY_STAGE if stage not in {"evaluation", "report"})
 Mount = Callable[[Path], None]
 
 
@@ -63,7 +63,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 def on(disk: Disk, folder: Path, *, until: str | None = None) -> Tiny:
     """A finished tiny run, its store on the disk; with ``until``, without that stage's artifact."""
-    run = tiny(folder, finished=True)
+    run = finished_with(folder, until or STAGES[0])
     if until:
         shutil.rmtree(run.path(until).parent)
     shutil.copytree(run.folder / "artifacts", disk.root / "artifacts")
@@ -74,7 +74,7 @@ def on(disk: Disk, folder: Path, *, until: str | None = None) -> Tiny:
 
 def check_full(disk: Disk, folder: Path, stage: str, share: float) -> None:
     """There is room for that share of the stage's artifact, and then there is for all."""
-    needed = folder_bytes(tiny(folder / "whole", finished=True).path(stage))
+    needed = folder_bytes(finished_with(folder / "whole", stage).path(stage))
     run = on(disk, folder / "run", until=stage)
     disk.fill(int(share * needed))
     with pytest.raises(StoreError, match=r"no space left for the store .*artifacts.*prune.*run again"):
@@ -86,7 +86,7 @@ def check_full(disk: Disk, folder: Path, stage: str, share: float) -> None:
 def check_goes_on(run: Tiny, stage: str) -> None:
     outcomes = run.run(until=stage)
     assert {name for name, outcome in outcomes.items() if outcome.state != "reused"} == {stage}
-    undisturbed = tiny(run.folder / "undisturbed", finished=True)
+    undisturbed = finished_with(run.folder / "undisturbed", stage)
     if stage in WRITES:
         assert run.artifact(stage).manifest.digest == undisturbed.artifact(stage).manifest.digest
     assert run.store.verify(*run.store.list()) == []
@@ -102,7 +102,7 @@ def test_a_full_disk_is_named_and_costs_nothing(disk: Disk, stage: str, tmp_path
 
 @pytest.mark.faults
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.95])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_a_disk_that_fills_up_in_any_stage(disk: Disk, stage: str, share: float, tmp_path: Path) -> None:
     check_full(disk, tmp_path, stage, share)
 
@@ -122,7 +122,7 @@ def test_a_finished_run_can_be_read_where_nothing_can_be_written(disk: Disk, tmp
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_a_store_that_must_not_be_written_is_named_in_any_stage(disk: Disk, stage: str, tmp_path: Path) -> None:
     run = on(disk, tmp_path / "run", until=stage)
     disk.writable(yes=False)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from faulty import How, Killer, drawn
-from tiny_run import STAGES, Tiny, tiny
+from tiny_run import EVERY_STAGE, Tiny, finished_with
 
 MEASURED = {"evaluation": {"report"}, "report": set[str]()}  # latency is never the same twice: who reads it runs again
 
 
 def without(folder: Path, stage: str) -> Tiny:
     """A finished run that lacks one stage's artifact, and has nothing of its work."""
-    run = tiny(folder, finished=True)
+    run = finished_with(folder, stage)
     shutil.rmtree(run.path(stage).parent)
     return run
 
@@ -28,8 +28,8 @@ def check_survival(killer: Killer, folder: Path, stage: str, moment: int, how: H
     again = {name for name, outcome in outcomes.items() if outcome.state != "reused"}
     # A kill right after the commit leaves a finished artifact.
     assert again <= {stage} | MEASURED.get(stage, set()), f"ended at moment {moment}"
-    expected = tiny(folder / "undisturbed", finished=True)
-    for name in set(STAGES) - set(MEASURED):
+    expected = finished_with(folder / "undisturbed", stage)
+    for name in set(run.names) - set(MEASURED):
         assert run.artifact(name).manifest.digest == expected.artifact(name).manifest.digest
     assert run.versions()[stage] == [1]
     assert run.store.verify(*run.store.list()) == []
@@ -54,7 +54,7 @@ def moments(killer: Killer, folder: Path, stage: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_a_kill_at_a_random_moment(killer: Killer, stage: str, tmp_path: Path) -> None:
     lived = moments(killer, tmp_path / "whole", stage)
     (moment,) = drawn(f"one of {stage}", lived, 1)
@@ -63,7 +63,7 @@ def test_a_kill_at_a_random_moment(killer: Killer, stage: str, tmp_path: Path) -
 
 @pytest.mark.faults
 @pytest.mark.parametrize(("how", "times"), [("kill", 10), ("stop", 3), ("memory", 3)])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_an_end_at_random_moments(killer: Killer, stage: str, how: How, times: int, tmp_path: Path) -> None:
     lived = moments(killer, tmp_path / "whole", stage)
     for moment in drawn(f"{how} {stage}", lived, times):
@@ -71,14 +71,14 @@ def test_an_end_at_random_moments(killer: Killer, stage: str, how: How, times: i
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_a_run_killed_again_and_again_gets_there(killer: Killer, stage: str, tmp_path: Path) -> None:
     """Each attempt lives ten moments longer than the last; each goes on from what the others left."""
     run = without(tmp_path, stage)
     moment = 3
     while killer.build(tmp_path, stage, moment).signal:
         moment += 10
-    expected = tiny(tmp_path / "undisturbed", finished=True)
+    expected = finished_with(tmp_path / "undisturbed", stage)
     if stage not in MEASURED:
         assert run.artifact(stage).manifest.digest == expected.artifact(stage).manifest.digest
     check_clean(run)

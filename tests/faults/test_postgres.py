@@ -10,7 +10,7 @@ from own_server import BINARIES, OwnPostgres, OwnServer, until
 from services import Up
 from test_any_stage import check_went_on, held
 from test_kills import without
-from tiny_run import STAGES, tiny
+from tiny_run import EVERY_STAGE, tiny
 
 pytestmark = [
     pytest.mark.faults,
@@ -38,7 +38,7 @@ def server(postgres: OwnPostgres, tmp_path_factory: pytest.TempPathFactory) -> I
         one.close()
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_a_database_restarted_in_mid_stage(
     postgres: OwnPostgres, server: OwnServer, stage: str, tmp_path: Path
 ) -> None:

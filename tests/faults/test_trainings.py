@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_run import STAGES, TRAINING, Tiny, tiny
+from tiny_run import STAGES, TRAINING, Tiny, finished_with, tiny
 
 import pipeline.training.loop
 from pipeline.errors import PipelineError, TrainingError
 from tasks.retries import transient
 
-TRAINED = ("general_distillation", "teacher", "intermediate", "prediction", "label_only")
+TRAINED = ("general_distillation", "teacher", "intermediate", "prediction", "label_only", "pretrain")
 SETTINGS = {
     "general_distillation": "general_distillation.training",
     "teacher": "teacher.finetune",
     "intermediate": "intermediate.training",
     "prediction": "prediction.training",
     "label_only": "evaluation.label_only",
+    "pretrain": "pretrain.training",
 }
 STEP = 4
 DIGESTED = tuple(stage for stage in STAGES if stage not in {"evaluation", "report"})
@@ -72,7 +73,7 @@ def check_goes_on(run: Tiny, stage: str, step: int) -> None:
     states = {name: outcome.state for name, outcome in outcomes.items() if outcome.state != "reused"}
     assert states == {stage: "resumed"}
     assert any(line.startswith(f"resumed at step {step} of ") for line in run.notes.lines), run.notes.lines
-    undisturbed = tiny(run.folder / "undisturbed", finished=True)
+    undisturbed = finished_with(run.folder / "undisturbed", stage)
     assert run.artifact(stage).manifest.digest == undisturbed.artifact(stage).manifest.digest
 
 
@@ -100,7 +101,7 @@ def test_memory_that_runs_out_is_one_line_and_the_step_is_taken_again(
 def test_memory_that_runs_out_in_any_training(
     stage: str, failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = only(tiny(tmp_path, finished=True), stage)
+    run = only(finished_with(tmp_path, stage), stage)
     fail_at(STEP, FAILURES[failure], monkeypatch)
     with pytest.raises(TrainingError, match=f"out of memory at step {STEP} "):
         run.run()
@@ -124,7 +125,7 @@ def test_memory_that_runs_out_elsewhere_names_the_stage(tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("stage", [TRAINED[0], *(pytest.param(one, marks=pytest.mark.faults) for one in TRAINED[1:])])
 def test_a_loss_that_is_no_number_stops_at_the_same_step_again_and_names_it(stage: str, tmp_path: Path) -> None:
-    run = tiny(tmp_path, finished=True)
+    run = finished_with(tmp_path, stage)
     wild = f"{SETTINGS[stage]}.learning_rate=1e30"
     said = []
     for _ in range(2):

@@ -1,12 +1,11 @@
 """kill -9 anywhere, then the same command again: the same student, and no finished stage repeated."""
 
-import copy
 import signal
 from pathlib import Path
 
 import pytest
 from killed_run import killed
-from tiny_run import STAGES, TRAINING, TREE, Notes, Tiny, tiny, write_tree
+from tiny_run import PRETRAINED, STAGES, Notes, Tiny, finished_with, tiny, write_tree
 
 SIGNS_OF_LIFE = {  # how many a stage has given when it dies; reading a task and writing a report give none
     "corpus": 20,
@@ -59,19 +58,8 @@ def test_a_training_that_was_killed_goes_on_from_its_last_checkpoint(tmp_path: P
 
 
 def test_a_pretraining_that_was_killed_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    tree = copy.deepcopy(TREE)
-    tree["teacher"]["model"] = None
-    tree["corpus"]["tokenizer"] = {"vocab_size": 100}
-    tree["pretrain"] = {
-        "mode": "scratch",
-        "architecture": {"layers": 1, "hidden": 16, "heads": 2, "intermediate": 24},
-        "max_length": 40,
-        "training": TRAINING | {"epochs": 3, "max_tokens": None},
-    }
-    undisturbed, run = tiny(tmp_path / "undisturbed"), tiny(tmp_path / "killed")
-    for each in (undisturbed, run):
-        write_tree(each.folder, tree)
-    undisturbed.run(until="pretrain")
+    undisturbed, run = finished_with(tmp_path / "undisturbed", "pretrain"), tiny(tmp_path / "killed")
+    write_tree(run.folder, PRETRAINED)
     for _, died_of, there in killed(run, [("pretrain", 4), ("pretrain", None)]):
         assert (died_of, there) == (signal.SIGKILL, ["corpus"])
     outcomes = run.run(until="pretrain")

@@ -71,6 +71,36 @@ def test_checkpoints_take_no_more_than_their_share(
     assert spent > 0.02 * whole  # nor much less often than it may
 
 
+def test_the_first_checkpoint_of_a_large_model_waits_until_it_may_cost_what_a_slow_disk_takes(
+    world: Any, make_learner: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(State, "size", 1_000_000_000)  # ten seconds
+    hours = Hours(10.0, monkeypatch)
+    whole = train(hours, world, make_learner, tmp_path)
+    assert hours.saves[0] == 10 * 19 / STEP_SECONDS + 1  # the first step past it
+    assert len(hours.saves) * 10.0 <= 0.05 * whole
+
+
+def test_the_size_of_a_checkpoint_is_known_before_it_is_written(
+    world: Any, make_learner: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[tuple[int, int]] = []
+    save = State.save
+
+    def weighs(state: State, folder: Path) -> None:
+        save(state, folder)
+        found = latest_checkpoint(folder)
+        assert found is not None
+        sizes.append((state.size, sum(tensor.nbytes for tensor in found[0].values())))
+
+    monkeypatch.setattr(State, "save", weighs)
+    world.train(
+        world.training({"a": make_learner(1)}, score=lambda _: 1.0), tmp_path, checkpoint_seconds=1e-9, keep_end=True
+    )
+    assert sizes
+    assert all(0.9 * written < size <= written for size, written in sizes), sizes
+
+
 def test_cheap_checkpoints_come_at_their_interval(
     world: Any, make_learner: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
