@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.load import load_config
+from pipeline.data.glue import GLUE
 from pipeline.data.task_table import TaskData, load_task
 from pipeline.data.tokenizer import load_tokenizer
 from pipeline.evaluation.bootstrap import interval, resampled_scores
@@ -66,8 +67,9 @@ class Chain:
 
     def __init__(self, asked: argparse.Namespace, folder: str, seed: int) -> None:
         name = Path(folder).name.lower().replace("-", "")
+        files = (f"task.dir={folder}",) if name in GLUE else own_files(Path(folder))
         self._given = [
-            *(f"teacher.model={asked.teacher}", f"task.name={name}", f"task.dir={folder}"),
+            *(f"teacher.model={asked.teacher}", f"task.name={name}", *files),
             *(f"seed={seed}", f"runtime.store={asked.store}", *asked.set),
         ]
 
@@ -102,11 +104,21 @@ class Chain:
             return decide(task, predict_logits(loaded, rows, pad_id=tokenizer.pad_token_id))
 
 
+def own_files(folder: Path) -> tuple[str, str]:
+    """Overrides for a folder that is not GLUE's: its train.tsv, and its dev.tsv or else its test.tsv."""
+    dev = folder / "dev.tsv"
+    return f"task.train={folder / 'train.tsv'}", f"task.dev={dev if dev.exists() else folder / 'test.tsv'}"
+
+
 def main() -> None:
     """Measure and print one table a task."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("teacher", help="folder of an encoder with a masked-LM head")
-    parser.add_argument("tasks", nargs="+", help="folders in GLUE's layout, named as GLUE names them")
+    parser.add_argument(
+        "tasks",
+        nargs="+",
+        help="folders in GLUE's layout, named as GLUE names them, or of files with columns text and label",
+    )
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--store", default="contexts-store")
