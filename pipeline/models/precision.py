@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pipeline.config.precision import Precision
+from pipeline.models.frozen import freeze
 
 
 def exact_float32() -> None:
@@ -32,7 +33,7 @@ def prepare_teacher(model: nn.Module, precision: Precision) -> None:
         model: the teacher; in place.
         precision: resolved.
     """
-    model.requires_grad_(False)
+    freeze(model)
     if precision == "float32":
         return
     for module in model.modules():

@@ -162,6 +162,7 @@ def _table(work: Work) -> "CandidateTable":
     from pipeline.augmentation.vectors import from_input_embeddings
     from pipeline.augmentation.vectors_cache import cached_vectors
     from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.models.frozen import freeze
     from pipeline.models.load import load_masked_lm
     from pipeline.models.mlm import mlm_head
     from pipeline.models.places import hidden_at
@@ -172,6 +173,7 @@ def _table(work: Work) -> "CandidateTable":
     if settings.mlm:
         where = device(work.runtime)
         model = load_masked_lm(source)
+        freeze(model)
         mlm = MaskedLM(
             model,
             tokenizer,

@@ -70,6 +70,9 @@ def placed(model: "PreTrainedModel", runtime: Runtime) -> "PreTrainedModel":
     """A model that is only read from, on its device, without dropout."""
     from torch import nn
 
+    from pipeline.models.frozen import freeze
+
+    freeze(model)
     return cast("PreTrainedModel", nn.Module.to(model, device(runtime)).eval())
 
 
