@@ -180,7 +180,7 @@ def main() -> None:
         print(f"{count:,} rows: {mega}, {said['variants']:,} variants, {said['seconds']} s, {total:.0f} MB on disk")
     for stage in ("candidates", "augmentation"):
         slope = (found[-1][stage] - found[0][stage]) / (sizes[-1] - sizes[0])
-        planned = found[-1][stage] + slope * (PLANNED - sizes[-1])
+        planned = max(said[stage] for said in found) + max(0.0, slope) * (PLANNED - sizes[-1])
         print(f"{stage}: {slope:.1f} bytes a row, so {planned / 1e9:.2f} GB for {PLANNED:,} rows")
     few, many = sizes if options.quick else MANY
     for part, told in (("sentences", "telling sentences apart"), ("transfer", "the transfer set, beside the models")):
