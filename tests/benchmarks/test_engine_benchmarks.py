@@ -27,8 +27,8 @@ def as_a_script(monkeypatch):
         sys.modules.pop(name, None)
 
 
-def printed(name, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", [name, "--quick"])
+def printed(name, monkeypatch, capsys, *options):
+    monkeypatch.setattr(sys, "argv", [name, "--quick", *options])
     runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
     return capsys.readouterr().out
 
@@ -63,6 +63,19 @@ def test_stored_features_give_the_same_losses(monkeypatch, capsys, tmp_path):
     text = printed("teacher_store", monkeypatch, capsys)
     assert "the same to the last bit" in text
     assert len(numbers(r"an epoch, ([\d,]+) real", text)) == 9
+
+
+def test_whole_epochs_ask_the_teacher_once(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    text = printed("teacher_store", monkeypatch, capsys, "--whole")
+    assert "losses are the same to the last bit" in text
+    batches = int(numbers(r"^(\d+) batches", text.split("\n", 1)[1])[0])
+    assert f"{{'computed': {batches}, 'read': {10 * batches}, 'written': {batches}}}" in text
+
+
+def test_each_width_is_timed_in_both_precisions(monkeypatch, capsys):
+    text = printed("precision", monkeypatch, capsys)
+    assert len(numbers(r"bfloat16 is ([\d.]+) times", text)) == 2
 
 
 def test_textbrewer_takes_turns_with_the_engine(monkeypatch, capsys):
