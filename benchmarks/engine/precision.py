@@ -4,7 +4,7 @@
 
 Epochs of the pipeline's own loop take turns in one process: a student alone, as in the prediction phase, and a student
 with a teacher twice as wide, as in the intermediate phase; in float32 and in bfloat16, for students of several widths.
-Batches of 32 rows. The crossover is the constant in ``pipeline/stages/precision.py``.
+Batches of 32 rows. ``CPU_WIDTH`` in ``pipeline/stages/precision.py`` goes by it.
 """
 
 import statistics

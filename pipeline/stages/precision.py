@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GPU_DEVICES = ("nvidiactl", "nvidia0", "dxg", "kfd")  # NVIDIA; NVIDIA in a guest of Windows; AMD
 NO_GPU = ("", "-1")
 CPU_UNITS = "amx_bf16"  # vector instructions alone (avx512_bf16) were not measured
-CPU_WIDTH = 256  # of the widest student, from which bfloat16 pays on such a CPU (benchmarks/RESULTS.md)
+CPU_WIDTH = 256  # of the widest student, from which bfloat16 is a fifth faster at least (benchmarks/RESULTS.md)
 NO_WORSE = 1.1  # measurements differ by less
 
 

@@ -30,7 +30,6 @@ from pipeline.progress import Progress
 from pipeline.training.clock import Clock, Watch
 from pipeline.training.feed import Batch, Feed, Micro, Plan, Read, Step
 from pipeline.training.finite import Told, check_finite
-from pipeline.training.heap import kept_memory
 from pipeline.training.optimizer import adamw
 from pipeline.training.rescue import rescued
 from pipeline.training.schedule import learning_rate
@@ -126,8 +125,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
         pin=accelerator.device.type == "cuda",
     )
 
-    keeping = kept_memory(wanted=accelerator.device.type == "cpu")
-    with keeping, feed, rescued(state, checkpoints, saves=accelerator.is_main_process):
+    with feed, rescued(state, checkpoints, saves=accelerator.is_main_process):
         while state.step < total:
             state.begin()
             began = time.perf_counter()
