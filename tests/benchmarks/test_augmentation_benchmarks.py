@@ -56,7 +56,7 @@ def test_vectors_are_timed_twice(monkeypatch, capsys):
 
 def test_memory_has_a_slope(monkeypatch, capsys):
     text = printed("memory", monkeypatch, capsys)
-    assert len(re.findall(r"bytes a row, so [-\d.]+ GB for 10,000,000 rows", text)) == 3
+    assert len(re.findall(r"bytes a row, so [-\d.]+ GB for 10,000,000 rows", text)) == 4
 
 
 def test_made_up_sentences_are_as_long_as_is_said():
