@@ -26,15 +26,23 @@ class Speed:
         return self.tokens / self.seconds
 
 
-def matmul_peak(dtype: torch.dtype = torch.float32, *, seconds: float = 0.5, size: int = 1024) -> float:
-    """Floating-point operations a second of the fastest of many square matrix products, measured anew each time."""
+@dataclass(frozen=True)
+class Products:
+    """Floating-point operations a second of many matrix products: of the fastest, and of the one in the middle."""
+
+    fastest: float
+    median: float
+
+
+def products(dtype: torch.dtype = torch.float32, *, seconds: float = 0.5, size: int = 1024) -> Products:
+    """How fast square matrix products are here just now, measured anew each time."""
     a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
-    best, until = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < until:
+    taken, until = [], time.perf_counter() + seconds
+    while not taken or time.perf_counter() < until:
         started = time.perf_counter()
         a @ b
-        best = min(best, time.perf_counter() - started)
-    return 2 * size**3 / best
+        taken.append(time.perf_counter() - started)
+    return Products(2 * size**3 / min(taken), 2 * size**3 / statistics.median(taken))
 
 
 def take_turns(

@@ -25,6 +25,7 @@ from pipeline.progress import Silent
 from pipeline.stages.imitation import imitators, teacher_features
 from pipeline.stages.precision import cpu_has_bfloat16
 from pipeline.stages.rows import plan, reader
+from pipeline.training.heap import keep_freed_memory
 from pipeline.training.loop import Training, train
 
 logging.set_verbosity_error()
@@ -91,6 +92,7 @@ def arguments(description: str, *, rounds: int, **flags: str) -> argparse.Namesp
     if found.quick:
         found.data, found.rounds, found.batches = None, 1, 3
     torch.set_num_threads(found.threads)
+    keep_freed_memory()  # as every run on a CPU does; the peers of this process have it too
     return found
 
 

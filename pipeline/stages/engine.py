@@ -37,6 +37,7 @@ def accelerator(runtime: Runtime, *, partly: bool = False) -> "Accelerator":
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
     from pipeline.models.precision import exact_float32
+    from pipeline.training.heap import keep_freed_memory
     from pipeline.training.team import team
 
     if runtime.device == "cuda" and not torch.cuda.is_available():
@@ -44,12 +45,15 @@ def accelerator(runtime: Runtime, *, partly: bool = False) -> "Accelerator":
     if runtime.num_threads:
         torch.set_num_threads(runtime.num_threads)
     exact_float32()
-    return Accelerator(
+    engine = Accelerator(
         # Told auto, Accelerate takes a team without GPUs for as many lone processes.
         cpu=runtime.device == "cpu" or (team().size > 1 and not torch.cuda.is_available()),
         mixed_precision="no",  # the library has one for all its accelerators in a process; see ``fit``
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=partly)],
     )
+    if engine.device.type == "cpu":
+        keep_freed_memory()
+    return engine
 
 
 def describe_device(runtime: Runtime) -> dict[str, str | int]:

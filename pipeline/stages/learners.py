@@ -17,6 +17,7 @@ from pipeline.distillation.features import Attention, Features
 from pipeline.distillation.losses import soft_cross_entropy
 from pipeline.distillation.objectives import TransformerObjective
 from pipeline.evaluation.cost import encoder_flops
+from pipeline.models.dropout import draw_cheaply
 from pipeline.models.mlm import mlm_head
 from pipeline.models.taps import Tap, encode
 
@@ -26,13 +27,20 @@ Counts = Mapping[str, float]
 class Learner(nn.Module):
     """A model and how it is judged.
 
+    Args:
+        model: what is trained; its dropout is replaced by one that is cheap to draw.
+
     Attributes:
         features_ready: called with the last tensor of the model's forward pass, by which a watch tells the
             model's time from its losses'.
     """
 
     features_ready: Callable[[Tensor], None] | None = None
-    model: PreTrainedModel
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        draw_cheaply(model)
+        self.model = model
 
     def flops(self, counts: Counts) -> float:
         """Floating-point operations of training on so much; backward takes twice what forward does."""
@@ -53,8 +61,7 @@ class MaskedLanguageModel(Learner):
     """
 
     def __init__(self, model: PreTrainedModel, *, frozen_encoder: bool = False) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model)
         self.frozen_encoder = frozen_encoder
         if frozen_encoder:
             model.base_model.requires_grad_(False)
@@ -87,8 +94,7 @@ class Classifier(Learner):
     """Cross-entropy (or squared error) with the gold labels: ordinary fine-tuning."""
 
     def __init__(self, model: PreTrainedModel, *, regression: bool) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model)
         self.regression = regression
 
     def forward(
@@ -114,8 +120,7 @@ class Predictor(Learner):
         temperature: float = 1.0,
         mean_over_classes: bool = False,
     ) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model)
         self.regression = regression
         self.temperature = temperature
         self.mean_over_classes = mean_over_classes
@@ -156,8 +161,7 @@ class Imitator(Learner):
         num_layers: int,
         positions: tuple[int, ...],
     ) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model)
         self.objective = objective
         self.positions = positions
         self._attention = objective.weights["attention"] > 0

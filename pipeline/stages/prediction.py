@@ -51,7 +51,7 @@ def prediction(
     else:
         # Without phase one nothing else brings the teacher's shape and vocabulary.
         inputs |= {"teacher": teacher_logits.inputs["teacher"], **inputs_for(config.students, general)}
-    return Stage("prediction", 2, settings, inputs, _run, parallel=True)
+    return Stage("prediction", 3, settings, inputs, _run, parallel=True)
 
 
 def labels_of_variants(config: RunConfig) -> Labels:

@@ -36,7 +36,7 @@ def pretrain(config: RunConfig, corpus: Stage[Any]) -> Stage[PretrainStage]:
     if config.teacher.model:
         inputs["encoder"] = model_source(config.teacher.model, config.teacher.revision)
     settings = PretrainStage(pretrain=config.pretrain, precision=resolve(config), seed=config.seed)
-    return Stage("pretrain", 2, settings, inputs, _run, parallel=True)
+    return Stage("pretrain", 3, settings, inputs, _run, parallel=True)
 
 
 def _run(config: PretrainStage, run: StageRun) -> None:
