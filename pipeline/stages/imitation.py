@@ -93,6 +93,7 @@ def teacher_features(
         compiled: compile what runs of it.
     """
     from pipeline.models.compilation import compile_encoder
+    from pipeline.models.packed import pack
     from pipeline.models.precision import autocast, prepare_teacher
     from pipeline.models.taps import Tap, truncate
     from pipeline.stages.learners import read_features
@@ -103,6 +104,8 @@ def teacher_features(
     tap = Tap(teacher, layers, attention=attention)
     if compiled:
         compile_encoder(teacher)
+    else:
+        pack(teacher)
 
     def features(batch: Mapping[str, "torch.Tensor"]) -> "Features":
         with autocast(precision, device):

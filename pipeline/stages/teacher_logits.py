@@ -51,7 +51,7 @@ def teacher_logits(
         if mlm is not None:
             inputs["mlm"] = mlm
     settings = TeacherLogitsStage(relu_logits=config.relu_logits, precision=resolve(config), seed=config.seed)
-    return Stage("teacher_logits", 2, settings, inputs, _run)
+    return Stage("teacher_logits", 3, settings, inputs, _run)
 
 
 def _masked_lm(augmentation: Stage[Any]) -> Stage[Any] | Source | None:
@@ -68,6 +68,7 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
     from pipeline.models.load import ModelSource, load_finetuned
+    from pipeline.models.packed import pack
     from pipeline.models.precision import autocast, prepare_teacher
     from pipeline.models.released import relu_before_classifier
     from pipeline.stages.inference import predict_logits
@@ -83,6 +84,7 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
     if config.relu_logits:
         relu_before_classifier(model)
     prepare_teacher(model, config.precision)
+    pack(model)
     shards: list[Path] = []
     tokens, seconds = 0, 0.0  # of the teacher; shards of an earlier attempt are not counted
     for begin in range(0, len(table), SHARD_ROWS):

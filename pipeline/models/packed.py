@@ -1,0 +1,79 @@
+"""A frozen model's linear layers as a processor runs them best: weights laid out once, bias and GELU in the same pass.
+
+oneDNN lays a weight out anew for every product otherwise, a bias is copied to each row before it, and the widest array
+of a layer is read and written once more for its GELU.
+"""
+
+import platform
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.activations import GELUActivation
+
+GELUS = (F.gelu, torch.ops.aten.gelu_)
+PROCESSORS = ("x86_64", "AMD64")  # where this was measured; elsewhere oneDNN calls other libraries
+
+
+class PackedLinear(nn.Module):
+    """A linear layer that is never trained, on a CPU.
+
+    The operators are those that torch's own compiler puts in place of such layers; they have no public name.
+
+    Args:
+        linear: float32 or bfloat16; its weight is copied.
+        gelu: the activation that follows is an exact GELU, to be computed here.
+    """
+
+    def __init__(self, linear: nn.Linear, *, gelu: bool = False) -> None:
+        super().__init__()
+        self._dtype = linear.weight.dtype
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)  # noqa: SLF001 - see PackedLinear
+        self._bias = None if linear.bias is None else linear.bias.detach()
+        self._after = "gelu" if gelu else "none"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out), in the precision of the weight; without gradients."""
+        run = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001 - see above
+        return run(x.to(self._dtype), self._weight, self._bias, self._after, [], "none")
+
+
+def pack(model: nn.Module) -> bool:
+    """Have a frozen model's linear layers packed, in place, and say whether they are.
+
+    Only on x86 CPUs with oneDNN; anywhere else the model stays as it is. It cannot be saved, moved or compiled
+    afterwards.
+
+    Args:
+        model: frozen, on its device, in its precision.
+    """
+    if not _packable(model):
+        return False
+    for parent in list(model.modules()):
+        followed = isinstance(getattr(parent, "dense", None), nn.Linear) and _is_gelu(
+            getattr(parent, "intermediate_act_fn", None)
+        )
+        for name, module in list(parent.named_children()):
+            if type(module) is nn.Linear:
+                setattr(parent, name, PackedLinear(module, gelu=followed and name == "dense"))
+        if followed:
+            parent.intermediate_act_fn = nn.Identity()
+    return True
+
+
+def _is_gelu(activation: object) -> bool:
+    return isinstance(activation, GELUActivation) and activation.act in GELUS
+
+
+def _packable(model: nn.Module) -> bool:
+    linear = [module.weight for module in model.modules() if type(module) is nn.Linear]
+    return (
+        platform.machine() in PROCESSORS
+        and torch.backends.mkldnn.is_available()
+        and all(weight.device.type == "cpu" for weight in linear)
+        and all(weight.dtype == torch.float32 or _in_bfloat16(weight) for weight in linear)
+    )
+
+
+def _in_bfloat16(weight: Tensor) -> bool:
+    return weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - see PackedLinear
