@@ -77,8 +77,8 @@ def every_nth(shape: Shape, teacher: Shape) -> list[int]:
     return [layer * teacher.layers // shape.layers for layer in range(1, shape.layers + 1)]
 
 
-def arguments(description: str, *, rounds: int, **flags: str) -> argparse.Namespace:
-    """The command line that all of them have, and further flags with their help; sets torch's threads."""
+def arguments(description: str, *, rounds: int, keep_memory: bool = True, **flags: str) -> argparse.Namespace:
+    """The command line that all of them have, and further flags with their help; sets up torch as a run does."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("data", type=Path, nargs="?", help="folder with SST-2's train.tsv; made-up rows without it")
     parser.add_argument("--vocabulary", type=Path, help="vocab.txt of BERT, uncased; found beside glue/SST-2 if there")
@@ -92,7 +92,8 @@ def arguments(description: str, *, rounds: int, **flags: str) -> argparse.Namesp
     if found.quick:
         found.data, found.rounds, found.batches = None, 1, 3
     torch.set_num_threads(found.threads)
-    keep_freed_memory()  # as every run on a CPU does; the peers of this process have it too
+    if keep_memory:
+        keep_freed_memory()  # as every run on a CPU does; the peers of this process have it too
     return found
 
 

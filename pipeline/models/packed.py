@@ -5,6 +5,7 @@ of a layer is read and written once more for its GELU.
 """
 
 import platform
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -41,8 +42,8 @@ class PackedLinear(nn.Module):
 def pack(model: nn.Module) -> bool:
     """Have a frozen model's linear layers packed, in place, and say whether they are.
 
-    Only on x86 CPUs with oneDNN; anywhere else the model stays as it is. It cannot be saved, moved or compiled
-    afterwards.
+    Only on x86 CPUs with oneDNN; anywhere else the model stays as it is, and so does a layer with hooks. The model
+    cannot be saved, moved or compiled afterwards.
 
     Args:
         model: frozen, on its device, in its precision.
@@ -50,15 +51,18 @@ def pack(model: nn.Module) -> bool:
     if not _packable(model):
         return False
     for parent in list(model.modules()):
-        followed = isinstance(getattr(parent, "dense", None), nn.Linear) and _is_gelu(
-            getattr(parent, "intermediate_act_fn", None)
-        )
-        for name, module in list(parent.named_children()):
-            if type(module) is nn.Linear:
-                setattr(parent, name, PackedLinear(module, gelu=followed and name == "dense"))
+        linear = {name: module for name, module in parent.named_children() if _plain(module)}
+        followed = "dense" in linear and _is_gelu(getattr(parent, "intermediate_act_fn", None))
+        for name, module in linear.items():
+            setattr(parent, name, PackedLinear(cast("nn.Linear", module), gelu=followed and name == "dense"))
         if followed:
             parent.intermediate_act_fn = nn.Identity()
     return True
+
+
+def _plain(module: nn.Module) -> bool:
+    """A linear layer that nobody listens to: a hook may change what goes in or out."""
+    return type(module) is nn.Linear and not module._forward_pre_hooks and not module._forward_hooks  # noqa: SLF001
 
 
 def _is_gelu(activation: object) -> bool:

@@ -47,6 +47,7 @@ class Findings:
         device: what models run on, as torch names it.
         threads: torch's, on the CPU.
         products: the library that multiplies matrices on the CPU.
+        packs: whether a teacher's linear layers are laid out for it.
         gpus: that torch can use.
         gpu_files: whether the system shows a GPU, usable or not.
         peaks: precision -> FLOP/s of a large product on the device.
@@ -62,6 +63,7 @@ class Findings:
     device: str
     threads: int
     products: str
+    packs: bool
     gpus: "tuple[Gpu, ...]"
     gpu_files: bool
     peaks: dict[Precision, float]
@@ -83,6 +85,7 @@ def examine(config: RunConfig) -> Findings:
 
     from pipeline.evaluation.host import host
     from pipeline.evaluation.machine import gpus, matmul_peak, products_library
+    from pipeline.models.packed import pack
     from pipeline.models.precision import exact_float32
     from pipeline.stages.engine import device
 
@@ -95,6 +98,7 @@ def examine(config: RunConfig) -> Findings:
         device=str(where),
         threads=torch.get_num_threads(),
         products=products_library(),
+        packs=where.type == "cpu" and pack(torch.nn.Linear(1, 1)),
         gpus=gpus(),
         gpu_files=has_device_file(),
         peaks={
@@ -127,6 +131,11 @@ def choices(config: RunConfig, found: Findings) -> list[Choice]:
             "attention_loss",
             f"Gram form from {gram_from} tokens",
             f"direct below; for heads {STUDENT_HEAD} wide imitating {TEACHER_HEAD}, growing with both",
+        ),
+        Choice(
+            "teacher_layers",
+            "packed (oneDNN)" if found.packs and not compiles else "as they are",
+            "weights are laid out once, bias and GELU added in the same pass; on x86 CPUs, where nothing is compiled",
         ),
         Choice("compile", "on" if compiles else "off", why),
         Choice("optimizer", "AdamW, fused", "one kernel for all weights"),

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pipeline.stages.precision import cpu_has_bfloat16
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "engine"
-MODULES = ("setting", "rounds", "released_way")
+MODULES = ("setting", "rounds", "released_way", "precision")
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,13 @@ def test_share_of_peak_counts_only_work_done(monkeypatch, capsys):
     assert len(shares) == (8 if cpu_has_bfloat16() else 4)
     assert all(0 <= share < 1 for share in shares)
     assert any(shares)
+
+
+def test_plain_forms_are_timed_beside_the_engines(monkeypatch, capsys):
+    text = printed("plain_forms", monkeypatch, capsys)
+    ratios = numbers(r": ([\d.]+) times as fast", text)
+    assert len(ratios) + text.count("not packed") == 4
+    assert all(ratio > 0 for ratio in ratios)
 
 
 def test_released_way_takes_turns_with_the_engine(monkeypatch, capsys):

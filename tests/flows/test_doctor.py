@@ -13,7 +13,17 @@ from tiny_run import Tiny
 from flows.cli import main
 from pipeline.errors import ConfigError, StoreError
 
-USED = ["device", "cpu_threads", "precision", "attention", "attention_loss", "compile", "optimizer", "processes"]
+USED = [
+    "device",
+    "cpu_threads",
+    "precision",
+    "attention",
+    "attention_loss",
+    "teacher_layers",
+    "compile",
+    "optimizer",
+    "processes",
+]
 
 
 def doctor(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

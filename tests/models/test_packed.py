@@ -90,6 +90,16 @@ def test_only_an_exact_gelu_is_computed_with_its_layer() -> None:
             torch.testing.assert_close(model(ids)[0], plain(ids)[0], atol=1e-5, rtol=0)
 
 
+def test_a_layer_with_a_hook_stays() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)).requires_grad_(False)
+    model[1].register_forward_pre_hook(lambda _module, given: (given[0].relu(),))
+    x = torch.randn(4, 3)
+    expected = model(x)
+    assert pack(model)
+    assert [type(module) for module in model] == [PackedLinear, nn.Linear]
+    torch.testing.assert_close(model(x), expected)
+
+
 def test_a_model_in_a_precision_it_cannot_be_packed_in_stays() -> None:
     model = nn.Sequential(nn.Linear(3, 3)).double().requires_grad_(False)
     assert not pack(model)

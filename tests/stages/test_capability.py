@@ -20,6 +20,7 @@ FITTING = Findings(
     device="cpu",
     threads=8,
     products="MKL",
+    packs=True,
     gpus=(),
     gpu_files=False,
     peaks={"float32": 1e11, "bfloat16": 1e10},
@@ -71,6 +72,8 @@ def test_an_unknown_memory_is_no_reason_to_warn() -> None:
 
 def test_choices_follow_the_device() -> None:
     on_cpu = chosen(FITTING)
+    assert on_cpu["teacher_layers"][0] == "packed (oneDNN)"
+    assert chosen(replace(FITTING, packs=False))["teacher_layers"][0] == "as they are"
     assert on_cpu["device"] == ("cpu", "torch finds no GPU")
     assert on_cpu["compile"] == ("off", "auto: a CPU")
     assert on_cpu["precision"] == ("float32", "auto: the CPU is not known to have units for bfloat16")
@@ -89,6 +92,7 @@ def test_choices_follow_the_device() -> None:
     assert on_gpu["device"] == ("cuda", "torch finds a GPU")
     assert on_gpu["precision"] == ("bfloat16", "auto: the GPU has units for it")
     assert on_gpu["compile"][0] == "on"
+    assert on_gpu["teacher_layers"][0] == "as they are"
 
 
 def test_a_faster_precision_is_offered_and_not_taken() -> None:
