@@ -5,6 +5,7 @@ Both are seeded for each variant, so that a variant is a function of the seed, i
 
 import random
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,7 +31,7 @@ def seeded(seed: int) -> Iterator[None]:
             np.random.set_state(numpy_state)  # noqa: NPY002
 
 
-class SeededAug(WordAugmenter):
+class SeededAug(WordAugmenter, ABC):
     """An augmenter of texts that draws from a generator of its own; it says how in ``change``.
 
     Where nlpaug counts words from a share (at least one, at most ten, 0.0 meaning 0.3), its children draw
@@ -50,9 +51,9 @@ class SeededAug(WordAugmenter):
         """Start the draws again from ``seed``."""
         self._generator = np.random.default_rng(seed)
 
+    @abstractmethod
     def change(self, text: str, generator: np.random.Generator) -> str:
         """The text changed once, with the generator's randomness alone; the text itself when nothing was."""
-        raise NotImplementedError
 
     def substitute(self, data: str) -> str:
         """One draw; the text as it is, when nothing in it was changed."""
