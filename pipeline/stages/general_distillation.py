@@ -40,7 +40,7 @@ def general_distillation(
         seed=config.seed,
     )
     inputs = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
-    return Stage("general_distillation", 3, settings, inputs, _run, parallel=True)
+    return Stage("general_distillation", 4, settings, inputs, _run, parallel=True)
 
 
 def _run(config: GeneralDistillationStage, run: StageRun) -> None:
@@ -74,18 +74,7 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
         precision=config.precision,
         compiled=compiled,
     )
-    target = stored_teacher(
-        features,
-        teacher,
-        batches,
-        training,
-        run,
-        rows="corpus",
-        terms=terms,
-        layers=layers,
-        dropout=False,
-        arithmetic=f"{config.precision}, compiled: {compiled}",
-    )
+    target = stored_teacher(features, batches, training, run, rows="corpus", terms=terms)
     read = reader(
         table,
         pad_id=tokenizer.pad_token_id,

@@ -1,7 +1,8 @@
 """Students imitating the mapped layers of one teacher, whose forward pass they share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
@@ -15,6 +16,28 @@ if TYPE_CHECKING:
     from pipeline.distillation.features import Features
     from pipeline.stages.learners import Imitator
     from pipeline.stages.stored_teacher import StoredTeacher
+
+
+@dataclass(frozen=True)
+class ReadTeacher:
+    """A teacher that is ready to be read.
+
+    Attributes:
+        read: what it hands out of a batch.
+        device: where it runs.
+        dropout: whether its dropout is on.
+        identity: everything about it that what it hands out depends on, the weights as they were loaded included;
+            JSON values. A cache of what it hands out is keyed by nothing else of it.
+    """
+
+    read: "Callable[[Mapping[str, torch.Tensor]], Features]"
+    device: "torch.device"
+    dropout: bool
+    identity: Mapping[str, Any]
+
+    def __call__(self, batch: "Mapping[str, torch.Tensor]") -> "Features":
+        """The features of a batch."""
+        return self.read(batch)
 
 
 def imitators(
@@ -80,11 +103,13 @@ def teacher_features(
     attention: bool = True,
     precision: Precision = "float32",
     compiled: bool = False,
-) -> "Callable[[Mapping[str, torch.Tensor]], Features]":
+) -> ReadTeacher:
     """What the teacher hands out of a batch; nothing of it runs above the last mapped layer.
 
+    Its identity is taken here, before its weights are converted or packed.
+
     Args:
-        teacher: truncated in place.
+        teacher: as it was loaded; it is changed in place, and must not be saved.
         layers: the teacher layers that are imitated.
         device: where it runs.
         dropout: leave the teacher's dropout on, as the released code does.
@@ -96,9 +121,17 @@ def teacher_features(
     from pipeline.models.packed import pack
     from pipeline.models.precision import autocast, prepare_teacher
     from pipeline.models.taps import Tap, truncate
+    from pipeline.models.weights import digest_encoder
     from pipeline.stages.learners import read_features
 
-    truncate(teacher, max(layers))
+    truncate(teacher, max(layers))  # what never runs does not count; a pooler that was not saved is drawn at random
+    identity = {
+        "weights": digest_encoder(teacher),
+        "layers": list(layers),
+        "attention": attention,
+        "precision": precision,
+        "compiled": compiled,
+    }
     prepare_teacher(teacher, precision)
     teacher.train(dropout).to(device)
     tap = Tap(teacher, layers, attention=attention)
@@ -111,7 +144,7 @@ def teacher_features(
         with autocast(precision, device):
             return read_features(tap, batch)
 
-    return features
+    return ReadTeacher(features, device, dropout, identity)
 
 
 def teacher_flops(teacher: "PreTrainedModel", stored: "StoredTeacher") -> "Callable[[Mapping[str, float]], float]":

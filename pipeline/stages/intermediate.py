@@ -48,7 +48,7 @@ def intermediate(
         seed=config.seed,
     )
     inputs = {"teacher": teacher, "rows": teacher_logits, "task_data": task_data}
-    return Stage("intermediate", 3, settings, inputs | inputs_for(config.students, general), _run, parallel=True)
+    return Stage("intermediate", 4, settings, inputs | inputs_for(config.students, general), _run, parallel=True)
 
 
 def labels_of_variants(config: RunConfig) -> Labels:
@@ -89,18 +89,7 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
         precision=config.precision,
         compiled=compiled,
     )
-    target = stored_teacher(
-        features,
-        teacher,
-        batches,
-        phase.training,
-        run,
-        rows="rows",
-        terms=phase.terms,
-        layers=layers,
-        dropout=phase.teacher_dropout,
-        arithmetic=f"{config.precision}, compiled: {compiled}",
-    )
+    target = stored_teacher(features, batches, phase.training, run, rows="rows", terms=phase.terms, chosen=rows)
     read_rows = reader(
         transfer.table,
         pad_id=tokenizer.pad_token_id,

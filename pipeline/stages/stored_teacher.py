@@ -73,6 +73,7 @@ class StoredTeacher:
     ) -> None:
         self._teacher, self._plan, self._passes, self._budget = teacher, plan, passes, budget
         self._folder, self._progress, self._tally = shelf / key, progress, Tally()
+        self._key = key
         self._kept: KeptFeatures | None = None
         self._probes: list[tuple[int, float, float, float]] = []
         self._tokens = int(plan.lengths.sum(dtype=np.int64))
@@ -120,6 +121,7 @@ class StoredTeacher:
         decision = self._decided or Decision(False, "teacher features recomputed: the training was over first")
         return {
             "stored": decision.store,
+            "key": self._key,
             "reason": decision.reason,
             "bytes": disk_bytes(self._folder) if decision.store else 0,
             "batches": self._tally.batches,
