@@ -12,7 +12,7 @@ from pipeline.stages.compatibility import check_one_batch, check_positions, chec
 from pipeline.stages.compilation import compilation
 from pipeline.stages.engine import device, fit
 from pipeline.stages.inputs import model_input
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import student_precision, teacher_precision
 from pipeline.stages.student_models import folder, student_encoder
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
@@ -24,6 +24,7 @@ class GeneralDistillationStage(Config):
     distillation: GeneralDistillationConfig
     students: tuple[StudentConfig, ...]
     precision: Precision
+    teacher_precision: Precision
     seed: int
 
 
@@ -33,10 +34,12 @@ def general_distillation(
     """General students of a run: all that start from general distillation, from one teacher pass."""
     if config.general_distillation is None:
         raise ConfigError("there is no general distillation in this configuration: add a general_distillation section")
+    students = tuple(student for student in config.students if student.start == "general")
     settings = GeneralDistillationStage(
         distillation=config.general_distillation,
-        students=tuple(student for student in config.students if student.start == "general"),
-        precision=resolve(config),
+        students=students,
+        precision=student_precision(config, students),
+        teacher_precision=teacher_precision(config),
         seed=config.seed,
     )
     inputs = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
@@ -71,7 +74,7 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
         layers,
         device(run.runtime),
         attention=bool(terms.attention),
-        precision=config.precision,
+        precision=config.teacher_precision,
         compiled=compiled,
     )
     target = stored_teacher(features, batches, training, run, rows="corpus", terms=terms)

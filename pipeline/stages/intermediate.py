@@ -11,7 +11,7 @@ from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.compilation import compilation
 from pipeline.stages.engine import device, fit
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import student_precision, teacher_precision
 from pipeline.stages.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.store.stage import Stage, StageRun
 
@@ -27,6 +27,7 @@ class IntermediateStage(Config):
     students: tuple[StudentConfig, ...]
     labels: Labels
     precision: Precision
+    teacher_precision: Precision
     seed: int
 
 
@@ -44,7 +45,8 @@ def intermediate(
         intermediate=config.intermediate,
         students=identities(config.students),
         labels=labels_of_variants(config),
-        precision=resolve(config),
+        precision=student_precision(config),
+        teacher_precision=teacher_precision(config),
         seed=config.seed,
     )
     inputs = {"teacher": teacher, "rows": teacher_logits, "task_data": task_data}
@@ -86,7 +88,7 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
         device(run.runtime),
         dropout=phase.teacher_dropout,
         attention=bool(phase.terms.attention),
-        precision=config.precision,
+        precision=config.teacher_precision,
         compiled=compiled,
     )
     target = stored_teacher(features, batches, phase.training, run, rows="rows", terms=phase.terms, chosen=rows)

@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError
 from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import student_precision
 from pipeline.stages.student_models import (
     NAMED,
     folder,
@@ -44,7 +44,10 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         raise ConfigError("there is no label-only student in this configuration: set evaluation.label_only")
     students = distinct_shapes(config.students)
     settings = LabelOnlyStage(
-        training=training, students=_without_teaching(students), precision=resolve(config), seed=config.seed
+        training=training,
+        students=_without_teaching(students),
+        precision=student_precision(config, students),
+        seed=config.seed,
     )
     inputs = {
         "task_data": task_data,

@@ -9,7 +9,7 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.stages.engine import fit
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import student_precision
 from pipeline.stages.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.store.stage import Stage, StageRun
 
@@ -42,7 +42,7 @@ def prediction(
         students=identities(config.students),
         labels=labels_of_variants(config),
         relu_logits=config.relu_logits,
-        precision=resolve(config),
+        precision=student_precision(config),
         seed=config.seed,
     )
     inputs: dict[str, Any] = {"logits": teacher_logits, "task_data": task_data}

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input, model_source
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import teacher_precision
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def pretrain(config: RunConfig, corpus: Stage[Any]) -> Stage[PretrainStage]:
     inputs: dict[str, Any] = {"corpus": corpus}
     if config.teacher.model:
         inputs["encoder"] = model_source(config.teacher.model, config.teacher.revision)
-    settings = PretrainStage(pretrain=config.pretrain, precision=resolve(config), seed=config.seed)
+    settings = PretrainStage(pretrain=config.pretrain, precision=teacher_precision(config), seed=config.seed)
     return Stage("pretrain", 3, settings, inputs, _run, parallel=True)
 
 

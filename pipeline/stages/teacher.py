@@ -10,7 +10,7 @@ from pipeline.errors import ModelError, TrainingError
 from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit, placed
 from pipeline.stages.inputs import model_input
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import teacher_precision
 from pipeline.stages.student_models import output_names
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
@@ -40,7 +40,7 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
         finetune=config.teacher.finetune,
         restarts=config.teacher.restarts,
         relu_logits=config.relu_logits,
-        precision=resolve(config) if config.teacher.finetune else None,
+        precision=teacher_precision(config) if config.teacher.finetune else None,
         seed=config.seed,
     )
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}

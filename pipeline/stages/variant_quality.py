@@ -22,18 +22,18 @@ from pipeline.store.artifact import load_artifact
 from pipeline.store.stage import StageRun
 
 EXAMPLES = 20
+SAMPLE_SEED = 0  # one for all runs: the teacher's logits, which lie in the same artifact, do not depend on the run's
 SAMPLE = 200  # variants that the masked LM is asked about, each beside its origin, or fewer:
 SAMPLE_TOKENS = 100_000  # so many tokens are half a minute of a 12-layer model on two CPU cores
 
 
-def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet, seed: int) -> dict[str, Any]:
+def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet) -> dict[str, Any]:
     """What the variants of a run are worth.
 
     Args:
         run: has an augmentation, and the masked LM where it has one.
         task: the rows they were made of.
         transfer: rows and variants, with the teacher's logits.
-        seed: of the sample and the examples.
 
     Returns:
         Counts and shares; ``length_ratio``; ``teacher``, see ``teacher_shift``; ``pseudo_perplexity``, None
@@ -43,7 +43,7 @@ def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet, seed: 
     made = load_artifact(folder).metrics
     origins = transfer.origins[transfer.originals :]
     flipped = transfer.flipped[transfer.originals :]
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SAMPLE_SEED)
     sample = random.choice(len(origins), min(SAMPLE, len(origins)), replace=False, shuffle=True)
     found = survey(parquet.ParquetFile(folder / "variants.parquet").iter_batches(), sample.tolist())
     order = {place: number for number, place in enumerate(sample.tolist())}

@@ -22,6 +22,7 @@ TRAINED = {
     "teacher": "restart_0",
 }
 KILLED_RANK = Path(__file__).parent / "killed_rank.py"
+UNLIKE_RANK = Path(__file__).parent / "unlike_rank.py"
 
 
 def start(run: Tiny, *command: str, restarts: int = 0) -> subprocess.Popen[str]:
@@ -148,3 +149,15 @@ def test_one_interrupt_ends_all(shared: Tiny, tmp_path: Path) -> None:
     _, errors = finish(started, code=1)
     assert errors.count("interrupted; run the same command again") == 1
     assert list((run.folder / "private").glob("tinybert-*")) == []
+
+
+@pytest.mark.slow
+def test_the_first_process_decides_the_precision_for_a_machine_of_another_kind(tmp_path: Path) -> None:
+    run, seen = make(tmp_path), tmp_path / "seen"
+    seen.mkdir()
+    own = ("precision=auto", "students=[{layers: 1, hidden: 256, heads: 4, dropout: 0}]")
+    finish(start(run, str(UNLIKE_RANK), str(seen), "run", "tiny.yaml", *own, "--until", "general_distillation"))
+    settings = run.artifact("general_distillation").manifest.config
+    assert (settings["precision"], settings["teacher_precision"]) == ("bfloat16", "float32")
+    # Each trains the student in the one and reads the teacher in the other.
+    assert {path.name for path in seen.iterdir()} == {"0-bfloat16", "0-float32", "1-bfloat16", "1-float32"}

@@ -148,3 +148,10 @@ def test_a_result_that_was_there_before_is_found_again(run: Tiny) -> None:
     run.run("prediction.temperature=2", until="prediction")
     assert {outcome.state for outcome in run.run(until="prediction").values()} == {"reused"}
     assert {outcome.state for outcome in run.run("prediction.temperature=2", until="prediction").values()} == {"reused"}
+
+
+def test_the_seed_of_a_run_is_no_part_of_what_it_does_not_change(run: Tiny) -> None:
+    """The teacher's logits follow from the teacher and its rows alone; only these depend on the seed."""
+    by_seed = [{stage.name: stage.settings for stage in run.stages(f"seed={seed}")} for seed in (5, 6)]
+    same = {name for name, settings in by_seed[0].items() if settings == by_seed[1][name]}
+    assert {"corpus", "candidates", "teacher_logits"} <= same
