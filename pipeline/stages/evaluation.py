@@ -10,7 +10,7 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.engine import describe_device, placed, write_json
-from pipeline.stages.label_only import distinct_shapes, shape_key, yardsticks
+from pipeline.stages.label_only import same_size, yardsticks
 from pipeline.stages.student_models import folder, identities
 from pipeline.store.stage import Stage, StageRun
 
@@ -29,6 +29,7 @@ class EvaluationStage(Config):
 
     evaluation: EvaluationConfig
     students: tuple[StudentConfig, ...]
+    same_size: dict[str, str]  # student -> the student whose label-only twin it is compared with
     relu_logits: bool
     seed: int
 
@@ -69,6 +70,7 @@ def evaluation(
         # How the label-only student is trained is its own stage's business.
         evaluation=config.evaluation.model_copy(update={"label_only": None}),
         students=identities(config.students),
+        same_size=same_size(config),
         relu_logits=config.relu_logits,
         seed=config.seed,
     )
@@ -80,16 +82,15 @@ def evaluation(
 
 def _judged(config: EvaluationStage, run: StageRun) -> list[Judged]:
     models = [Judged("teacher", "teacher", run.artifact("teacher") / "model")]
-    same_size = yardsticks(config.students) if run.has("label_only") else {}
-    if run.has("label_only"):
-        for student in distinct_shapes(config.students):
+    names = yardsticks(config.same_size)
+    for student in config.students:
+        if config.same_size.get(student.name) == student.name:
             place = folder(run.artifact("label_only"), student)
-            models.append(Judged(same_size[shape_key(student)], "label-only", place))
+            models.append(Judged(names[student.name], "label-only", place))
     distilled = any(student.start == "general" for student in config.students)
     for student in config.students:
         role = "ablation" if distilled and student.start == "random" else "student"
-        like = same_size.get(shape_key(student))
-        models.append(Judged(student.name, role, folder(run.artifact("prediction"), student), like))
+        models.append(Judged(student.name, role, folder(run.artifact("prediction"), student), names.get(student.name)))
     return models
 
 

@@ -13,7 +13,7 @@ from pipeline.stages.compilation import compilation
 from pipeline.stages.engine import device, fit
 from pipeline.stages.inputs import model_input
 from pipeline.stages.precision import student_precision, teacher_precision
-from pipeline.stages.student_models import folder, student_encoder
+from pipeline.stages.student_models import folder, identities, student_encoder
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
 
@@ -37,7 +37,7 @@ def general_distillation(
     students = tuple(student for student in config.students if student.start == "general")
     settings = GeneralDistillationStage(
         distillation=config.general_distillation,
-        students=students,
+        students=identities(students),
         precision=student_precision(config, students),
         teacher_precision=teacher_precision(config),
         seed=config.seed,

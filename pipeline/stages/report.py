@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
-from pipeline.stages.label_only import shape_key, yardsticks
+from pipeline.stages.label_only import same_size, yardsticks
 from pipeline.stages.student_models import folder, identities
 from pipeline.stages.teacher_logits import QUALITY
 from pipeline.store.artifact import Manifest, load_artifact
@@ -30,6 +30,7 @@ class ReportStage(Config):
     name: str
     configuration: dict[str, Any]
     students: tuple[StudentConfig, ...]
+    same_size: dict[str, str]
     latency_length: int
     latency_batch: int
     bootstrap: int
@@ -47,6 +48,7 @@ def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[
         name=config.name,
         configuration=read_yaml(shown, "the configuration"),
         students=identities(config.students),
+        same_size=same_size(config),
         latency_length=shown_length(config.evaluation),
         latency_batch=config.evaluation.latency_batches[0],
         bootstrap=config.evaluation.bootstrap,
@@ -86,9 +88,9 @@ def _run(config: ReportStage, run: StageRun) -> None:
         augmentation=_augmentation(run),
     )
     (run.output / "report.html").write_text(render(data), encoding="utf-8")
-    same_size = yardsticks(config.students)
+    yardstick = yardsticks(config.same_size)
     for student in config.students:
-        compared = (student.name, same_size[shape_key(student)])
+        compared = (student.name, yardstick.get(student.name))
         target = folder(run.output, student)
         shutil.copytree(folder(run.artifact("prediction"), student), target)
         card = model_card(

@@ -1,12 +1,13 @@
 """Students as stages start them: at random, from general distillation, or from a model the user names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from pipeline.config.models import StudentConfig
+from pipeline.config.models import PRESETS, USUAL_DROPOUT, StudentConfig
 from pipeline.errors import ModelError
+from pipeline.models.described import NAMES, describe, dropout_of, shape_of
 from pipeline.stages.compatibility import check_positions, check_same_vocabulary
 from pipeline.stages.inputs import model_input, model_source
 from pipeline.store.source import Source
@@ -31,10 +32,64 @@ def start_sources(students: Sequence[StudentConfig]) -> dict[str, Source]:
 
 
 def identities(students: Sequence[StudentConfig]) -> tuple[StudentConfig, ...]:
-    """The students without the places of the models they start from; those are inputs of their own."""
-    return tuple(
-        student if student.start in NAMED else student.model_copy(update={"start": "model"}) for student in students
-    )
+    """The students as what they are, however that was written.
+
+    The models they start from are inputs of their own, so their places do not count; a default that is stated is no
+    other student than one that is left out.
+
+    Raises:
+        ModelError: a student is said to have another shape than the folder it starts from.
+    """
+    return tuple(map(_identity, students))
+
+
+def _identity(student: StudentConfig) -> StudentConfig:
+    if student.start in NAMED:
+        return student.model_copy(update=_shape_as_written_shortest(student) | {"dropout": dropout(student)})
+    described = describe(student.start)
+    if described is None:  # what is stated is compared once the model is there
+        return student.model_copy(update={"start": "model"})
+    check_stated(student, described)
+    return student.model_copy(update={"start": "model", "preset": None, **dict.fromkeys((*NAMES, "dropout"))})
+
+
+def _shape_as_written_shortest(student: StudentConfig) -> dict[str, Any]:
+    """A preset that was spelt out by its name, and a usual feed-forward width not at all."""
+    if student.preset or not student.hidden:
+        return {}
+    width = student.intermediate or 4 * student.hidden
+    written = (student.layers, student.hidden, student.heads, width)
+    preset = next((name for name, shape in PRESETS.items() if tuple(dict(shape).values()) == written), None)
+    if preset:
+        return {"preset": preset, **dict.fromkeys(NAMES)}
+    return {"intermediate": None if width == 4 * student.hidden else width}
+
+
+def dropout(student: StudentConfig) -> float:
+    """The dropout of a student that starts from no model of its own."""
+    return USUAL_DROPOUT if student.dropout is None else student.dropout
+
+
+def check_stated(student: StudentConfig, described: Mapping[str, Any]) -> None:
+    """Refuse a shape or dropout that the model a student starts from does not have; it would be ignored.
+
+    Args:
+        student: that starts from a model.
+        described: the configuration of that model.
+
+    Raises:
+        ModelError: names both numbers and the way out.
+    """
+    stated = dict(PRESETS[student.preset]) if student.preset else {name: getattr(student, name) for name in NAMES}
+    own = {**shape_of(described), "dropout": dropout_of(described)}
+    for name, wanted in {**stated, "dropout": student.dropout}.items():
+        there = own.get(name)
+        if wanted is not None and there is not None and wanted != there:
+            said = f"preset {student.preset!r} ({name} {wanted})" if name in stated and student.preset else ""
+            raise ModelError(
+                f"student {student.name!r} has {said or f'{name} {wanted}'} but starts from {student.start}, which has "
+                f"{name} {there}: leave the shape to the model it starts from, or start from random"
+            )
 
 
 def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun) -> "PretrainedConfig":
@@ -44,6 +99,7 @@ def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: Sta
 
     if run.has(_role(student)):
         found = load_config(model_input(run, _role(student)))
+        check_stated(student, found.to_dict())
         if found.vocab_size != teacher.vocab_size:
             raise ModelError(
                 f"student {student.name!r} starts from a model with {found.vocab_size} word pieces, the teacher has "
@@ -53,7 +109,7 @@ def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: Sta
     shape = student_shape(student, teacher)
     for warning in larger_than_teacher(shape, teacher):
         run.progress.note(f"warning: {student.name}: {warning}")
-    return student_config(shape, teacher, dropout=student.dropout)
+    return student_config(shape, teacher, dropout=dropout(student))
 
 
 def student_encoder(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun, seed: int) -> "PreTrainedModel":
