@@ -8,12 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.stages.two_stage import TwoStage
+from pipeline.store.stage import by_name
 from pipeline.store.store import Store
 
 
 def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
     """Artifacts of a finished run by stage, with its results and the report where there are any."""
-    artifacts = {stage.name: store.get(stage) for stage in run}
+    artifacts = {name: store.get(stage) for name, stage in by_name(run).items()}
     found: dict[str, Any] = {"artifacts": {name: artifact.ref for name, artifact in artifacts.items()}}
     if "evaluation" in artifacts:
         found |= json.loads((artifacts["evaluation"].path / "results.json").read_text(encoding="utf-8"))

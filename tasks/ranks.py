@@ -22,7 +22,7 @@ from pipeline.config.runtime import Runtime
 from pipeline.errors import DataError, PipelineError
 from pipeline.progress import Silent
 from pipeline.stages.two_stage import two_stage
-from pipeline.store.stage import Stage, StageRun
+from pipeline.store.stage import Stage, StageRun, by_name
 from pipeline.training.team import LeaderLeftError, Team, join, team
 
 DEFECT, INTERRUPTED, TERMINATED = 70, 130, 143
@@ -94,7 +94,7 @@ def _take_part(own: Team) -> None:
     if told is not None:
         _enter(told["folder"])
         config = RunConfig.model_validate(told["config"])
-        stages = {stage.name: stage for stage in two_stage(config, told["until"])}
+        stages = by_name(two_stage(config, told["until"]))
         while (word := own.hear()) is not None:
             _train_along(stages[word["stage"]], word["settings"], word["inputs"], config.runtime)
     own.part()

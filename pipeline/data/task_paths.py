@@ -7,6 +7,8 @@ from pipeline.data.glue import glue_files, glue_task
 from pipeline.data.hub_folder import hub_folder
 from pipeline.errors import DataError
 
+USUAL_LENGTH = 128  # word pieces of a row, where neither the configuration nor GLUE says otherwise
+
 
 def file_sources(config: TaskConfig) -> tuple[str, ...]:
     """The paths of every file the task reads, in a fixed order.

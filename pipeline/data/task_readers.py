@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from pipeline.config.task import TaskConfig
 from pipeline.data.glue import GlueTask, glue_files, glue_task
 from pipeline.data.task_files import read_rows, read_tsv
+from pipeline.data.task_paths import USUAL_LENGTH
 from pipeline.data.task_rows import Columns, Rows
 from pipeline.errors import ConfigError
 
@@ -28,7 +29,7 @@ class Source:
     label_names: Mapping[str, str] = field(default_factory=dict)
     metric: str = "accuracy"
     label_range: tuple[float, float] | None = None
-    max_length: int = 128
+    max_length: int = USUAL_LENGTH
     drawn: bool = False
 
 
@@ -65,7 +66,7 @@ def read_source(config: TaskConfig, seed: int) -> Source:
         label_names=names,
         metric=config.metric or ("accuracy" if kind == "classification" else "pearson_spearman"),
         label_range=config.label_range,
-        max_length=config.max_length or 128,
+        max_length=config.max_length or USUAL_LENGTH,
     )
 
 
@@ -125,7 +126,7 @@ def _docstrings(config: TaskConfig, seed: int) -> Source:
         unlabelled=drawn + _extra(config, Columns(config.text, None, None)),
         label_names={name: name for name in found.label_names},
         metric=config.metric or "accuracy",
-        max_length=config.max_length or 128,
+        max_length=config.max_length or USUAL_LENGTH,
         drawn=True,
     )
 

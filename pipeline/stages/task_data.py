@@ -6,7 +6,9 @@ from typing import Any
 from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.config.task import TaskConfig
+from pipeline.data.glue import glue_task
 from pipeline.data.hub_folder import hub_folder
+from pipeline.data.task_paths import USUAL_LENGTH, file_sources
 from pipeline.errors import ConfigError
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
@@ -33,14 +35,26 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
             "dev": wanted.dev and Path(wanted.dev).suffix,
             "unlabelled": tuple(Path(path).suffix for path in wanted.unlabelled),
             **local,
+            **_stated_defaults(wanted),
         }
     )
     return Stage("task_data", 1, TaskDataStage(task=identity, seed=config.seed), _inputs(wanted), _run)
 
 
-def _inputs(task: TaskConfig) -> dict[str, Source]:
-    from pipeline.data.task_paths import file_sources
+def _stated_defaults(task: TaskConfig) -> dict[str, None]:
+    """What is stated as it would be anyway, left out: it is the same task."""
+    glue = glue_task(task.name) if task.dir else None
+    regression = task.kind == "regression"
+    usual = {
+        "kind": glue.kind if glue else "classification",
+        "metric": glue.metric if glue else "pearson_spearman" if regression else "accuracy",
+        "max_length": glue.max_length if glue else USUAL_LENGTH,
+        "label_range": glue.label_range if glue else None,
+    }
+    return {key: None for key, value in usual.items() if getattr(task, key) == value}
 
+
+def _inputs(task: TaskConfig) -> dict[str, Source]:
     if task.packages:
         from pipeline.data.docstrings import packages_identity
 

@@ -1,5 +1,6 @@
 """Stage ``teacher``: a pretrained encoder fine-tuned on the downstream task, the best of several seeds."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config.base import Config
@@ -7,6 +8,7 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ModelError, TrainingError
+from pipeline.models.described import MULTI_LABEL, describe
 from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit, placed
 from pipeline.stages.inputs import model_input
@@ -43,8 +45,23 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
         precision=teacher_precision(config) if config.teacher.finetune else None,
         seed=config.seed,
     )
+    if config.teacher.finetune is None and pretrain is None:
+        refuse_multi_label(config.teacher.model or "", describe(config.teacher.model or "") or {})
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
     return Stage("teacher", 3, settings, inputs, _run, parallel=settings.finetune is not None)
+
+
+def refuse_multi_label(location: str, described: Mapping[str, Any]) -> None:
+    """Refuse a teacher that says yes or no to each label by itself: its logits are no distribution over classes.
+
+    Raises:
+        ModelError: it says so of itself.
+    """
+    if described.get("problem_type") == MULTI_LABEL:
+        raise ModelError(
+            f"the teacher {location} is for several labels a row (problem_type {MULTI_LABEL} in its config.json), the "
+            "task has one: name a teacher with one label a row, or set teacher.finetune to train it on the task"
+        )
 
 
 def _run(config: TeacherStage, run: StageRun) -> None:
@@ -167,6 +184,7 @@ def _already_finetuned(source: Any, task: "TaskData") -> "PreTrainedModel":
     from pipeline.models.load import load_finetuned, permute_labels
 
     model = load_finetuned(source)
+    refuse_multi_label(source.location, model.config.to_dict())
     if task.kind == "regression":
         if model.config.num_labels != 1:
             raise ModelError(

@@ -6,6 +6,7 @@ Moving a corpus changes nothing; editing one byte of it does.
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline.errors import DataError
@@ -21,10 +22,22 @@ class Source:
     Args:
         paths: files or folders, in an order that matters.
         identity: when given, it alone is digested ("hub:bert-base-uncased@main", package versions).
+        only: patterns; of a folder the files alone that match one, by their names relative to it. All when empty.
+        never: patterns; of a folder no file that matches one.
     """
 
     paths: tuple[str, ...] = ()
     identity: str = ""
+    only: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+
+    def counts(self, name: str) -> bool:
+        """Whether a file of a folder is part of the content."""
+        return (not self.only or _matches(name, self.only)) and not _matches(name, self.never)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def source_digest(source: Source, digest: Callable[[Path], str] = digest_file) -> str:
@@ -42,14 +55,14 @@ def source_digest(source: Source, digest: Callable[[Path], str] = digest_file) -
     """
     if source.identity:
         return digest_bytes(canonical({"identity": source.identity}))
-    return digest_bytes(canonical({"paths": [_content(Path(path), digest) for path in source.paths]}))
+    return digest_bytes(canonical({"paths": [_content(Path(path), digest, source) for path in source.paths]}))
 
 
-def _content(path: Path, digest: Callable[[Path], str]) -> dict[str, object]:
+def _content(path: Path, digest: Callable[[Path], str], source: Source) -> dict[str, object]:
     """What one path of a source contributes to its digest."""
     try:
         if path.is_dir():
-            names = sorted(_files_in(path))
+            names = sorted(filter(source.counts, _files_in(path)))
             return {"folder": [[name, digest(_regular(path / name))] for name in names]}
         return {"file": "".join(path.suffixes[-SUFFIXES_THAT_COUNT:]), "sha256": digest(_regular(path))}
     except OSError as error:

@@ -5,7 +5,7 @@ cycles whose identity is known before any of it has run.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -96,6 +96,19 @@ class Stage(Generic[ConfigT]):
     def settings(self) -> dict[str, Any]:
         """The configuration as JSON values: what is fingerprinted and kept."""
         return self.config.model_dump(mode="json")
+
+
+def by_name(stages: Iterable[Stage[Any]]) -> dict[str, Stage[Any]]:
+    """The stages of a run by their names, in their order.
+
+    Raises:
+        ValueError: two have one name, so one would stand for both wherever a run is looked up by name.
+    """
+    found: dict[str, Stage[Any]] = {}
+    for stage in stages:
+        if found.setdefault(stage.name, stage) is not stage:
+            raise ValueError(f"two stages of a run have the name {stage.name!r}: give one of them another")
+    return found
 
 
 def ancestors(stage: Stage[Any]) -> list[Stage[Any]]:

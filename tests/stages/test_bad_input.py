@@ -158,6 +158,12 @@ def a_start_in_another_shape(run: Tiny) -> tuple[str, ...]:
     return ("students.1.start=./own", "students.1.layers=2", "students.1.hidden=32", "students.1.intermediate=48")
 
 
+def a_teacher_for_several_labels(run: Tiny) -> tuple[str, ...]:
+    path = run.folder / "teacher" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"problem_type": "multi_label_classification"}))
+    return ("teacher.finetune=null",)
+
+
 def a_start_with_another_vocabulary(run: Tiny) -> tuple[str, ...]:
     save_teacher(run.folder / "own", vocab_size=200)
     return starts(0)
@@ -258,6 +264,9 @@ MISTAKES = {
     "one label": Mistake(one_label, DataError, ("'city'", "two labels"), 2),
     "a dev label nobody trained": Mistake(a_label_nobody_trained, DataError, ("dev.csv:8", "'river'"), 2),
     "more rows than there are": Mistake(overrides("task.train_rows=90"), DataError, ("90", "48"), 2),
+    "a teacher for several labels": Mistake(
+        a_teacher_for_several_labels, ModelError, ("./teacher", "multi_label_classification", "teacher.finetune"), 0
+    ),
     "a start in another shape": Mistake(
         a_start_in_another_shape, ModelError, ("'random-start' has layers 2", "./own, which has layers 3"), 0
     ),

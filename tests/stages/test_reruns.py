@@ -49,6 +49,10 @@ KEYS = {
     "students.0.layer_map=top": STUDENT | {"general_distillation"},
     "students.0.start=random": STUDENT,
     "seed=6": set(STAGES) - {"corpus"},
+    # Defaults that are stated; only the report shows that they were.
+    "task.metric=accuracy": {"report"},
+    "task.kind=classification": {"report"},
+    "students.0.dropout=0.1": {"report"},
 }
 COSTLY = ("seed=6", "task.max_length=18")
 QUICK = ("runtime.num_threads=2", "name=other", "evaluation.label_only.epochs=2", "prediction.temperature=2")
@@ -74,6 +78,24 @@ def nudge_the_pretrained_teacher(run: Tiny) -> None:
     save_file(weights, path, {"format": "pt"})
 
 
+def describe_the_teacher(run: Tiny) -> None:
+    """What a hub or a trainer leaves beside a model, and edits."""
+    folder = run.folder / "teacher"
+    (folder / "onnx").mkdir()
+    for name in ("README.md", ".gitattributes", "LICENSE.txt", "trainer_state.json", "onnx/config.json", "loss.png"):
+        (folder / name).write_text("edited", encoding="utf-8")
+
+
+def edit_the_tokenizer(run: Tiny) -> None:
+    path = run.folder / "teacher" / "tokenizer.json"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+
+
+def edit_the_configuration(run: Tiny) -> None:
+    path = run.folder / "teacher" / "config.json"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+
+
 def touch_everything(run: Tiny) -> None:
     for path in run.folder.rglob("*"):
         if "artifacts" not in path.parts:
@@ -85,6 +107,9 @@ EDITS: dict[Callable[[Tiny], None], set[str]] = {
     change_the_dev_rows: TASK,
     extend_the_corpus: {"corpus", "general_distillation"} | STUDENT,
     nudge_the_pretrained_teacher: set(STAGES) - {"task_data"},
+    describe_the_teacher: set(),
+    edit_the_tokenizer: set(STAGES) - {"task_data"},
+    edit_the_configuration: set(STAGES) - {"task_data"},
     touch_everything: set(),
 }
 

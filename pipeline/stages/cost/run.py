@@ -19,7 +19,7 @@ from pipeline.stages.cost.task import logits_cost, teacher_cost
 from pipeline.stages.cost.task_rows import TaskRows, task_rows
 from pipeline.stages.cost.training import small, train_cost
 from pipeline.store.explain import Reason
-from pipeline.store.stage import Stage
+from pipeline.store.stage import Stage, by_name
 from pipeline.store.store import Store
 
 # What stages import when they run; here it is imported, and timed, before the first of them.
@@ -69,7 +69,7 @@ def run_cost(
     steps = list(steps)
     scene = Scene(
         config,
-        stages={stage.name: stage for stage, _ in steps},
+        stages=by_name(stage for stage, _ in steps),
         reasons={stage.name: reason for stage, reason in steps},
         store=Store(folder / "store"),
         machine=probe_disk(folder),
