@@ -9,6 +9,8 @@ from rich.table import Table
 from pipeline.config.run import RunConfig
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.explain import Reason, plan
+from pipeline.store.provenance import other_versions
+from pipeline.store.source import Source, unpinned_note
 from pipeline.store.stage import Stage
 from pipeline.store.store import Store
 
@@ -33,6 +35,7 @@ def as_json(steps: Steps, store: Store) -> list[dict[str, Any]]:
             "action": reason.action,
             "reasons": list(reason.reasons),
             "fingerprint": store.fingerprint(stage),
+            "other_versions": other_versions(store.get(stage).manifest.packages) if reason.action == "reuse" else {},
         }
         for stage, reason in steps
     ]
@@ -45,6 +48,23 @@ def print_plan(steps: Steps, store: Store, console: Console) -> None:
         why = "\n".join(reason.reasons) or store.get(stage).ref
         table.add_row(stage.name, f"[{STYLES[reason.action]}]{reason.action}[/]", escape(why))
     console.print(table)
+    for note in notes(steps, store):
+        console.print(escape(note), soft_wrap=True, highlight=False)
+
+
+def notes(steps: Steps, store: Store) -> list[str]:
+    """What a user should know beside the plan: hubs that could not be asked, libraries that changed since."""
+    sources = [given for stage, _ in steps for given in stage.inputs.values() if isinstance(given, Source)]
+    made: dict[str, list[str]] = {}
+    for stage, reason in steps:
+        if reason.action == "reuse":
+            found = other_versions(store.get(stage).manifest.packages)
+            said = ", ".join(f"{name} {then} (now {now})" for name, (then, now) in found.items())
+            made.setdefault(said, []).append(stage.name)
+    return [
+        *(note for note in dict.fromkeys(map(unpinned_note, sources)) if note),
+        *(f"made with {said}, and kept as they are: {', '.join(names)}" for said, names in made.items() if said),
+    ]
 
 
 STYLES = {"reuse": "green", "resume": "yellow", "run": "bold"}

@@ -5,13 +5,12 @@ from typing import Any
 
 from pydantic import PositiveInt
 
-from pipeline.augmentation.segmentation import segmenter
 from pipeline.config.base import Config
 from pipeline.config.extras import require_extras
 from pipeline.config.run import RunConfig
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
-from pipeline.stages.candidates import task_rows
+from pipeline.stages.candidates import segmenter_input, task_rows
 from pipeline.store.stage import Stage, StageRun
 
 
@@ -33,8 +32,6 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
     if wanted is None:
         raise ConfigError("there is no augmentation in this configuration: add an augmentation section")
     require_extras(wanted)
-    if ":" in wanted.words.segmentation:
-        segmenter(wanted.words.segmentation)  # a function that is not there is missed before anything runs
     if wanted.pair_mutation and not config.relu_logits:
         raise ConfigError(
             "augmentation.pair_mutation is a slip of the released code and goes with its recipe, whose mark is "
@@ -49,7 +46,8 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
         unlabelled=wanted.unlabelled,
         seed=config.seed if wanted.seed is None else wanted.seed,
     )
-    return Stage("augmentation", 3, settings, {"task_data": task_data, "candidates": candidates}, _run)
+    inputs: dict[str, Any] = {"task_data": task_data, "candidates": candidates}
+    return Stage("augmentation", 3, settings, inputs | segmenter_input(wanted.words), _run)
 
 
 def _run(config: AugmentationStage, run: StageRun) -> None:

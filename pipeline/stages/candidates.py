@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
+from pipeline.augmentation.segmentation import own_code
 from pipeline.config.augmentation import VectorsConfig
 from pipeline.config.base import Config
 from pipeline.config.builtin import home_path
@@ -78,7 +79,13 @@ def candidates(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         words=wanted.words,
         unlabelled=wanted.unlabelled,
     )
-    return Stage("candidates", 2, settings, inputs, _run)
+    return Stage("candidates", 2, settings, inputs | segmenter_input(wanted.words), _run)
+
+
+def segmenter_input(words: WordsConfig) -> dict[str, Source]:
+    """The code of a segmenter of the user's own, known by its content; a function that is not there is missed here."""
+    code = own_code(words.segmentation)
+    return {"segmenter": Source(paths=code, only=("*.py",))} if code else {}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pipeline.config.run import RunConfig
 from pipeline.data.hub_folder import hub_folder
 from pipeline.errors import ConfigError
 from pipeline.stages.inputs import expand, model_input, model_source
+from pipeline.store.hub import HubName
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
 
@@ -49,7 +50,11 @@ def _text_source(config: CorpusConfig) -> Source:
     if folder := hub_folder(config.hub):
         return Source(paths=(str(folder),))
     if config.hub:
-        return Source(identity=f"datasets:{config.hub}:{config.hub_config}:{config.hub_split}@{config.hub_revision}")
+        return Source(
+            paths=(config.hub, config.hub_revision),
+            identity=f"datasets:{config.hub}:{config.hub_config}:{config.hub_split}@{config.hub_revision}",
+            hub=HubName("dataset", config.hub, config.hub_revision),
+        )
     return Source(paths=expand(config.paths))
 
 
@@ -93,6 +98,6 @@ def _documents(config: CorpusConfig, run: StageRun) -> Iterator[list[str]]:
 
     paths = [str(path) for path in run.paths("text")]
     if config.hub:
-        name = paths[0] if paths else config.hub
-        return hub_documents(name, config.hub_split, config.text_column, config.hub_revision, config.hub_config)
+        name, revision = (*paths, config.hub_revision)[:2]  # of a folder on this machine there is no revision
+        return hub_documents(name, config.hub_split, config.text_column, revision, config.hub_config)
     return documents(paths, config.text_column)

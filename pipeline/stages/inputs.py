@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config.builtin import builtin_path, home_path
 from pipeline.errors import ModelError
+from pipeline.store.hub import HubName
 from pipeline.store.source import Source
 from pipeline.store.stage import StageRun
 
@@ -24,7 +25,7 @@ NO_MODEL_FILES = (
 
 
 def model_source(location: str, revision: str = "main") -> Source:
-    """A model folder, known by the content of the files it is loaded from, or a hub id, by its name and revision.
+    """A model folder, known by the content of the files it is loaded from, or a hub id, by its name and commit.
 
     Raises:
         ModelError: it looks like a path, but there is no such folder.
@@ -34,7 +35,11 @@ def model_source(location: str, revision: str = "main") -> Source:
         return Source(paths=(str(folder),), only=MODEL_FILES, never=NO_MODEL_FILES)
     if location.startswith((".", "/", "~", "builtin:")) or location.count("/") > 1:
         raise ModelError(f"there is no model folder {location!r}: check the path (relative to {Path.cwd()})")
-    return Source(paths=(location, revision), identity=f"hub:{location}@{revision}")
+    return Source(
+        paths=(location, revision),
+        identity=f"hub:{location}@{revision}",
+        hub=HubName("model", location, revision),
+    )
 
 
 def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pipeline.data.glue import glue_task
 from pipeline.data.hub_folder import hub_folder
 from pipeline.data.task_paths import USUAL_LENGTH, file_sources
 from pipeline.errors import ConfigError
+from pipeline.store.hub import HubName
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
 
@@ -62,7 +63,11 @@ def _inputs(task: TaskConfig) -> dict[str, Source]:
     files = file_sources(task)
     if task.hub and not hub_folder(task.hub):
         return {
-            "hub": Source(identity=f"datasets:{task.hub}:{task.hub_config}"),
+            "hub": Source(
+                paths=(task.hub, task.hub_revision),
+                identity=f"datasets:{task.hub}:{task.hub_config}@{task.hub_revision}",
+                hub=HubName("dataset", task.hub, task.hub_revision),
+            ),
             "files": Source(paths=files),
         }
     return {"files": Source(paths=files)}
@@ -89,6 +94,8 @@ def _located(task: TaskConfig, run: StageRun) -> TaskConfig:
         files = files[:-count]
     if task.hub and files:
         changes["hub"] = files[0]
+    elif run.has("hub"):
+        changes["hub_revision"] = str(run.paths("hub")[1])
     if task.dir:
         changes["dir"] = str(Path(files[0]).parent)
     if task.train:

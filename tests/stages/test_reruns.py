@@ -9,6 +9,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 from tiny_run import STAGES, Tiny, sentences, tiny, write_csv
 
+from flows.plan import as_json, notes, plan_run
+from pipeline.store import provenance
+
 END = {"evaluation", "report"}
 STUDENT = {"intermediate", "prediction"} | END
 TEACHER = {"teacher", "teacher_logits"} | STUDENT
@@ -180,3 +183,37 @@ def test_the_seed_of_a_run_is_no_part_of_what_it_does_not_change(run: Tiny) -> N
     by_seed = [{stage.name: stage.settings for stage in run.stages(f"seed={seed}")} for seed in (5, 6)]
     same = {name for name, settings in by_seed[0].items() if settings == by_seed[1][name]}
     assert {"corpus", "candidates", "teacher_logits"} <= same
+
+
+def test_an_edited_segmenter_makes_the_candidates_anew_and_what_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    run, file = tiny(tmp_path / "run"), tmp_path / "cutter_of_reruns.py"
+    monkeypatch.chdir(run.folder)
+    words = "augmentation.words={language: chinese, segmentation: 'cutter_of_reruns:cut'}"
+
+    def fingerprints() -> dict[str, str]:
+        return {stage.name: run.store.fingerprint(stage) for stage in run.stages(words)}
+
+    file.write_text("def cut(text):\n    return list(text)\n")
+    before = fingerprints()
+    assert fingerprints() == before
+    file.write_text("def cut(text):\n    return [text]\n")
+    after = fingerprints()
+    assert {name for name in before if before[name] != after[name]} == {"candidates"} | VARIANTS
+
+
+def test_a_plan_mentions_libraries_that_changed_since_and_reuses_all_the_same(
+    run: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = provenance.packages()
+    monkeypatch.chdir(run.folder)
+    steps = plan_run(run.config())
+    assert notes(steps, run.store) == []
+    monkeypatch.setattr(provenance, "packages", lambda: installed | {"torch": "9.0", "prefect": "9.0"})
+    assert [reason.action for _, reason in plan_run(run.config())] == ["reuse"] * len(STAGES)
+    (line,) = notes(steps, run.store)
+    assert line.startswith(f"made with torch {installed['torch']} (now 9.0), and kept as they are: corpus, ")
+    assert all(stage in line for stage in STAGES)
+    assert {tuple(step["other_versions"]) for step in as_json(steps, run.store)} == {("torch",)}
