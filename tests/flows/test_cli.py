@@ -96,6 +96,7 @@ def test_a_plan_for_a_script(run: Tiny, tinybert: Ask) -> None:
         "action": "reuse",
         "reasons": [],
         "fingerprint": run.artifact("teacher").manifest.fingerprint,
+        "other_versions": {},
     }
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ def test_without_attention_scores_head_counts_may_differ(make_bert: Make, batch:
         imitators(configs, models, teacher, Terms(), seed=0)
     learners, layers = imitators(configs, models, teacher, Terms(attention=0), seed=0)
     for attention in (True, False):
-        target = teacher_features(teacher, layers, CPU, attention=attention)(batch)
+        target = teacher_features(deepcopy(teacher), layers, CPU, attention=attention)(batch)
         assert set(learners["a"](batch, target)) == {"embedding", "hidden"}
 
 
