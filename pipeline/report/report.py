@@ -33,6 +33,7 @@ def render(data: ReportData) -> str:
             "signed",
             "percent",
             "times",
+            "speed",
             "count",
             "size",
             "milliseconds",
@@ -52,7 +53,7 @@ def render(data: ReportData) -> str:
             data.evaluations, data.main_metric, teacher.metrics.get(data.main_metric) if teacher else None
         ),
         trade_off=trade_off(data),
-        latency=latency_table(data.latency, teacher.name if teacher else None),
+        latency=latency_table(data.latency),
         lineage=lineage_svg(data.stages),
         quality=quality_figures(data.augmentation) if data.augmentation else [],
         variants=quality_examples(data.augmentation) if data.augmentation else [],
@@ -60,7 +61,7 @@ def render(data: ReportData) -> str:
     return formats.printable(page)
 
 
-OPTIONAL = ("interval", "retention", "difference", "parameters", "size_bytes", "flops", "latency_ms")
+OPTIONAL = ("interval", "retention", "difference", "parameters", "size_bytes", "flops", "latency_ms", "speed")
 
 
 def metric_names(data: ReportData) -> list[str]:
@@ -75,7 +76,7 @@ def key_figures(data: ReportData) -> list[tuple[str, str]]:
         return []
     student: ResultRow = max(students, key=lambda row: row.metrics[data.main_metric])
     teacher = data.first("teacher")
-    size, speed = size_ratio(student, teacher), speed_ratio(student, teacher)
+    size, speed = size_ratio(student, teacher), speed_ratio(student)
     candidates = [
         (student.retention, formats.percent, f"of the teacher's {formats.words(data.main_metric)}"),
         (size, formats.percent, "of its parameters"),
@@ -85,12 +86,11 @@ def key_figures(data: ReportData) -> list[tuple[str, str]]:
 
 
 class LatencyCell(NamedTuple):
-    """One model's time, milliseconds a batch, and how many times faster than the teacher that is."""
+    """One model's time, milliseconds a batch, how many times faster than the teacher, and whether to believe it."""
 
     milliseconds: float
-    p10: float
-    p90: float
-    speed: float | None
+    speed: tuple[float, float, float] | None
+    reliable: bool
 
 
 class LatencyTable(NamedTuple):
@@ -100,17 +100,17 @@ class LatencyTable(NamedTuple):
     lines: list[tuple[int, int, list[LatencyCell | None]]]
 
 
-def latency_table(rows: Sequence[Mapping[str, Any]], teacher: str | None) -> LatencyTable:
+def latency_table(rows: Sequence[Mapping[str, Any]]) -> LatencyTable:
     """Latency rows with the models side by side, by batch and then by length."""
     models = list(dict.fromkeys(row["model"] for row in rows))
-    found = {(row["batch"], row["length"], row["model"]): row for row in rows}
-    lines = []
-    for batch, length in sorted({key[:2] for key in found}):
-        base = found.get((batch, length, teacher))
-        cells = []
-        for model in models:
-            row = found.get((batch, length, model))
-            speed = base["milliseconds"] / row["milliseconds"] if base and row and model != teacher else None
-            cells.append(LatencyCell(row["milliseconds"], row["p10"], row["p90"], speed) if row else None)
-        lines.append((batch, length, cells))
-    return LatencyTable(models, lines)
+    found = {
+        (row["batch"], row["length"], row["model"]): LatencyCell(row["milliseconds"], row["speed"], row["reliable"])
+        for row in rows
+    }
+    return LatencyTable(
+        models,
+        [
+            (batch, length, [found.get((batch, length, model)) for model in models])
+            for batch, length in sorted({key[:2] for key in found})
+        ],
+    )
