@@ -1,6 +1,5 @@
 """Stage ``evaluation``: teacher, students and label-only students side by side on the task's dev rows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +22,17 @@ if TYPE_CHECKING:
 RESERVED = ("teacher", "label-only")
 
 
-class EvaluationStage(Config):
+class Compared(Config):
+    """What says which models are compared, by whatever stage."""
+
+    students: tuple[StudentConfig, ...]
+
+
+class EvaluationStage(Compared):
     """What the figures depend on beside the models and the task."""
 
     bootstrap: int
     tfidf: bool
-    students: tuple[StudentConfig, ...]
     relu_logits: bool
     seed: int
 
@@ -78,16 +82,16 @@ def evaluation(
     return Stage("evaluation", 2, settings, inputs, _run)
 
 
-def judged(students: Sequence[StudentConfig], run: StageRun) -> list[Judged]:
+def judged(config: Compared, run: StageRun) -> list[Judged]:
     """The models of the comparison, in the order of the table."""
     models = [Judged("teacher", "teacher", run.artifact("teacher") / "model")]
-    same_size = yardsticks(tuple(students)) if run.has("label_only") else {}
+    same_size = yardsticks(config.students) if run.has("label_only") else {}
     if run.has("label_only"):
-        for student in distinct_shapes(tuple(students)):
+        for student in distinct_shapes(config.students):
             place = folder(run.artifact("label_only"), student)
             models.append(Judged(same_size[shape_key(student)], "label-only", place))
-    distilled = any(student.start == "general" for student in students)
-    for student in students:
+    distilled = any(student.start == "general" for student in config.students)
+    for student in config.students:
         role = "ablation" if distilled and student.start == "random" else "student"
         like = same_size.get(shape_key(student))
         models.append(Judged(student.name, role, folder(run.artifact("prediction"), student), like))
@@ -104,7 +108,7 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
     from pipeline.stages.rows import write_rows
 
     task = load_task(run.artifact("task_data"))
-    models = judged(config.students, run)
+    models = judged(config, run)
     tokenizer = load_tokenizer(str(models[0].folder))
     splits: list[str] = [split for split in ("dev", "dev_mismatched") if split in task.splits]
     tables = {

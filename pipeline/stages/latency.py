@@ -10,11 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.base import Config
-from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.stages.engine import placed, write_json
-from pipeline.stages.evaluation import judged
+from pipeline.stages.evaluation import Compared, judged
 from pipeline.stages.machine import Machine, this_machine
 from pipeline.stages.student_models import identities
 from pipeline.store.stage import Stage, StageRun
@@ -23,7 +21,7 @@ RESULT = "latency.json"
 ROUNDS = (20, 50)
 
 
-class LatencyStage(Config):
+class LatencyStage(Compared):
     """What times depend on beside the models.
 
     Attributes:
@@ -33,7 +31,6 @@ class LatencyStage(Config):
     latency_lengths: tuple[int, ...]
     latency_batches: tuple[int, ...]
     rounds: tuple[int, int]
-    students: tuple[StudentConfig, ...]
     machine: Machine
     seed: int
 
@@ -63,8 +60,7 @@ def _run(config: LatencyStage, run: StageRun) -> None:
     from pipeline.models.load import ModelSource, load_finetuned
 
     models = {
-        one.name: placed(load_finetuned(ModelSource(str(one.folder))), run.runtime)
-        for one in judged(config.students, run)
+        one.name: placed(load_finetuned(ModelSource(str(one.folder))), run.runtime) for one in judged(config, run)
     }
     with _threads(config.machine.num_threads):
         rows = measure_latency(
