@@ -23,6 +23,7 @@ class ResultRow:
         latency_ms: of one batch at ``ReportData.latency_length`` and ``latency_batch``, the tenth percentile.
         speed: how many times faster than the teacher that is: (ratio, low, high).
         latency_reliable: whether the times were steady enough to be believed.
+        confusion: dev rows by true class (rows) and answer (columns); None without classes.
         difference: of the main metric to the label-only student: (difference, low, high).
     """
 
@@ -38,6 +39,7 @@ class ResultRow:
     difference: tuple[float, float, float] | None = None
     speed: tuple[float, float, float] | None = None
     latency_reliable: bool = True
+    confusion: Sequence[Sequence[int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class ReportData:
         evaluations: stage -> (step, main metric on the dev rows).
         latency: rows of ``model``, ``length``, ``batch``, ``milliseconds``, ``speed``, ``reliable``.
         machine: what the times were measured on, in words.
+        label_names: of the classes, in the order of ``ResultRow.confusion``.
         configuration: YAML.
         augmentation: what ``quality.json`` of stage ``teacher_logits`` says of the variants; None without any.
     """
@@ -88,6 +91,7 @@ class ReportData:
     latency: Sequence[Mapping[str, Any]] = ()
     machine: str | None = None
     stages: Sequence[StageRow] = ()
+    label_names: Sequence[str] = ()
     configuration: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()

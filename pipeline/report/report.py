@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.report import formats
 from pipeline.report.augmentation import quality_examples, quality_figures
+from pipeline.report.classes import classes, majority
 from pipeline.report.content import ReportData, ResultRow
 from pipeline.report.lineage import lineage_svg
 from pipeline.report.plots import loss_curves, metric_curves, trade_off
@@ -54,6 +55,7 @@ def render(data: ReportData) -> str:
         ),
         trade_off=trade_off(data),
         latency=latency_table(data.latency),
+        classes=classes(shown_by_class(data), data.label_names),
         lineage=lineage_svg(data.stages),
         quality=quality_figures(data.augmentation) if data.augmentation else [],
         variants=quality_examples(data.augmentation) if data.augmentation else [],
@@ -71,18 +73,32 @@ def metric_names(data: ReportData) -> list[str]:
 
 def key_figures(data: ReportData) -> list[tuple[str, str]]:
     """The three figures of the best student that are set large: (figure, what it is)."""
-    students = [row for row in data.results if row.role == "student" and data.main_metric in row.metrics]
-    if not students:
+    student = best_student(data)
+    if student is None:
         return []
-    student: ResultRow = max(students, key=lambda row: row.metrics[data.main_metric])
     teacher = data.first("teacher")
     size, speed = size_ratio(student, teacher), speed_ratio(student)
+    of_teacher = f"of the teacher's {formats.words(data.main_metric)}"
+    alike = majority(student) if data.main_metric == "accuracy" else None
+    if alike is not None:
+        of_teacher += f": {student.metrics['accuracy']:.1%}, where one answer to every row has {alike:.1%}"
     candidates = [
-        (student.retention, formats.percent, f"of the teacher's {formats.words(data.main_metric)}"),
+        (student.retention, formats.percent, of_teacher),
         (size, formats.percent, "of its parameters"),
         (speed, formats.times, "its speed"),
     ]
     return [(write(value), what) for value, write, what in candidates if value is not None]
+
+
+def best_student(data: ReportData) -> ResultRow | None:
+    """The student with the highest main metric."""
+    students = [row for row in data.results if row.role == "student" and data.main_metric in row.metrics]
+    return max(students, key=lambda row: row.metrics[data.main_metric], default=None)
+
+
+def shown_by_class(data: ReportData) -> list[ResultRow]:
+    """The teacher and the best student."""
+    return [row for row in (data.first("teacher"), best_student(data)) if row is not None]
 
 
 class LatencyCell(NamedTuple):

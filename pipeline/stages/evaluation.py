@@ -182,7 +182,18 @@ def _figures(
         "retention": metrics[main] / of_teacher if of_teacher else None,
         "difference": like
         and bootstrap_difference(task.metric, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
+        "confusion": _confusion(task, own["dev"], labels["dev"]),
     }
+
+
+def _confusion(task: "TaskData", predictions: "np.ndarray", labels: "np.ndarray") -> list[list[int]] | None:
+    """How often each class, by row, got each answer, by column; None without classes."""
+    from pipeline.evaluation.scores import count_pairs
+
+    if task.kind != "classification":
+        return None
+    found: list[list[int]] = count_pairs(labels, predictions, len(task.label_names))[0].tolist()
+    return found
 
 
 def _tfidf(task: "TaskData") -> "np.ndarray":

@@ -60,6 +60,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
     from pipeline.evaluation.metrics import main_metric
     from pipeline.report.card import model_card
     from pipeline.report.content import ReportData, ResultRow
+    from pipeline.report.diagnosis import diagnose
     from pipeline.report.formats import machine
     from pipeline.report.report import render
     from pipeline.stages.latency import read_latency, timed
@@ -72,6 +73,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
     write_json(run.output / "results.json", found | {key: times[key] for key in TIMES})
     results = [ResultRow(**_tuples(row)) for row in found["results"]]
     main = main_metric(task.metric)
+    curves, classes = _curves(run), task.label_names if task.kind == "classification" else ()
     data = ReportData(
         title=config.name,
         created=stages["evaluation"].timings.finished,
@@ -82,7 +84,9 @@ def _run(config: ReportStage, run: StageRun) -> None:
         latency_length=times["latency_length"],
         latency_batch=times["latency_batch"],
         machine=machine(times["machine"]),
-        curves=_curves(run),
+        curves=curves,
+        notes=diagnose(curves, len(classes)),
+        label_names=classes,
         evaluations=_evaluations(run),
         latency=times["latency"],
         stages=_stage_rows(stages),
@@ -102,7 +106,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
             task=task.name,
             main_metric=main,
             results=[row for row in results if row.role == "teacher" or row.name in compared],
-            label_names=task.label_names if task.kind == "classification" else (),
+            label_names=classes,
             max_length=task.max_length,
             pair=task.pair,
             dev_rows=found["dev_rows"],
