@@ -50,4 +50,5 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
         # What came of it
         build(run.label_only)
         build(run.evaluation)
+        build(run.latency)
         return build(run.report)

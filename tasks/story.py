@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.report.formats import duration, size, words
+from pipeline.report.formats import duration, size, speed, words
 from pipeline.store.artifact import Artifact
 from tasks.progress import show
 
@@ -67,10 +67,18 @@ def result_rows(results: list[dict[str, Any]]) -> list[dict[str, str]]:
             "95% interval": "{:.3f} to {:.3f}".format(*row["interval"]) if row.get("interval") else "",
             "of the teacher": "" if row.get("retention") is None else f"{row['retention']:.1%}",
             "parameters": f"{row['parameters']:,}" if row.get("parameters") else "",
-            "ms a batch": "" if row.get("latency_ms") is None else f"{row['latency_ms']:.1f}",
+            **(_time(row) if "latency_ms" in row else {}),
         }
         for row in results
     ]
+
+
+def _time(row: Mapping[str, Any]) -> dict[str, str]:
+    """Of a batch, and how many times faster than the teacher that is."""
+    if row["latency_ms"] is None:
+        return {"ms a batch": "", "speed": ""}
+    faster = speed(row["speed"]) if row["latency_reliable"] else "not measured reliably"
+    return {"ms a batch": f"{row['latency_ms']:.1f}", "speed": faster if row["speed"] else ""}
 
 
 def links(artifact: Artifact, state: str, base_url: str | None) -> str:

@@ -1,6 +1,8 @@
 """How a number is written for a reader: three figures that matter, and a unit."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 MISSING = "\u2013"
 MINUS = "\u2212"
@@ -53,6 +55,20 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return MISSING
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+
+
+def machine(found: Mapping[str, Any]) -> str:
+    """Where times were measured: device, processor, threads, torch."""
+    threads = f"{found['num_threads']} thread{'' if found['num_threads'] == 1 else 's'} of {found['cpu']}"
+    where = threads if found["device"] == "cpu" else f"{found['device']} with {threads}"
+    return f"{where} ({found['cores']} core{'' if found['cores'] == 1 else 's'}), torch {found['torch']}"
+
+
+def speed(value: tuple[float, float, float] | None) -> str:
+    """How many times faster, with its interval."""
+    if value is None:
+        return MISSING
+    return f"{times(value[0])} [{value[1]:.3g}, {value[2]:.3g}]"
 
 
 def duration(seconds: float | None) -> str:

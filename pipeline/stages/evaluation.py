@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config.base import Config
-from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
@@ -16,7 +15,6 @@ from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
     import numpy as np
-    from transformers import PreTrainedModel
 
     from pipeline.data.task_table import TaskData
 
@@ -24,12 +22,22 @@ if TYPE_CHECKING:
 RESERVED = ("teacher", "label-only")
 
 
-class EvaluationStage(Config):
+class Compared(Config):
+    """What says which models are compared, by whatever stage.
+
+    Attributes:
+        same_size: student -> the student whose label-only twin it is compared with.
+    """
+
+    students: tuple[StudentConfig, ...]
+    same_size: dict[str, str]
+
+
+class EvaluationStage(Compared):
     """What the figures depend on beside the models and the task."""
 
-    evaluation: EvaluationConfig
-    students: tuple[StudentConfig, ...]
-    same_size: dict[str, str]  # student -> the student whose label-only twin it is compared with
+    bootstrap: int
+    tfidf: bool
     relu_logits: bool
     seed: int
 
@@ -67,8 +75,8 @@ def evaluation(
         if student.name in RESERVED:
             raise ConfigError(f"a student is named {student.name!r}, as another row of the results: rename it")
     settings = EvaluationStage(
-        # How the label-only student is trained is its own stage's business.
-        evaluation=config.evaluation.model_copy(update={"label_only": None}),
+        bootstrap=config.evaluation.bootstrap,
+        tfidf=config.evaluation.tfidf,
         students=identities(config.students),
         same_size=same_size(config),
         relu_logits=config.relu_logits,
@@ -77,10 +85,11 @@ def evaluation(
     inputs = {"task_data": task_data, "teacher": teacher, "prediction": prediction}
     if label_only is not None:
         inputs["label_only"] = label_only
-    return Stage("evaluation", 1, settings, inputs, _run)
+    return Stage("evaluation", 2, settings, inputs, _run)
 
 
-def _judged(config: EvaluationStage, run: StageRun) -> list[Judged]:
+def judged(config: Compared, run: StageRun) -> list[Judged]:
+    """The models of the comparison, in the order of the table."""
     models = [Judged("teacher", "teacher", run.artifact("teacher") / "model")]
     names = yardsticks(config.same_size)
     for student in config.students:
@@ -97,17 +106,15 @@ def _judged(config: EvaluationStage, run: StageRun) -> list[Judged]:
 def _run(config: EvaluationStage, run: StageRun) -> None:
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
-    from pipeline.evaluation.cost import count_parameters, forward_flops, size_on_disk
-    from pipeline.evaluation.latency import measure_latency
+    from pipeline.evaluation.cost import count_parameters, size_on_disk
     from pipeline.models.load import ModelSource, load_finetuned
     from pipeline.models.released import relu_before_classifier
     from pipeline.stages.inference import decide, predict_logits
     from pipeline.stages.rows import write_rows
 
-    wanted = config.evaluation
     task = load_task(run.artifact("task_data"))
-    judged = _judged(config, run)
-    tokenizer = load_tokenizer(str(judged[0].folder))
+    models = judged(config, run)
+    tokenizer = load_tokenizer(str(models[0].folder))
     splits: list[str] = [split for split in ("dev", "dev_mismatched") if split in task.splits]
     tables = {
         split: write_rows(
@@ -119,61 +126,31 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
         )
         for split in splits
     }
-    models: dict[str, PreTrainedModel] = {}
+    sizes: dict[str, dict[str, int]] = {}
     predictions: dict[str, dict[str, np.ndarray]] = {}
-    for number, one in enumerate(judged):
+    for number, one in enumerate(models):
         model = placed(load_finetuned(ModelSource(str(one.folder))), run.runtime)
         if config.relu_logits and one.role != "label-only":
             relu_before_classifier(model)
-        models[one.name] = model
+        sizes[one.name] = {"parameters": count_parameters(model), "size_bytes": size_on_disk(one.folder)}
         predictions[one.name] = {
             split: decide(task, predict_logits(model, table, pad_id=tokenizer.pad_token_id))
             for split, table in tables.items()
         }
-        run.progress.update(number + 1, len(judged))
-    results = [
-        _figures(task, one.name, one.role, predictions, one.like, config)
-        | {
-            "parameters": count_parameters(models[one.name]),
-            "size_bytes": size_on_disk(one.folder),
-            "flops": forward_flops(models[one.name].config, shown_length(wanted)),
-        }
-        for one in judged
-    ]
-    if wanted.tfidf:
+        run.progress.update(number + 1, len(models))
+    results = [_figures(task, one.name, one.role, predictions, one.like, config) | sizes[one.name] for one in models]
+    if config.tfidf:
         predictions["TF-IDF"] = {"dev": _tfidf(task)}
         results.append(_figures(task, "TF-IDF", "tfidf", predictions, None, config))
-    latency = measure_latency(
-        models, wanted.latency_lengths, wanted.latency_batches, vocab_size=len(tokenizer), seed=config.seed
-    )
-    shown = {
-        row["model"]: row["milliseconds"]
-        for row in latency
-        if row["length"] == shown_length(wanted) and row["batch"] == wanted.latency_batches[0]
-    }
-    for result in results:
-        result["latency_ms"] = shown.get(result["name"])
-    found = {
-        "results": results,
-        "latency": latency,
-        "latency_length": shown_length(wanted),
-        "latency_batch": wanted.latency_batches[0],
-        "dev_rows": len(tables["dev"]),
-        **describe_device(run.runtime),
-    }
+    found = {"results": results, "dev_rows": len(tables["dev"])}
     write_json(run.output / "results.json", found)
     run.record(
         models={
             result["name"]: {"role": result["role"], **result["metrics"], "retention": result["retention"]}
             for result in results
         },
+        **describe_device(run.runtime),
     )
-
-
-def shown_length(config: EvaluationConfig) -> int:
-    """The length that the result table's latency and operations are stated for."""
-    lengths = sorted(config.latency_lengths)
-    return lengths[len(lengths) // 2]
 
 
 def _figures(
@@ -201,7 +178,7 @@ def _figures(
             metrics |= {f"{split}_{metric}": score for metric, score in scores.items()}
     main = main_metric(task.metric)
     of_teacher = compute_metrics(task.metric, predictions["teacher"]["dev"], labels["dev"])[main]
-    resampling = (config.evaluation.bootstrap, config.seed)
+    resampling = (config.bootstrap, config.seed)
     return {
         "name": name,
         "role": role,
@@ -210,7 +187,18 @@ def _figures(
         "retention": metrics[main] / of_teacher if of_teacher else None,
         "difference": like
         and bootstrap_difference(task.metric, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
+        "confusion": _confusion(task, own["dev"], labels["dev"]),
     }
+
+
+def _confusion(task: "TaskData", predictions: "np.ndarray", labels: "np.ndarray") -> list[list[int]] | None:
+    """How often each class, by row, got each answer, by column; None without classes."""
+    from pipeline.evaluation.scores import count_pairs
+
+    if task.kind != "classification":
+        return None
+    found: list[list[int]] = count_pairs(labels, predictions, len(task.label_names))[0].tolist()
+    return found
 
 
 def _tfidf(task: "TaskData") -> "np.ndarray":

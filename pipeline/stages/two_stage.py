@@ -13,6 +13,7 @@ from pipeline.stages.evaluation import evaluation
 from pipeline.stages.general_distillation import general_distillation
 from pipeline.stages.intermediate import intermediate
 from pipeline.stages.label_only import label_only
+from pipeline.stages.latency import latency
 from pipeline.stages.prediction import prediction
 from pipeline.stages.pretrain import pretrain
 from pipeline.stages.report import report
@@ -41,6 +42,7 @@ class TwoStage:
     prediction: AnyStage | None = None
     label_only: AnyStage | None = None
     evaluation: AnyStage | None = None
+    latency: AnyStage | None = None
     report: AnyStage | None = None
 
     def __iter__(self) -> Iterator[AnyStage]:
@@ -95,6 +97,7 @@ def _all_stages(config: RunConfig) -> TwoStage:
     final = made["prediction"] = prediction(config, logits, data, matched, general)
     yardstick = made["label_only"] = label_only(config, data, mlm) if config.evaluation.label_only else None
     made["evaluation"] = evaluation(config, data, tuned, final, yardstick)
+    made["latency"] = latency(config, tuned, final, yardstick)
     made["report"] = report(config, made)
     return TwoStage(**made)
 

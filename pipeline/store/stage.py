@@ -79,6 +79,7 @@ class Stage(Generic[ConfigT]):
         inputs: role -> the stage or source that fills it.
         run: the function that fills ``StageRun.output``.
         parallel: whether it trains, so that several processes may run it together; no part of its identity.
+        timed: whether it measures times, which mean nothing while others train beside it; no part of its identity.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Stage(Generic[ConfigT]):
     inputs: "Mapping[str, Stage[Any] | Source]"
     run: Callable[[ConfigT, StageRun], None]
     parallel: bool = False
+    timed: bool = False
 
     def __post_init__(self) -> None:
         if not STAGE_NAME.fullmatch(self.name):

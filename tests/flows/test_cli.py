@@ -88,7 +88,12 @@ def test_a_plan_for_a_script(run: Tiny, tinybert: Ask) -> None:
     assert (code, err) == (0, "")
     steps = json.loads(out)
     assert [step["stage"] for step in steps] == list(STAGES)
-    assert {step["stage"] for step in steps if step["action"] == "run"} == {"prediction", "evaluation", "report"}
+    assert {step["stage"] for step in steps if step["action"] == "run"} == {
+        "prediction",
+        "evaluation",
+        "latency",
+        "report",
+    }
     changed = next(step for step in steps if step["stage"] == "prediction")
     assert changed["reasons"] == ["configuration: prediction.temperature 1.0 -> 2.0"]
     assert next(step for step in steps if step["stage"] == "teacher") == {

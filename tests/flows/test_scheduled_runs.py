@@ -122,7 +122,7 @@ def test_a_nightly_run_reuses_everything_and_an_edit_reruns_what_depends_on_it(s
     config = found["parameters"]["config"]
     edited = services.start(found, config={**config, "prediction": {**config["prediction"], "temperature": 2.0}})
     assert services.ended(edited)["state"]["name"] == "Completed"
-    changed = dict.fromkeys(("prediction", "evaluation", "report"), "Completed")
+    changed = dict.fromkeys(("prediction", "evaluation", "latency", "report"), "Completed")
     assert services.stages(edited, len(STAGES)) == REUSED | changed
 
     planned = {"deployment_id": {"any_": [found["id"]]}, "state": {"type": {"any_": ["SCHEDULED"]}}}

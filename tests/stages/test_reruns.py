@@ -1,5 +1,6 @@
 """Editing one thing reruns what depends on it and nothing else, and the plan had said so."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -13,23 +14,25 @@ from flows.plan import as_json, notes, plan_run
 from pipeline.store import provenance
 
 END = {"evaluation", "report"}
-STUDENT = {"intermediate", "prediction"} | END
+TIMED = {"latency", "report"}
+MODELS = END | TIMED
+STUDENT = {"intermediate", "prediction"} | MODELS
 TEACHER = {"teacher", "teacher_logits"} | STUDENT
 VARIANTS = {"augmentation", "teacher_logits"} | STUDENT
 TASK = {"task_data", "candidates", "augmentation", "label_only"} | TEACHER
 
 KEYS = {
-    "runtime.num_threads=2": set(),
+    "runtime.num_threads=2": TIMED,
     "runtime.checkpoint_seconds=1000": set(),
     "runtime.device=auto": set(),
     "runtime.workers.kind=threads": set(),
     "name=other": {"report"},
     "evaluation.bootstrap=30": END,
-    "evaluation.latency_lengths=[8]": END,
+    "evaluation.latency_lengths=[32]": TIMED,
     "evaluation.tfidf=false": END,
-    "evaluation.label_only.epochs=2": {"label_only"} | END,
-    "prediction.temperature=2": {"prediction"} | END,
-    "prediction.training.learning_rate=0.002": {"prediction"} | END,
+    "evaluation.label_only.epochs=2": {"label_only"} | MODELS,
+    "prediction.temperature=2": {"prediction"} | MODELS,
+    "prediction.training.learning_rate=0.002": {"prediction"} | MODELS,
     "intermediate.terms.hidden=2": STUDENT,
     "augmentation.probability=0.5": VARIANTS,
     "augmentation.variants=3": VARIANTS,
@@ -58,7 +61,13 @@ KEYS = {
     "students.0.dropout=0.1": {"report"},
 }
 COSTLY = ("seed=6", "task.max_length=18")
-QUICK = ("runtime.num_threads=2", "name=other", "evaluation.label_only.epochs=2", "prediction.temperature=2")
+QUICK = (
+    "runtime.num_threads=2",
+    "evaluation.latency_lengths=[32]",
+    "name=other",
+    "evaluation.label_only.epochs=2",
+    "prediction.temperature=2",
+)
 
 
 def append_a_row(run: Tiny) -> None:
@@ -217,3 +226,20 @@ def test_a_plan_mentions_libraries_that_changed_since_and_reuses_all_the_same(
     assert line.startswith(f"made with torch {installed['torch']} (now 9.0), and kept as they are: corpus, ")
     assert all(stage in line for stage in STAGES)
     assert {tuple(step["other_versions"]) for step in as_json(steps, run.store)} == {("torch",)}
+
+
+def test_on_another_machine_the_models_are_timed_anew_and_nothing_else(run: Tiny) -> None:
+    """The same folder, on a machine with one core; the machine is part of no other result."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        elsewhere = run.plan()
+        outcomes = run.run()
+    finally:
+        os.sched_setaffinity(0, cores)
+    made = {name for name, outcome in outcomes.items() if outcome.state != "reused"}
+    assert made == {name for name, reason in elsewhere.items() if reason.action != "reuse"}
+    assert made == (TIMED if len(cores) > 1 else set())
+    found = json.loads((run.path("report") / "results.json").read_text())
+    assert (found["machine"]["cores"], found["machine"]["num_threads"]) == (1, 1)
+    assert all(reason.action == "reuse" for reason in run.plan().values())  # what was measured here still is

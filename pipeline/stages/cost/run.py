@@ -12,7 +12,7 @@ from pipeline.config.run import RunConfig
 from pipeline.stages.cost.arithmetic import RunCost, StageCost
 from pipeline.stages.cost.augmentation import augmentation_cost, candidates_cost
 from pipeline.stages.cost.corpus import corpus_cost, on_corpus_cost
-from pipeline.stages.cost.evaluation import evaluation_cost
+from pipeline.stages.cost.evaluation import evaluation_cost, latency_cost
 from pipeline.stages.cost.rehearsal import probe_disk
 from pipeline.stages.cost.scene import Scene
 from pipeline.stages.cost.task import logits_cost, teacher_cost
@@ -35,7 +35,8 @@ LIBRARIES = {
     "intermediate": ("pipeline.training.loop", "pipeline.stages.learners"),
     "prediction": ("pipeline.training.loop", "pipeline.stages.learners", "pipeline.stages.inference"),
     "label_only": ("pipeline.training.loop", "pipeline.stages.learners", "pipeline.stages.inference"),
-    "evaluation": ("pipeline.stages.inference", "pipeline.evaluation.metrics", "pipeline.evaluation.latency"),
+    "evaluation": ("pipeline.stages.inference", "pipeline.evaluation.metrics"),
+    "latency": ("pipeline.evaluation.latency", "pipeline.models.load"),
     "report": ("pipeline.report.report",),
 }
 
@@ -155,6 +156,8 @@ def _student_costs(scene: Scene, found: TaskRows) -> Iterable[StageCost]:
         )
     if scene.wanted("evaluation"):
         yield evaluation_cost(scene, found)
+    if scene.wanted("latency"):
+        yield latency_cost(scene)
     if scene.wanted("report"):
         done = scene.rehearse("report", scene.stages["report"].config, task_data=found.whole)
         yield StageCost(
