@@ -17,7 +17,7 @@ from flows.artifacts import artifacts
 from flows.automate import automate
 from flows.deploy import deploy
 from flows.services.commands import down, status, up
-from pipeline.errors import PipelineError
+from pipeline.errors import MistakesError, PipelineError
 
 app = typer.Typer(
     help="Distil a big BERT into a small, fast student: TinyBERT's two stages, resumable, every step kept.",
@@ -148,8 +148,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, standalone_mode=True)
     except PipelineError as error:
-        line = " ".join(str(error).split("\n"))
-        Console(stderr=True).print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
+        for mistake in error.mistakes if isinstance(error, MistakesError) else (error,):
+            line = " ".join(str(mistake).split("\n"))
+            Console(stderr=True).print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except SystemExit as left:
         if left.code == INTERRUPTED and not _follows():  # Typer leaves with it on Ctrl-C, and says nothing

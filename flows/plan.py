@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.config.run import RunConfig
+from pipeline.stages.mistakes import refuse_mistakes
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.explain import Reason, plan
 from pipeline.store.stage import Stage
@@ -16,7 +17,12 @@ Steps = list[tuple[Stage[Any], Reason]]
 
 
 def plan_run(config: RunConfig, until: str | None = None) -> Steps:
-    """Each stage of a run with what would happen to it and why."""
+    """Each stage of a run with what would happen to it and why.
+
+    Raises:
+        PipelineError: a mistake that shows before anything is computed, or several as one ``MistakesError``.
+    """
+    refuse_mistakes(config, until)
     return plan(two_stage(config, until=until), Store(config.runtime.store))
 
 

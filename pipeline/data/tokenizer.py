@@ -6,7 +6,7 @@ Everything here is a fast tokenizer of the Transformers library; ``save_pretrain
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,8 +71,7 @@ def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedToken
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     folder = Path(source).expanduser()
-    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
-        raise ModelError(f"{source}: no tokenizer in this folder: save the model's tokenizer there")
+    require_tokenizer(source)
     if not folder.is_dir() and source.startswith(("/", ".", "~")):
         raise ModelError(f"{source}: no such folder: check the path")
     try:
@@ -90,13 +89,33 @@ def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedToken
     return tokenizer
 
 
+def require_tokenizer(source: str) -> None:
+    """Refuse a folder without any file of a tokenizer; a hub id is not looked at.
+
+    Raises:
+        ModelError: there is none.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(f"{source}: no tokenizer in this folder: save the model's tokenizer there")
+
+
 def check_vocabulary(tokenizer: "PreTrainedTokenizerFast", vocab_size_of_model: int) -> None:
     """Refuse a tokenizer that has ids the model's embedding has no row for.
 
     Raises:
         ModelError: names the greatest id and the number of rows.
     """
-    greatest = max(tokenizer.get_vocab().values())
+    check_ids(tokenizer.get_vocab(), vocab_size_of_model)
+
+
+def check_ids(vocabulary: Mapping[str, int], vocab_size_of_model: int) -> None:
+    """Refuse word pieces that a model's embedding has no row for.
+
+    Raises:
+        ModelError: names the greatest id and the number of rows.
+    """
+    greatest = max(vocabulary.values())
     if greatest >= vocab_size_of_model:
         raise ModelError(
             f"the tokenizer has ids up to {greatest}, the model's embedding {vocab_size_of_model} rows: "

@@ -9,7 +9,9 @@ from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check, trains
 from pipeline.stages.engine import describe_device, placed, write_json
+from pipeline.stages.known import Known
 from pipeline.stages.label_only import distinct_shapes, shape_key, yardsticks
 from pipeline.stages.student_models import folder, identities
 from pipeline.store.stage import Stage, StageRun
@@ -76,6 +78,17 @@ def evaluation(
     if label_only is not None:
         inputs["label_only"] = label_only
     return Stage("evaluation", 1, settings, inputs, _run)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the models are compared: a device, and names that tell them apart."""
+    return (*trains(config.runtime), _check_names)
+
+
+def _check_names(known: Known) -> None:
+    for student in known.config.students:
+        if student.name in RESERVED:
+            raise ConfigError(f"a student is named {student.name!r}, as another row of the results: rename it")
 
 
 def _judged(config: EvaluationStage, run: StageRun) -> list[Judged]:

@@ -8,6 +8,7 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check, loads, reads_task, students_fit, trains
 from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input
@@ -52,6 +53,16 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         **start_sources(students),
     }
     return Stage("label_only", 3, settings, inputs, _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before label-only training: a device, the teacher's tokenizer, and a shape for each student."""
+    return (
+        *trains(config.runtime),
+        *loads(config.teacher.model),
+        reads_task,
+        *students_fit(distinct_shapes(config.students), None),
+    )
 
 
 def _without_teaching(students: tuple[StudentConfig, ...]) -> tuple[StudentConfig, ...]:
