@@ -90,8 +90,13 @@ def hub_documents(
 def _hub_rows(name: str, split: str, revision: str | None, config: str | None) -> Iterator[dict[str, Any]]:
     from datasets import load_dataset
 
+    from pipeline.hub import asking_hub
+
     try:
-        yield from load_dataset(name, config, split=split, revision=revision, streaming=True)
+        with asking_hub(name, "name files with corpus.paths", DataError):
+            yield from load_dataset(name, config, split=split, revision=revision, streaming=True)
+    except DataError:
+        raise
     except Exception as error:  # the library raises many kinds
         said = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(f"dataset {name!r}, split {split!r}: {said}") from error

@@ -70,14 +70,18 @@ def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedToken
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    from pipeline.hub import asking_hub
+
     folder = Path(source).expanduser()
     require_tokenizer(source)
     if not folder.is_dir() and source.startswith(("/", ".", "~")):
         raise ModelError(f"{source}: no such folder: check the path")
+    location = str(folder) if folder.is_dir() else source
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder) if folder.is_dir() else source, revision=revision, trust_remote_code=False
-        )
+        with asking_hub(location, "name a folder with a tokenizer", ModelError):
+            tokenizer = AutoTokenizer.from_pretrained(location, revision=revision, trust_remote_code=False)
+    except ModelError:
+        raise
     except Exception as error:  # the library raises many kinds
         raise ModelError(f"{source}: no tokenizer could be loaded ({_first_line(error)})") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
