@@ -43,11 +43,37 @@ def asking_hub(name: str, mend: str, refusal: type[PipelineError]) -> Iterator[N
         lost = why or lost_connection(error)
         if lost is None:
             raise
-        reason = " ".join(str(lost).split()) or type(lost).__name__
-        raise refusal(
-            f"cannot load {name!r}: there is no such folder here, and the hub {constants.ENDPOINT} "
-            f"{'cannot be reached' if why else 'was lost'} ({reason}): check the connection, or {mend}"
-        ) from lost
+        raise refusal(_said(name, lost, "cannot be reached" if why else "was lost", mend)) from lost
+
+
+def require_hub(name: str, mend: str, refusal: type[PipelineError]) -> None:
+    """Refuse what is neither here nor in the hub's cache while the hub cannot be reached.
+
+    Args:
+        name: hub id.
+        mend: what to do where there is no network, as the message ends.
+        refusal: the error.
+    """
+    if constants.HF_HUB_OFFLINE or any(folder.is_dir() for folder in _cached(name)):
+        return
+    why = why_unreachable()
+    if why is not None:
+        raise refusal(_said(name, why, "cannot be reached", mend)) from why
+
+
+def _cached(name: str) -> Iterator[Path]:
+    """Where models, data sets, and data sets that were made into tables lie in the cache, whole or in part."""
+    flat = name.replace("/", "--")
+    yield from (Path(constants.HF_HUB_CACHE) / f"{kind}--{flat}" for kind in ("models", "datasets"))
+    yield Path(constants.HF_HOME) / "datasets" / name.replace("/", "___")
+
+
+def _said(name: str, lost: BaseException, how: str, mend: str) -> str:
+    reason = " ".join(str(lost).split()) or type(lost).__name__
+    return (
+        f"cannot load {name!r}: there is no such folder here, and the hub {constants.ENDPOINT} {how} ({reason}): "
+        f"check the connection, or {mend}"
+    )
 
 
 def lost_connection(error: BaseException) -> BaseException | None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tiny_run import tiny
 
 SCRIPT = """
 import json
@@ -92,3 +93,23 @@ def test_a_lost_hub_is_told_in_a_line_and_tried_again(tmp_path: Path, hub: objec
         assert exit_code == code
         assert again == [10.0, 60.0, None]
     assert "Retrying in" not in done.stderr  # the client's own half a minute for each file
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [("teacher.model=no-such-user/bert", 4), ("task={hub: no-such-user/reviews}", 3)],
+)
+def test_a_run_does_not_begin_without_the_hub_it_asks(tmp_path: Path, given: str, code: int) -> None:
+    tiny(tmp_path)
+    with closed() as port:
+        own = {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "0"}
+        command = [sys.executable, "-m", "flows.cli", "run", "tiny.yaml", given]
+        root = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=os.environ | own | root, capture_output=True, text=True, check=False
+        )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.count("\n") == 1
+    assert f"the hub http://127.0.0.1:{port} cannot be reached (" in done.stderr
+    assert "check the connection, or name " in done.stderr
+    assert not (tmp_path / "artifacts").exists()
