@@ -57,6 +57,7 @@ class StoredTeacher:
         budget: bytes that all stores may take.
         progress: is told the decision.
         never: why nothing can be stored, whatever it costs; empty if it can.
+        always: store whatever fits, also where it saves no time.
     """
 
     def __init__(
@@ -70,9 +71,10 @@ class StoredTeacher:
         budget: float,
         progress: Progress,
         never: str = "",
+        always: bool = False,
     ) -> None:
         self._teacher, self._plan, self._passes, self._budget = teacher, plan, passes, budget
-        self._folder, self._progress, self._tally = shelf / key, progress, Tally()
+        self._folder, self._progress, self._tally, self._always = shelf / key, progress, Tally(), always
         self._kept: KeptFeatures | None = None
         self._probes: list[tuple[int, float, float, float]] = []
         self._tokens = int(plan.lengths.sum(dtype=np.int64))
@@ -165,6 +167,7 @@ class StoredTeacher:
             teacher_seconds=teacher,
             write_seconds=write,
             read_seconds=read,
+            always=self._always,
         )
 
     def _conclude(self, decision: Decision) -> None:
