@@ -17,7 +17,7 @@ from flows.artifacts import artifacts
 from flows.automate import automate
 from flows.deploy import deploy
 from flows.services.commands import down, status, up
-from pipeline.errors import PipelineError
+from pipeline.errors import MistakesError, PipelineError
 
 app = typer.Typer(
     help="Distil a big BERT into a small, fast student: TinyBERT's two stages, resumable, every step kept.",
@@ -39,7 +39,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run the flow; what is finished is reused, what broke is resumed."""
-    from flows.plan import finished, plan_run
+    from flows.plan import finished, plan_run, refuse_lost_hub
     from flows.result import outcome, print_outcome
     from pipeline.stages.two_stage import two_stage
     from pipeline.store.store import Store
@@ -55,10 +55,12 @@ def run(
         config = configuration(arguments, recipe)
         begin(config, until)
         # What a killed run left in the UI is put right by a flow, even where nothing else is to be done.
-        if finished(plan_run(config, until)) and not traces(Store(config.runtime.store).root):
+        steps = plan_run(config, until)
+        if finished(steps) and not traces(Store(config.runtime.store).root):
             if not (quiet or as_json):
                 console.print("Every stage is finished and unchanged; nothing to do.")
         else:
+            refuse_lost_hub(steps)
             _run_flow(config, until, console, quiet=quiet or as_json)
     found = outcome(two_stage(config, until=until), Store(config.runtime.store))
     if as_json:
@@ -148,8 +150,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, standalone_mode=True)
     except PipelineError as error:
-        line = " ".join(str(error).split("\n"))
-        Console(stderr=True).print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
+        for mistake in error.mistakes if isinstance(error, MistakesError) else (error,):
+            line = " ".join(str(mistake).split("\n"))
+            Console(stderr=True).print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except SystemExit as left:
         if left.code == INTERRUPTED and not _follows():  # Typer leaves with it on Ctrl-C, and says nothing

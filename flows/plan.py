@@ -7,6 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.config.run import RunConfig
+from pipeline.errors import DataError, ModelError, PipelineError
+from pipeline.stages.mistakes import refuse_mistakes
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.explain import Reason, plan
 from pipeline.store.provenance import other_versions
@@ -18,8 +20,33 @@ Steps = list[tuple[Stage[Any], Reason]]
 
 
 def plan_run(config: RunConfig, until: str | None = None) -> Steps:
-    """Each stage of a run with what would happen to it and why."""
+    """Each stage of a run with what would happen to it and why.
+
+    Raises:
+        PipelineError: a mistake that shows before anything is computed, or several as one ``MistakesError``.
+    """
+    refuse_mistakes(config, until)
     return plan(two_stage(config, until=until), Store(config.runtime.store))
+
+
+def refuse_lost_hub(steps: Steps) -> None:
+    """Refuse to begin where a hub is asked that cannot be reached; a few seconds, and none where no hub is asked.
+
+    A connection that is lost later, in the midst of a run, is tried again instead.
+
+    Raises:
+        ModelError: for a model; names it, the hub, and the way out.
+        DataError: the same for a data set.
+    """
+    from pipeline.hub import require_hub
+
+    for name, refusal in HUBS.items():
+        mend = "name a folder" if refusal is ModelError else "name files"
+        for stage, reason in steps:
+            for given in stage.inputs.values() if reason.action != "reuse" else ():
+                if isinstance(given, Source) and given.identity.startswith(name):
+                    asked = given.identity.removeprefix(name).partition("@")[0].partition(":")[0]
+                    require_hub(asked, mend, refusal)
 
 
 def finished(steps: Steps) -> bool:
@@ -67,4 +94,5 @@ def notes(steps: Steps, store: Store) -> list[str]:
     ]
 
 
+HUBS: dict[str, type[PipelineError]] = {"hub:": ModelError, "datasets:": DataError}
 STYLES = {"reuse": "green", "resume": "yellow", "run": "bold"}

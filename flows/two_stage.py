@@ -7,6 +7,7 @@ from prefect.logging import get_run_logger
 
 from flows.slot import outlive_slots
 from pipeline.config.run import RunConfig
+from pipeline.stages.mistakes import refuse_mistakes
 from pipeline.stages.two_stage import two_stage
 from tasks.cancel import cancellable
 from tasks.ending import telling
@@ -31,6 +32,7 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     Returns:
         The ref of the report, None if the run stops before it; in a state whose message sums the run up.
     """
+    refuse_mistakes(config, until)
     run = two_stage(config, until=until)
     build = partial(run_stage, runtime=config.runtime)
     with accounted_for(config.runtime.store), upkeep(config.runtime, get_run_logger()), cancellable():

@@ -173,3 +173,31 @@ def read_rows(path: Path, columns: Columns) -> Rows:
     if reader is None:
         raise DataError(f"{path} ends in {path.suffix!r}, none of {', '.join(_READERS)}: convert or rename it")
     return reader(path, columns)
+
+
+def require_file_columns(path: Path, columns: Columns) -> None:
+    """Look for the wanted columns where a file begins; ``read_rows`` looks at every row.
+
+    Raises:
+        DataError: a column is not there, the ending is none that is known, or the file is none of its kind.
+    """
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        require_content(path)
+        try:
+            names = pq.read_schema(path).names
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path} is not a Parquet file ({error!s:.60}): write it again") from error
+    elif ending in (".tsv", ".csv"):
+        first = next(numbered_lines(path))[1]
+        names = first.split("\t") if ending == ".tsv" else next(csv.reader([first]), [])
+    elif ending == ".jsonl":
+        first = next((line for _, line in numbered_lines(path) if line.strip()), "{}")
+        try:
+            names = list(json.loads(first))
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path}:1 is not JSON ({error}): write one object a line") from error
+    else:
+        require_content(path)
+        return
+    require_columns(columns.names(), names, str(path))

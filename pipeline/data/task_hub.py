@@ -4,6 +4,7 @@ from pipeline.config.task import TaskConfig
 from pipeline.data.hub_folder import hub_folder
 from pipeline.data.task_rows import Columns, Rows, require_columns, rows_from_columns
 from pipeline.errors import DataError
+from pipeline.hub import asking_hub
 
 
 def read_hub(config: TaskConfig, split: str, columns: Columns) -> tuple[Rows, tuple[str, ...]]:
@@ -21,7 +22,8 @@ def read_hub(config: TaskConfig, split: str, columns: Columns) -> tuple[Rows, tu
     name, revision = (str(folder), None) if folder else (config.hub, config.hub_revision)
     source = f"{config.hub}[{split}]"
     try:
-        data = datasets.load_dataset(name, config.hub_config, split=split, revision=revision)
+        with asking_hub(name, "name files with task.train and task.dev", DataError):
+            data = datasets.load_dataset(name, config.hub_config, split=split, revision=revision)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from pipeline.config.task import TaskConfig
 from pipeline.data.glue import GlueTask, glue_files, glue_task
-from pipeline.data.task_files import read_rows, read_tsv
+from pipeline.data.task_files import read_rows, read_tsv, require_file_columns
 from pipeline.data.task_paths import USUAL_LENGTH
 from pipeline.data.task_rows import Columns, Rows
 from pipeline.errors import ConfigError
@@ -70,6 +70,19 @@ def read_source(config: TaskConfig, seed: int) -> Source:
     )
 
 
+def check_columns(config: TaskConfig) -> None:
+    """Look for the columns of files too large to be read twice.
+
+    Raises:
+        DataError: a column is not there, or a file begins as none of its kind does.
+    """
+    if config.dir or not config.train or not config.dev:
+        return
+    columns = Columns(config.text, config.text_pair, config.label)
+    for path in (config.train, config.dev):
+        require_file_columns(Path(path).expanduser(), columns)
+
+
 def _extra(config: TaskConfig, columns: Columns) -> tuple[Rows, ...]:
     texts = Columns(columns.text, columns.text_pair, None)
     return tuple(read_rows(Path(path).expanduser(), texts) for path in config.unlabelled)
@@ -110,13 +123,7 @@ class _DocstringRow(Protocol):
 def _docstrings(config: TaskConfig, seed: int) -> Source:
     from pipeline.data.docstring_task import docstring_rows
 
-    train_rows, dev_rows, unlabelled_rows = config.train_rows, config.dev_rows, config.unlabelled_rows or 0
-    if train_rows is None or dev_rows is None or unlabelled_rows == "rest":
-        raise ConfigError(
-            "task.packages takes as many rows as are asked for: give numbers for task.train_rows "
-            f"({train_rows}), dev_rows ({dev_rows}) and unlabelled_rows ({unlabelled_rows})"
-        )
-    found = docstring_rows(config.packages, seed, train_rows, dev_rows, unlabelled_rows)
+    found = docstring_rows(config.packages, seed, *docstring_counts(config))
     drawn = (_docstring_split(found.unlabelled, "unlabelled"),) if found.unlabelled else ()
     return Source(
         name=config.name,
@@ -129,6 +136,21 @@ def _docstrings(config: TaskConfig, seed: int) -> Source:
         max_length=config.max_length or USUAL_LENGTH,
         drawn=True,
     )
+
+
+def docstring_counts(config: TaskConfig) -> tuple[int, int, int]:
+    """How many rows of docstrings are drawn to train, to evaluate and without labels.
+
+    Raises:
+        ConfigError: one of the numbers is not given.
+    """
+    train_rows, dev_rows, unlabelled_rows = config.train_rows, config.dev_rows, config.unlabelled_rows or 0
+    if train_rows is None or dev_rows is None or unlabelled_rows == "rest":
+        raise ConfigError(
+            "task.packages takes as many rows as are asked for: give numbers for task.train_rows "
+            f"({train_rows}), dev_rows ({dev_rows}) and unlabelled_rows ({unlabelled_rows})"
+        )
+    return train_rows, dev_rows, unlabelled_rows
 
 
 def _docstring_split(rows: Sequence[_DocstringRow], split: str) -> Rows:

@@ -6,7 +6,7 @@ Everything here is a fast tokenizer of the Transformers library; ``save_pretrain
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,15 +70,18 @@ def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedToken
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    from pipeline.hub import asking_hub
+
     folder = Path(source).expanduser()
-    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
-        raise ModelError(f"{source}: no tokenizer in this folder: save the model's tokenizer there")
+    require_tokenizer(source)
     if not folder.is_dir() and source.startswith(("/", ".", "~")):
         raise ModelError(f"{source}: no such folder: check the path")
+    location = str(folder) if folder.is_dir() else source
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder) if folder.is_dir() else source, revision=revision, trust_remote_code=False
-        )
+        with asking_hub(location, "name a folder with a tokenizer", ModelError):
+            tokenizer = AutoTokenizer.from_pretrained(location, revision=revision, trust_remote_code=False)
+    except ModelError:
+        raise
     except Exception as error:  # the library raises many kinds
         raise ModelError(f"{source}: no tokenizer could be loaded ({_first_line(error)})") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
@@ -90,13 +93,33 @@ def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedToken
     return tokenizer
 
 
+def require_tokenizer(source: str) -> None:
+    """Refuse a folder without any file of a tokenizer; a hub id is not looked at.
+
+    Raises:
+        ModelError: there is none.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(f"{source}: no tokenizer in this folder: save the model's tokenizer there")
+
+
 def check_vocabulary(tokenizer: "PreTrainedTokenizerFast", vocab_size_of_model: int) -> None:
     """Refuse a tokenizer that has ids the model's embedding has no row for.
 
     Raises:
         ModelError: names the greatest id and the number of rows.
     """
-    greatest = max(tokenizer.get_vocab().values())
+    check_ids(tokenizer.get_vocab(), vocab_size_of_model)
+
+
+def check_ids(vocabulary: Mapping[str, int], vocab_size_of_model: int) -> None:
+    """Refuse word pieces that a model's embedding has no row for.
+
+    Raises:
+        ModelError: names the greatest id and the number of rows.
+    """
+    greatest = max(vocabulary.values())
     if greatest >= vocab_size_of_model:
         raise ModelError(
             f"the tokenizer has ids up to {greatest}, the model's embedding {vocab_size_of_model} rows: "

@@ -20,11 +20,14 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from pipeline.errors import ModelError
+from pipeline.hub import asking_hub
 from pipeline.models.weights import refuse_pickles
 
 # Its notes about heads that are not there are errors of ours, with a way out, where they matter.
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
+
+MEND = "name a folder that save_pretrained wrote"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ def load_config(source: ModelSource) -> PretrainedConfig:
     if source.location.startswith(("/", ".", "~")) and not Path(source.location).is_dir():
         raise ModelError(f"there is no model folder {source.location!r}: check the path")
     try:
-        config = AutoConfig.from_pretrained(source.location, **source.options())
+        with asking_hub(source.location, MEND, ModelError):
+            config = AutoConfig.from_pretrained(source.location, **source.options())
     except (OSError, ValueError) as error:
         raise ModelError(_not_loaded(source, error)) from error
     if not _is_encoder(config):
@@ -158,9 +162,10 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
 
 def _load(factory: Any, source: ModelSource, **kwargs: Any) -> Any:
     try:
-        return factory.from_pretrained(
-            source.location, dtype=torch.float32, use_safetensors=True, **source.options(), **kwargs
-        )
+        with asking_hub(source.location, MEND, ModelError):
+            return factory.from_pretrained(
+                source.location, dtype=torch.float32, use_safetensors=True, **source.options(), **kwargs
+            )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(_not_loaded(source, error)) from error
 

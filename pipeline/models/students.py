@@ -7,53 +7,13 @@ import torch
 from torch import nn
 from transformers import AutoModel, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
-from pipeline.config.models import PRESETS, Shape, StudentConfig, heads_misfit
-from pipeline.errors import ModelError
+from pipeline.config.models import Shape
 
 # What the families call their dropout probabilities; one that is None follows another of them.
 DROPOUTS = (
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
     *("dropout", "attention_dropout", "seq_classif_dropout"),
 )
-
-
-def student_shape(student: StudentConfig, teacher: PretrainedConfig) -> Shape:
-    """The student's shape, its heads taken from the teacher when none are given.
-
-    Raises:
-        ModelError: the width is not a multiple of the heads; names widths that are.
-    """
-    if student.preset:
-        shape = PRESETS[student.preset]
-    else:
-        heads = student.heads or teacher.num_attention_heads
-        hidden = student.hidden or 0
-        if hidden % heads:
-            raise ModelError(
-                f"student {student.name!r} is {hidden} wide, not a multiple of its {heads} heads: "
-                f"{heads_misfit(hidden, heads)}"
-            )
-        shape = Shape(
-            layers=student.layers or 0,
-            hidden=hidden,
-            heads=heads,
-            intermediate=student.intermediate or 4 * hidden,
-        )
-    return shape
-
-
-def check_heads(name: str, heads: int, teacher: PretrainedConfig) -> None:
-    """Attention scores are compared head by head, so both models need the same number.
-
-    Raises:
-        ModelError: they differ; names the choices.
-    """
-    wanted = teacher.num_attention_heads
-    if heads != wanted:
-        raise ModelError(
-            f"teacher has {wanted} attention heads, student {name!r} {heads}: give it {wanted} heads "
-            f"(hidden a multiple of {wanted}), or set terms.attention to 0"
-        )
 
 
 def larger_than_teacher(shape: Shape, teacher: PretrainedConfig) -> list[str]:

@@ -58,6 +58,18 @@ def _digest_tensor(tensor: "Tensor") -> list[Any]:
     return [str(tensor.dtype), list(tensor.shape), digest_bytes(flat.view(torch.uint8).numpy().tobytes())]
 
 
+def weight_files(folder: Path, config: Any) -> list[str]:
+    """The safetensors files that a model folder's weights would be read from; empty if it has none.
+
+    Args:
+        folder: of the model.
+        config: the model's configuration.
+    """
+    named = list(_named(folder, config)) or [f"model{SAFE}"]
+    files = [name for part in named for name in (_shards(folder / part) if part.endswith(INDEX) else [part])]
+    return [name for name in files if name.endswith(SAFE) and (folder / name).is_file()]
+
+
 def _named(folder: Path, config: Any) -> Iterator[str]:
     """Files that the weights would be read from, as far as they can be known."""
     chosen = getattr(config, "transformers_weights", None)

@@ -1,16 +1,21 @@
 """Stage ``augmentation``: variants of the task's rows, drawn from the candidates of their words."""
 
+import re
 from functools import partial
 from typing import Any
 
 from pydantic import PositiveInt
 
+from pipeline.augmentation.segmentation import segmenter
+from pipeline.config.augmenters import children
 from pipeline.config.base import Config
 from pipeline.config.extras import require_extras
 from pipeline.config.run import RunConfig
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.candidates import segmenter_input, task_rows
+from pipeline.stages.checks import Check
+from pipeline.stages.known import Known
 from pipeline.store.stage import Stage, StageRun
 
 
@@ -48,6 +53,31 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
     )
     inputs: dict[str, Any] = {"task_data": task_data, "candidates": candidates}
     return Stage("augmentation", 3, settings, inputs | segmenter_input(wanted.words), _run)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before variants are drawn: what an augmenter needs is installed, its expressions are some."""
+    return () if config.augmentation is None else (_check_extras, _check_segmenter, _check_expressions)
+
+
+def _check_extras(known: Known) -> None:
+    if known.config.augmentation is not None:
+        require_extras(known.config.augmentation)
+
+
+def _check_segmenter(known: Known) -> None:
+    wanted = known.config.augmentation
+    if wanted is not None and ":" in wanted.words.segmentation:
+        segmenter(wanted.words.segmentation)
+
+
+def _check_expressions(known: Known) -> None:
+    wanted = known.config.augmentation
+    for child in children(wanted.augmenters) if wanted is not None else ():
+        try:
+            re.compile(str(child.options.get("stopwords_regex", "")))
+        except re.error as error:
+            raise ConfigError(f"augmenter {child.name} with {dict(child.options)} does not work: {error}") from error
 
 
 def _run(config: AugmentationStage, run: StageRun) -> None:

@@ -24,10 +24,23 @@ def check_positions(model: "PreTrainedModel", length: int, setting: str) -> None
     """
     from pipeline.evaluation.latency import longest_input
 
-    longest = longest_input(model)
-    if length > longest:
+    check_length(length, longest_input(model), setting)
+
+
+def check_length(length: int, positions: float, setting: str) -> None:
+    """Refuse sequences that are longer than a model's positions.
+
+    Args:
+        length: their greatest length in word pieces.
+        positions: of the model.
+        setting: the configuration key that decides the length.
+
+    Raises:
+        ModelError: names both numbers and the setting.
+    """
+    if length > positions:
         raise ModelError(
-            f"sequences have {length} word pieces, the model {longest} positions: set {setting} to {longest}"
+            f"sequences have {length} word pieces, the model {positions} positions: set {setting} to {positions}"
         )
 
 

@@ -7,7 +7,9 @@ from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
 from pipeline.data.hub_folder import hub_folder
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check
 from pipeline.stages.inputs import expand, model_input, model_source
+from pipeline.stages.known import Known
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
@@ -36,6 +38,31 @@ def corpus(config: RunConfig) -> Stage[CorpusStage]:
         update={"paths": ("*",) if wanted.paths else (), "tokenizer": _trained(wanted), **local}
     )
     return Stage("corpus", 1, CorpusStage(corpus=identity), inputs, _run)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the corpus is built: packages and files that are there, text where they begin, a tokenizer."""
+    wanted = config.corpus
+    if wanted is None:
+        return ()
+    location = None if isinstance(wanted.tokenizer, TokenizerTraining) else wanted.tokenizer or config.teacher.model
+    return (_check_text, *((lambda known: _check_tokenizer(known, location),) if location else ()))
+
+
+def _check_text(known: Known) -> None:
+    from pipeline.data.docstrings import package_dir
+    from pipeline.data.text import check_beginnings
+
+    wanted = known.config.corpus
+    assert wanted is not None, "asked of a run with a corpus"  # noqa: S101
+    for package in wanted.packages:
+        package_dir(package)
+    if wanted.paths:
+        check_beginnings(expand(wanted.paths), wanted.text_column)
+
+
+def _check_tokenizer(known: Known, location: str) -> None:
+    known.read_vocabulary(location)
 
 
 def _trained(config: CorpusConfig) -> TokenizerTraining | None:

@@ -8,7 +8,9 @@ from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check, trains
 from pipeline.stages.engine import describe_device, placed, write_json
+from pipeline.stages.known import Known
 from pipeline.stages.label_only import same_size, yardsticks
 from pipeline.stages.student_models import folder, identities
 from pipeline.store.stage import Stage, StageRun
@@ -86,6 +88,17 @@ def evaluation(
     if label_only is not None:
         inputs["label_only"] = label_only
     return Stage("evaluation", 2, settings, inputs, _run)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the models are compared: a device, and names that tell them apart."""
+    return (*trains(config.runtime), _check_names)
+
+
+def _check_names(known: Known) -> None:
+    for student in known.config.students:
+        if student.name in RESERVED:
+            raise ConfigError(f"a student is named {student.name!r}, as another row of the results: rename it")
 
 
 def judged(config: Compared, run: StageRun) -> list[Judged]:

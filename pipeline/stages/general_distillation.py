@@ -8,6 +8,7 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, students_fit, trains
 from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
 from pipeline.stages.compilation import compilation
 from pipeline.stages.engine import device, fit
@@ -44,6 +45,20 @@ def general_distillation(
     )
     inputs = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
     return Stage("general_distillation", 4, settings, inputs, _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before general distillation: a device, a teacher of the corpus, and students that fit it."""
+    if config.general_distillation is None:
+        return ()
+    students = [student for student in config.students if student.start == "general"]
+    return (
+        *trains(config.runtime),
+        *loads(config.teacher.model),
+        shares_vocabulary,
+        reads_corpus,
+        *students_fit(students, config.general_distillation.terms),
+    )
 
 
 def _run(config: GeneralDistillationStage, run: StageRun) -> None:

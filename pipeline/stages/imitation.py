@@ -8,6 +8,7 @@ from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.errors import ModelError
+from pipeline.stages.checks import check_any_term
 
 if TYPE_CHECKING:
     import torch
@@ -58,12 +59,11 @@ def imitators(
 
     from pipeline.distillation.layer_map import layer_map
     from pipeline.distillation.objectives import TransformerObjective
-    from pipeline.models.students import check_heads
+    from pipeline.models.shapes import check_heads
     from pipeline.stages.learners import Imitator
     from pipeline.stages.student_models import student_seed
 
-    if not (terms.embedding or terms.hidden or terms.attention):
-        raise ModelError("every weight in terms is 0, so nothing is imitated: give one of them a weight")
+    check_any_term(terms)
     maps = {}
     for student in students:
         config = models[student.name].config

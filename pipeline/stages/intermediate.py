@@ -9,6 +9,7 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check, students_fit, trains
 from pipeline.stages.compilation import compilation
 from pipeline.stages.engine import device, fit
 from pipeline.stages.precision import student_precision, teacher_precision
@@ -51,6 +52,13 @@ def intermediate(
     )
     inputs = {"teacher": teacher, "rows": teacher_logits, "task_data": task_data}
     return Stage("intermediate", 4, settings, inputs | inputs_for(config.students, general), _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before phase one: a device, and students that fit the teacher."""
+    if config.intermediate is None:
+        return ()
+    return (*trains(config.runtime), *students_fit(config.students, config.intermediate.terms))
 
 
 def labels_of_variants(config: RunConfig) -> Labels:

@@ -10,6 +10,7 @@ from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ConfigError
 from pipeline.models.described import NAMES, describe, shape_of, sizes_of
+from pipeline.stages.checks import Check, loads, reads_task, students_fit, trains
 from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input
@@ -44,8 +45,7 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
     training = config.evaluation.label_only
     if training is None:
         raise ConfigError("there is no label-only student in this configuration: set evaluation.label_only")
-    firsts = set(same_size(config).values())
-    students = tuple(student for student in config.students if student.name in firsts)
+    students = _first_of_each_size(config)
     settings = LabelOnlyStage(
         training=training,
         students=_without_teaching(students),
@@ -58,6 +58,21 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         **start_sources(students),
     }
     return Stage("label_only", 3, settings, inputs, _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before label-only training: a device, the teacher's tokenizer, and a shape for each student."""
+    return (
+        *trains(config.runtime),
+        *loads(config.teacher.model),
+        reads_task,
+        *students_fit(_first_of_each_size(config), None),
+    )
+
+
+def _first_of_each_size(config: RunConfig) -> tuple[StudentConfig, ...]:
+    firsts = set(same_size(config).values())
+    return tuple(student for student in config.students if student.name in firsts)
 
 
 def _without_teaching(students: tuple[StudentConfig, ...]) -> tuple[StudentConfig, ...]:

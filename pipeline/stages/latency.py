@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.run import RunConfig
+from pipeline.stages.checks import Check, trains
 from pipeline.stages.engine import placed, write_json
 from pipeline.stages.evaluation import Compared, judged
 from pipeline.stages.label_only import same_size
@@ -54,6 +55,11 @@ def latency(
     if label_only is not None:
         inputs["label_only"] = label_only
     return Stage("latency", 1, settings, inputs, _run, timed=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before models are timed: a device."""
+    return trains(config.runtime)
 
 
 def _run(config: LatencyStage, run: StageRun) -> None:

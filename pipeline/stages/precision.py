@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.config.runtime import Runtime
+from pipeline.errors import ConfigError
 from pipeline.evaluation.host import host
 from pipeline.models.described import describe, shape_of
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 GPU_DEVICES = ("nvidiactl", "nvidia0", "dxg", "kfd")  # NVIDIA; NVIDIA in a guest of Windows; AMD
 NO_GPU = ("", "-1")
+NO_GPU_HERE = "runtime.device is 'cuda', but torch finds no GPU here: set it to auto or cpu"
 CPU_UNITS = "amx_bf16"  # vector instructions alone (avx512_bf16) were not measured
 CPU_WIDTH = 256  # of a model, from which bfloat16 is a fifth faster at least (benchmarks/RESULTS.md)
 NO_WORSE = 1.1  # measurements differ by less
@@ -52,6 +55,16 @@ def _resolve(config: RunConfig, width: int) -> Precision:
     if config.runtime.device != "cpu" and may_have_gpu() and _torch_has_gpu():
         return "bfloat16" if _gpu_has_bfloat16() else "float32"
     return "bfloat16" if cpu_has_bfloat16() and width >= CPU_WIDTH else "float32"
+
+
+def require_device(runtime: Runtime) -> None:
+    """Refuse a GPU where there is none; on a machine without one torch is not loaded to tell.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none.
+    """
+    if runtime.device == "cuda" and not (may_have_gpu() and _torch_has_gpu()):
+        raise ConfigError(NO_GPU_HERE)
 
 
 def teacher_width(config: RunConfig) -> int:

@@ -8,6 +8,7 @@ from pipeline.config.distillation import PredictionConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.stages.checks import Check, students_fit, trains
 from pipeline.stages.engine import fit
 from pipeline.stages.precision import student_precision
 from pipeline.stages.student_models import folder, identities, inputs_for, student_classifier
@@ -52,6 +53,11 @@ def prediction(
         # Without phase one nothing else brings the teacher's shape and vocabulary.
         inputs |= {"teacher": teacher_logits.inputs["teacher"], **inputs_for(config.students, general)}
     return Stage("prediction", 3, settings, inputs, _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before phase two: a device, and students of a shape where phase one did not make them."""
+    return (*trains(config.runtime), *(() if config.intermediate else students_fit(config.students, None)))
 
 
 def labels_of_variants(config: RunConfig) -> Labels:

@@ -10,6 +10,7 @@ from pipeline.config.models import PretrainConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, trains
 from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input, model_source
@@ -37,6 +38,13 @@ def pretrain(config: RunConfig, corpus: Stage[Any]) -> Stage[PretrainStage]:
         inputs["encoder"] = model_source(config.teacher.model, config.teacher.revision)
     settings = PretrainStage(pretrain=config.pretrain, precision=teacher_precision(config), seed=config.seed)
     return Stage("pretrain", 3, settings, inputs, _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before pretraining: a device, an encoder to begin with, of the corpus's words and lengths."""
+    if config.pretrain is None:
+        return ()
+    return (*trains(config.runtime), *loads(config.teacher.model), shares_vocabulary, reads_corpus)
 
 
 def _run(config: PretrainStage, run: StageRun) -> None:

@@ -95,7 +95,8 @@ def check_stated(student: StudentConfig, described: Mapping[str, Any]) -> None:
 def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun) -> "PretrainedConfig":
     """The student's model configuration, with a warning where it is larger than its teacher."""
     from pipeline.models.load import load_config
-    from pipeline.models.students import larger_than_teacher, student_config, student_shape
+    from pipeline.models.shapes import student_shape
+    from pipeline.models.students import larger_than_teacher, student_config
 
     if run.has(_role(student)):
         found = load_config(model_input(run, _role(student)))

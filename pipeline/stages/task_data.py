@@ -1,5 +1,6 @@
 """Stage ``task_data``: the downstream task's files in; tables with ids, texts and labels by name out."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from pipeline.data.glue import glue_task
 from pipeline.data.hub_folder import hub_folder
 from pipeline.data.task_paths import USUAL_LENGTH, file_sources
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check
+from pipeline.stages.known import Known
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
@@ -53,6 +56,42 @@ def _stated_defaults(task: TaskConfig) -> dict[str, None]:
         "label_range": glue.label_range if glue else None,
     }
     return {key: None for key, value in usual.items() if getattr(task, key) == value}
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the task is written: its files are there and their rows can be used as they are."""
+    task = config.task
+    if task is None:
+        return ()
+    named = [
+        ("task.train", task.train),
+        ("task.dev", task.dev),
+        *(("task.unlabelled", path) for path in task.unlabelled),
+    ]
+    files = [partial(_check_file, key, path) for key, path in named if path]
+    return (*files, _check_packages if task.packages else _check_rows)
+
+
+def _check_file(key: str, path: str, _known: Known) -> None:
+    from pipeline.data.task_paths import require_file
+
+    require_file(key, Path(path).expanduser())
+
+
+def _check_rows(known: Known) -> None:
+    known.read_task()
+
+
+def _check_packages(known: Known) -> None:
+    from pipeline.data.docstring_task import rows_of_each
+    from pipeline.data.docstrings import package_dir
+    from pipeline.data.task_readers import docstring_counts
+
+    task = known.config.task
+    assert task is not None, "asked of a run with a task"  # noqa: S101
+    train_rows, dev_rows, _ = docstring_counts(task)
+    for package in rows_of_each(task.packages, train_rows, dev_rows)[0]:
+        package_dir(package)
 
 
 def _inputs(task: TaskConfig) -> dict[str, Source]:

@@ -9,9 +9,12 @@ from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ModelError, TrainingError
 from pipeline.models.described import MULTI_LABEL, describe
+from pipeline.models.unloaded import CLASSIFIERS, DEEP_CLASSIFIERS
+from pipeline.stages.checks import Check, loads, reads_task, trains
 from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit, placed
 from pipeline.stages.inputs import model_input
+from pipeline.stages.known import Known
 from pipeline.stages.precision import teacher_precision
 from pipeline.stages.student_models import output_names
 from pipeline.stages.teacher_input import pretrained_teacher
@@ -61,6 +64,51 @@ def refuse_multi_label(location: str, described: Mapping[str, Any]) -> None:
         raise ModelError(
             f"the teacher {location} is for several labels a row (problem_type {MULTI_LABEL} in its config.json), the "
             "task has one: name a teacher with one label a row, or set teacher.finetune to train it on the task"
+        )
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the teacher learns: a device, an encoder, and of one that learns nothing its labels."""
+    tuned = () if config.teacher.finetune else (_check_tuned,)
+    released = (_check_released,) if config.relu_logits else ()
+    return (*trains(config.runtime), *loads(config.teacher.model), reads_task, *tuned, *released)
+
+
+def _check_tuned(known: Known) -> None:
+    """Check that a teacher which is not fine-tuned here already knows the task."""
+    from pipeline.data.labels import align_labels
+
+    model, pretrain = known.teacher, known.config.pretrain
+    if pretrain is not None and pretrain.mode != "mlm_head":
+        raise ModelError(
+            "the teacher comes from pretraining and is not fine-tuned: set teacher.finetune to train it on the task"
+        )
+    if model is None:
+        return
+    if model.family in CLASSIFIERS and not model.has_weights("classifier."):
+        raise ModelError(
+            f"{model.location} is not fine-tuned (its classification head is not there): "
+            "set teacher.finetune to train it on the task"
+        )
+    if known.task is None:
+        return
+    if known.task.kind == "regression":
+        _check_one_output(len(model.labels))
+    else:
+        align_labels(model.labels, known.task.label_names)
+
+
+def _check_released(known: Known) -> None:
+    model = known.teacher
+    if model is not None and model.family in DEEP_CLASSIFIERS:
+        raise ModelError(f"relu_logits needs a BERT classifier, a {model.family!r} model has none: set it to false")
+
+
+def _check_one_output(num_labels: int | None) -> None:
+    if num_labels != 1:
+        raise ModelError(
+            f"the teacher has {num_labels} outputs, a regression needs one: name a teacher that was "
+            "fine-tuned on a score, or set teacher.finetune to train it on the task"
         )
 
 
@@ -186,11 +234,7 @@ def _already_finetuned(source: Any, task: "TaskData") -> "PreTrainedModel":
     model = load_finetuned(source)
     refuse_multi_label(source.location, model.config.to_dict())
     if task.kind == "regression":
-        if model.config.num_labels != 1:
-            raise ModelError(
-                f"the teacher has {model.config.num_labels} outputs, a regression needs one: name a teacher that was "
-                "fine-tuned on a score, or set teacher.finetune to train it on the task"
-            )
+        _check_one_output(model.config.num_labels)
     else:
         permute_labels(
             model,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.stages.checks import Check, trains
 from pipeline.stages.engine import placed, write_json
 from pipeline.stages.precision import teacher_precision
 from pipeline.stages.teacher_store import decide
@@ -48,6 +49,11 @@ def teacher_logits(
             inputs["mlm"] = mlm
     settings = TeacherLogitsStage(relu_logits=config.relu_logits, precision=teacher_precision(config))
     return Stage("teacher_logits", 4, settings, inputs, _run)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the teacher is asked: a device."""
+    return trains(config.runtime)
 
 
 def _masked_lm(augmentation: Stage[Any]) -> Stage[Any] | Source | None:

@@ -50,6 +50,7 @@ def decide(
     write_seconds: float,
     read_seconds: float,
     what: str = "teacher features",
+    always: bool = False,
 ) -> Decision:
     """Store what the teacher says if it fits, and if writing it once and reading it later takes less time.
 
@@ -63,6 +64,7 @@ def decide(
         write_seconds: a byte.
         read_seconds: a byte.
         what: is stored, for the reason.
+        always: store what fits, however long it takes.
     """
     needed, teacher = tokens * bytes_per_token, tokens * teacher_seconds
     write, read = needed * write_seconds, needed * read_seconds
@@ -77,16 +79,13 @@ def decide(
         f"of which {SPARED_BYTES / GB:.3g} GB is left to checkpoints"
         if needed > free - SPARED_BYTES
         else f"a pass takes {teacher:.3g} s, writing it {write:.3g} s and reading it {read:.3g} s"
-        if write >= (passes - 1) * (teacher - read)
+        if not always and write >= (passes - 1) * (teacher - read)
         else ""
     )
     if obstacle:
         return Decision(False, f"{what} recomputed: {obstacle}")
-    return Decision(
-        True,
-        f"{what} stored: {needed / GB:.3g} GB of {budget / GB:.3g} GB, "
-        f"saves about {passes - 1:.3g} x {teacher - read:.3g} s",
-    )
+    why = "runtime.teacher_store is always" if always else f"saves about {passes - 1:.3g} x {teacher - read:.3g} s"
+    return Decision(True, f"{what} stored: {needed / GB:.3g} GB of {budget / GB:.3g} GB, {why}")
 
 
 def num_passes(config: TrainingConfig, batches: int) -> float:
@@ -131,6 +130,7 @@ def stored_teacher(
         budget=budget,
         progress=run.progress,
         never=never,
+        always=run.runtime.teacher_store == "always",
     )
 
 

@@ -9,13 +9,12 @@ from pipeline.config.models import PRESETS, Shape, StudentConfig
 from pipeline.data.tokenizer import train_wordpiece
 from pipeline.errors import ModelError
 from pipeline.models.load import save_model
+from pipeline.models.shapes import check_heads, student_shape
 from pipeline.models.students import (
     build_encoder,
-    check_heads,
     larger_than_teacher,
     set_dropout,
     student_config,
-    student_shape,
 )
 from pipeline.models.taps import Tap, encode
 
