@@ -1,4 +1,4 @@
-"""What a run would do, asked of the store alone: neither Prefect nor torch is loaded."""
+"""What a run would do, asked of the store alone: Prefect is not loaded, torch only where a student has to be tried."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.config.run import RunConfig
+from pipeline.stages.students_fit import check_students
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.explain import Reason, plan
 from pipeline.store.stage import Stage
@@ -15,9 +16,20 @@ from pipeline.store.store import Store
 Steps = list[tuple[Stage[Any], Reason]]
 
 
-def plan_run(config: RunConfig, until: str | None = None) -> Steps:
-    """Each stage of a run with what would happen to it and why."""
-    return plan(two_stage(config, until=until), Store(config.runtime.store))
+def plan_run(config: RunConfig, until: str | None = None, *, ask_hub: bool = False) -> Steps:
+    """Each stage of a run with what would happen to it and why.
+
+    Args:
+        config: the run.
+        until: its last stage.
+        ask_hub: look at the configuration of a teacher on the hub too.
+
+    Raises:
+        ModelError: the students cannot be made of the teacher.
+    """
+    steps = plan(two_stage(config, until=until), Store(config.runtime.store))
+    check_students(config, [stage.name for stage, reason in steps if reason.action != "reuse"], ask_hub=ask_hub)
+    return steps
 
 
 def finished(steps: Steps) -> bool:

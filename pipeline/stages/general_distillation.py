@@ -40,7 +40,7 @@ def general_distillation(
         seed=config.seed,
     )
     inputs = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
-    return Stage("general_distillation", 3, settings, inputs, _run, parallel=True)
+    return Stage("general_distillation", 4, settings, inputs, _run, parallel=True)
 
 
 def _run(config: GeneralDistillationStage, run: StageRun) -> None:

@@ -48,7 +48,7 @@ def intermediate(
         seed=config.seed,
     )
     inputs = {"teacher": teacher, "rows": teacher_logits, "task_data": task_data}
-    return Stage("intermediate", 3, settings, inputs | inputs_for(config.students, general), _run, parallel=True)
+    return Stage("intermediate", 4, settings, inputs | inputs_for(config.students, general), _run, parallel=True)
 
 
 def labels_of_variants(config: RunConfig) -> Labels:
