@@ -44,7 +44,7 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
         seed=config.seed,
     )
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
-    return Stage("teacher", 3, settings, inputs, _run, parallel=settings.finetune is not None)
+    return Stage("teacher", 4, settings, inputs, _run, parallel=settings.finetune is not None)
 
 
 def _run(config: TeacherStage, run: StageRun) -> None:
@@ -78,7 +78,7 @@ def _run(config: TeacherStage, run: StageRun) -> None:
         best = score(model)
     else:
         model, best = _finetune(config, config.finetune, run, source, tokenizer, task, score)
-    save_model(model, tokenizer, run.output / "model")
+    save_model(model, tokenizer, run.output / "model", max_length=task.max_length)
     if team().follows:  # of several processes Transformers lets the first alone write a model
         return
     reloaded = placed(load_finetuned(ModelSource(str(run.output / "model"))), run.runtime)
