@@ -75,7 +75,7 @@ def evaluation(
     inputs = {"task_data": task_data, "teacher": teacher, "prediction": prediction}
     if label_only is not None:
         inputs["label_only"] = label_only
-    return Stage("evaluation", 1, settings, inputs, _run)
+    return Stage("evaluation", 2, settings, inputs, _run)
 
 
 def _judged(config: EvaluationStage, run: StageRun) -> list[Judged]:
