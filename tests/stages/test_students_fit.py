@@ -1,5 +1,6 @@
 """A student that its teacher's family cannot have is refused in the plan, before anything is computed."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,13 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
+    AutoModelForSequenceClassification,
     DebertaV2Config,
     DebertaV2ForMaskedLM,
     DistilBertConfig,
     DistilBertForMaskedLM,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
     SqueezeBertConfig,
     SqueezeBertForMaskedLM,
 )
@@ -18,10 +22,25 @@ from transformers import (
 from flows.plan import plan_run
 from pipeline.data.tokenizer import load_tokenizer
 from pipeline.errors import ModelError
-from pipeline.store.store import Store
 from tests.tiny_run import Tiny, tiny
 
 TEACHERS: dict[str, Any] = {
+    "modernbert": lambda size: ModernBertForMaskedLM(
+        ModernBertConfig(
+            vocab_size=size,
+            hidden_size=32,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            intermediate_size=48,
+            max_position_embeddings=48,
+            local_attention=4,
+            pad_token_id=0,
+            bos_token_id=2,
+            eos_token_id=3,
+            cls_token_id=2,
+            sep_token_id=3,
+        )
+    ),
     "deberta": lambda size: DebertaV2ForMaskedLM(
         DebertaV2Config(
             vocab_size=size,
@@ -94,13 +113,15 @@ def test_a_shape_that_the_family_cannot_have_is_refused_in_the_plan(tmp_path: Pa
     ],
 )
 def test_the_numbers_of_a_usual_family_are_compared_in_the_plan(student: str, message: str, tmp_path: Path) -> None:
-    import re
-
     assert re.search(message, refused(tiny(tmp_path), f"students=[{student}]"))
 
 
-def test_a_narrower_student_of_a_deberta_goes_through_the_prediction_phase(tmp_path: Path) -> None:
-    run = with_teacher(tmp_path, "deberta")
-    overrides = (*WITHOUT_SCORES, "augmentation=null")
-    run.run(*overrides, until="prediction")
-    assert Store(run.folder / "artifacts").open("prediction").manifest.metrics
+@pytest.mark.parametrize("family", ["deberta", "modernbert"])
+def test_a_smaller_student_of_an_unusual_family_goes_through_every_phase(family: str, tmp_path: Path) -> None:
+    run = with_teacher(tmp_path, family)
+    scores = WITHOUT_SCORES if family == "deberta" else ("intermediate.training.gradient_accumulation=2",)
+    run.run(*scores, "augmentation=null", "students=[{name: s, layers: 2, hidden: 16}]", until="prediction")
+    student = AutoModelForSequenceClassification.from_pretrained(run.path("prediction") / "students" / "s")
+    assert (student.config.num_hidden_layers, student.config.hidden_size) == (2, 16)
+    if family == "modernbert":
+        assert student.config.layer_types == ["sliding_attention", "sliding_attention"]  # as layers 2 and 3 of three
