@@ -186,6 +186,7 @@ def _run_flow(config: Any, until: str | None, console: Console, *, quiet: bool) 
 
             two_stage_flow(config, until)
         else:
+            from flows.plan import plan_run
             from pipeline.stages.two_stage import two_stage
             from tasks.build import build_stages
             from tasks.ending import ending_orderly
@@ -193,6 +194,7 @@ def _run_flow(config: Any, until: str | None, console: Console, *, quiet: bool) 
             Console(stderr=True).print(
                 f"Prefect cannot be reached ({escape(unreachable)}): the run goes on without its UI", soft_wrap=True
             )
+            plan_run(config, until, ask_hub=True)  # refuse now what would be refused after hours
             with ending_orderly():
                 build_stages(two_stage(config, until=until), config.runtime)
 

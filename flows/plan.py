@@ -1,4 +1,4 @@
-"""What a run would do, asked of the store alone: neither Prefect nor torch is loaded."""
+"""What a run would do, asked of the store alone: Prefect is not loaded, torch only where a student has to be tried."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from rich.table import Table
 from pipeline.config.run import RunConfig
 from pipeline.errors import DataError, ModelError, PipelineError
 from pipeline.stages.mistakes import refuse_mistakes
+from pipeline.stages.students_fit import check_students
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.explain import Reason, plan
 from pipeline.store.provenance import other_versions
@@ -19,14 +20,21 @@ from pipeline.store.store import Store
 Steps = list[tuple[Stage[Any], Reason]]
 
 
-def plan_run(config: RunConfig, until: str | None = None) -> Steps:
+def plan_run(config: RunConfig, until: str | None = None, *, ask_hub: bool = False) -> Steps:
     """Each stage of a run with what would happen to it and why.
+
+    Args:
+        config: the run.
+        until: its last stage.
+        ask_hub: look at the configuration of a teacher on the hub too.
 
     Raises:
         PipelineError: a mistake that shows before anything is computed, or several as one ``MistakesError``.
     """
     refuse_mistakes(config, until)
-    return plan(two_stage(config, until=until), Store(config.runtime.store))
+    steps = plan(two_stage(config, until=until), Store(config.runtime.store))
+    check_students(config, [stage.name for stage, reason in steps if reason.action != "reuse"], ask_hub=ask_hub)
+    return steps
 
 
 def refuse_lost_hub(steps: Steps) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 from prefect import flow
 from prefect.logging import get_run_logger
 
+from flows.plan import plan_run
 from flows.slot import outlive_slots
 from pipeline.config.run import RunConfig
 from pipeline.stages.mistakes import refuse_mistakes
@@ -34,6 +35,7 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     """
     refuse_mistakes(config, until)
     run = two_stage(config, until=until)
+    plan_run(config, until, ask_hub=True)  # refuse now what would be refused after hours
     build = partial(run_stage, runtime=config.runtime)
     with accounted_for(config.runtime.store), upkeep(config.runtime, get_run_logger()), cancellable():
         # Stage one: the pretrained teacher, imitated on the corpus

@@ -1,6 +1,6 @@
 """An objective turns the features of a student and its teacher into named, weighted loss terms."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -23,6 +23,8 @@ class TransformerObjective(nn.Module):
         attention: weight of the attention-score loss.
         shared_projection: one matrix for embeddings and hidden states, as in the released code.
         count_padding: padding counts in the means, as in the released code.
+        windows: for each mapped layer, the tokens it sees on either side of a token, None for the whole row;
+            empty where all see the whole row.
     """
 
     def __init__(
@@ -35,8 +37,10 @@ class TransformerObjective(nn.Module):
         attention: float = 1.0,
         shared_projection: bool = False,
         count_padding: bool = False,
+        windows: Sequence[int | None] = (),
     ) -> None:
         super().__init__()
+        self.windows = tuple(windows)
         self.weights = {"embedding": embedding, "hidden": hidden, "attention": attention}
         self.count_padding = count_padding
         self.hidden_projection = nn.Linear(student_width, teacher_width, bias=False)
@@ -53,12 +57,13 @@ class TransformerObjective(nn.Module):
             student: features of the mapped layers.
             teacher: the same of the teacher, no grad.
             mask: (batch, length), True for tokens.
-            counts: tokens and pairs (positions and position_pairs where padding counts) of the whole
-                step, of which these rows are a part; None counts the rows at hand.
+            counts: tokens and pairs (positions and position_pairs where padding counts; of a local layer
+                those within its window, as pairs_64) of the whole step, of which these rows are a part; None
+                counts the rows at hand.
         """
         token_mask = None if self.count_padding else mask
         tokens, pairs = ("positions", "position_pairs") if self.count_padding else ("tokens", "pairs")
-        token_count, pair_count = (counts[tokens], counts[pairs]) if counts is not None else (None, None)
+        token_count = None if counts is None else counts[tokens]
         terms: dict[str, Tensor] = {}
         if self.weights["embedding"]:
             projected = self.embedding_projection(student.embedding)
@@ -70,8 +75,17 @@ class TransformerObjective(nn.Module):
             )
         if self.weights["attention"]:
             terms["attention"] = _total(
-                attention_score_loss(s, t, mask, count_padding=self.count_padding, count=pair_count)
-                for s, t in zip(student.attention, teacher.attention, strict=True)
+                attention_score_loss(
+                    s,
+                    t,
+                    mask,
+                    count_padding=self.count_padding,
+                    count=None if counts is None else counts[pairs if window is None else f"{pairs}_{window}"],
+                    window=window,
+                )
+                for s, t, window in zip(
+                    student.attention, teacher.attention, self.windows or (None,) * len(student.attention), strict=True
+                )
             )
         return weighted(terms, self.weights)
 

@@ -1,6 +1,7 @@
 """Loading and saving models: a hub id or a folder in, a folder that ``from_pretrained`` opens out."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,10 +155,19 @@ def permute_labels(model: PreTrainedModel, order: Sequence[int], label_names: Se
     model.config.label2id = {name: index for index, name in enumerate(label_names)}
 
 
-def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write weights (safetensors), configuration and tokenizer into one folder."""
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, max_length: int) -> None:
+    """Write weights (safetensors), configuration and tokenizer into one folder.
+
+    Args:
+        model: the model.
+        tokenizer: its tokenizer; stays as it is.
+        folder: the folder.
+        max_length: word pieces at which the saved tokenizer truncates.
+    """
     model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    saved = deepcopy(tokenizer)
+    saved.model_max_length = max_length
+    saved.save_pretrained(folder)
 
 
 def _load(factory: Any, source: ModelSource, **kwargs: Any) -> Any:

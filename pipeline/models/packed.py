@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from transformers.activations import GELUActivation
 
 GELUS = (F.gelu, torch.ops.aten.gelu_)
+OPERATORS = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
 PROCESSORS = ("x86_64", "AMD64")  # where this was measured; elsewhere oneDNN calls other libraries
 
 
@@ -50,8 +51,8 @@ class PackedLinear(nn.Module):
 def pack(model: nn.Module) -> bool:
     """Have a frozen model's linear layers packed, in place, and say whether they are.
 
-    Only on x86 CPUs with oneDNN; anywhere else the model stays as it is, and so does a layer with hooks. The model
-    cannot be saved, digested, moved or compiled afterwards.
+    Only on x86 CPUs with oneDNN, by a torch that has the operators; anywhere else the model stays as it is, and so does
+    a layer with hooks. The model cannot be saved, digested, moved or compiled afterwards.
 
     Args:
         model: frozen, on its device, in its precision.
@@ -82,6 +83,7 @@ def _packable(model: nn.Module) -> bool:
     return (
         platform.machine() in PROCESSORS
         and torch.backends.mkldnn.is_available()
+        and all(hasattr(torch.ops.mkldnn, name) for name in OPERATORS)
         and all(weight.device.type == "cpu" for weight in linear)
         and all(weight.dtype == torch.float32 or _in_bfloat16(weight) for weight in linear)
     )

@@ -66,6 +66,7 @@ def model_card(
         parts.append(f"## Labels\n\nIn the order of the logits, from 0:\n\n{rows}")
     fixed = [
         f"It was trained on rows of at most {max_length} word pieces; longer ones lose their end.",
+        "A transformers.pipeline needs truncation=True to cut them.",
         "It imitates its teacher, mistakes and biases included, and knows no task but this one.",
         CHOSEN_ON_DEV,
     ]

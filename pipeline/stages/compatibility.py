@@ -44,6 +44,13 @@ def check_length(length: int, positions: float, setting: str) -> None:
         )
 
 
+def longest_row(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast") -> int:
+    """The longest sequence that both a model's positions and its tokenizer allow."""
+    from pipeline.evaluation.latency import longest_input
+
+    return int(min(longest_input(model), tokenizer.model_max_length))
+
+
 def check_same_vocabulary(
     tokenizer: "PreTrainedTokenizerFast",
     model: "ModelSource",

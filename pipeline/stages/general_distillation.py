@@ -9,7 +9,7 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, students_fit, trains
-from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
+from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary, longest_row
 from pipeline.stages.compilation import compilation
 from pipeline.stages.engine import device, fit
 from pipeline.stages.inputs import model_input
@@ -106,7 +106,8 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
         precision=config.precision,
     )
     for student in config.students:
-        save_model(models[student.name], tokenizer, folder(run.output, student))
+        model = models[student.name]
+        save_model(model, tokenizer, folder(run.output, student), max_length=longest_row(model, tokenizer))
     run.record(
         parameters={name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
         teacher_store=target.record(),

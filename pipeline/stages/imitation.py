@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
-from pipeline.errors import ModelError
 from pipeline.stages.checks import check_any_term
 
 if TYPE_CHECKING:
@@ -52,16 +51,17 @@ def imitators(
     """A learner for each student, and the teacher layers that any of them imitates.
 
     Raises:
-        ModelError: head counts differ while attention is imitated, a layer map does not fit, or there is
-            nothing to imitate.
+        ModelError: head counts or the reach of mapped layers differ while attention is imitated, a layer map does
+            not fit, a student's family cannot take its shape, or there is nothing to imitate.
     """
     import torch
 
-    from pipeline.distillation.layer_map import layer_map
     from pipeline.distillation.objectives import TransformerObjective
     from pipeline.models.shapes import check_heads
+    from pipeline.models.trial import read_as_student
+    from pipeline.models.windows import attention_windows, check_windows
     from pipeline.stages.learners import Imitator
-    from pipeline.stages.student_models import student_seed
+    from pipeline.stages.student_models import mapped_layers, student_seed
 
     check_any_term(terms)
     maps = {}
@@ -69,12 +69,10 @@ def imitators(
         config = models[student.name].config
         if terms.attention:
             check_heads(student.name, config.num_attention_heads, teacher.config)
-        try:
-            maps[student.name] = layer_map(
-                student.layer_map, config.num_hidden_layers, teacher.config.num_hidden_layers
-            )
-        except ValueError as error:
-            raise ModelError(f"student {student.name!r}: {error}") from error
+        maps[student.name] = mapped_layers(student, teacher.config, config)
+        if terms.attention:
+            check_windows(student.name, maps[student.name], config, teacher.config)
+        read_as_student(models[student.name], attention=bool(terms.attention))
     layers = sorted({layer for mapped in maps.values() for layer in mapped})
     learners = {}
     for student in students:
@@ -88,6 +86,7 @@ def imitators(
             attention=terms.attention,
             shared_projection=terms.projection == "shared",
             count_padding=terms.padding == "included",
+            windows=attention_windows(model.config),
         )
         places = tuple(layers.index(layer) for layer in mapped)
         learners[student.name] = Imitator(model, objective, len(mapped), places)

@@ -118,4 +118,4 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
     )
     run.record(teacher_store=target.record(), rows=len(rows))
     for student in config.students:
-        save_model(models[student.name], tokenizer, folder(run.output, student))
+        save_model(models[student.name], tokenizer, folder(run.output, student), max_length=task.max_length)

@@ -57,7 +57,7 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         "teacher": pretrained_teacher(config, pretrain),
         **start_sources(students),
     }
-    return Stage("label_only", 3, settings, inputs, _run, parallel=True)
+    return Stage("label_only", 4, settings, inputs, _run, parallel=True)
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
@@ -200,5 +200,5 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
         precision=config.precision,
     )
     for student in config.students:
-        save_model(models[student.name], tokenizer, folder(run.output, student))
+        save_model(models[student.name], tokenizer, folder(run.output, student), max_length=task.max_length)
     run.record(dev_score={name: history.best for name, history in histories.items()})

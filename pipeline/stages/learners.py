@@ -152,6 +152,10 @@ class Imitator(Learner):
         objective: the losses and their projections.
         num_layers: of the student; all are tapped.
         positions: for each mapped layer, its place among the layers the teacher hands out.
+
+    Attributes:
+        windows: distances of local attention within which pairs are to be counted.
+        counts_padding: whether padding counts in the means.
     """
 
     def __init__(
@@ -164,7 +168,9 @@ class Imitator(Learner):
         super().__init__(model)
         self.objective = objective
         self.positions = positions
+        self.counts_padding = objective.count_padding
         self._attention = objective.weights["attention"] > 0
+        self.windows = {window for window in objective.windows if window is not None} if self._attention else set()
         self._tap = Tap(model, range(1, num_layers + 1), attention=self._attention)
 
     def flops(self, counts: Counts) -> float:

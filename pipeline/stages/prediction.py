@@ -52,7 +52,7 @@ def prediction(
     else:
         # Without phase one nothing else brings the teacher's shape and vocabulary.
         inputs |= {"teacher": teacher_logits.inputs["teacher"], **inputs_for(config.students, general)}
-    return Stage("prediction", 3, settings, inputs, _run, parallel=True)
+    return Stage("prediction", 4, settings, inputs, _run, parallel=True)
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
@@ -149,5 +149,5 @@ def _run(config: PredictionStage, run: StageRun) -> None:
         precision=config.precision,
     )
     for student in config.students:
-        save_model(models[student.name], tokenizer, folder(run.output, student))
+        save_model(models[student.name], tokenizer, folder(run.output, student), max_length=task.max_length)
     run.record(dev_score={name: history.best for name, history in histories.items()}, rows=len(rows))

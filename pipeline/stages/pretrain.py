@@ -11,7 +11,7 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, trains
-from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
+from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary, longest_row
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input, model_source
 from pipeline.stages.precision import teacher_precision
@@ -37,7 +37,7 @@ def pretrain(config: RunConfig, corpus: Stage[Any]) -> Stage[PretrainStage]:
     if config.teacher.model:
         inputs["encoder"] = model_source(config.teacher.model, config.teacher.revision)
     settings = PretrainStage(pretrain=config.pretrain, precision=teacher_precision(config), seed=config.seed)
-    return Stage("pretrain", 3, settings, inputs, _run, parallel=True)
+    return Stage("pretrain", 4, settings, inputs, _run, parallel=True)
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
@@ -89,7 +89,7 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     histories = fit(
         Training({"mlm": learner}, batches, read), training, run, seed=config.seed, precision=config.precision
     )
-    save_model(model, tokenizer, run.output / "model")
+    save_model(model, tokenizer, run.output / "model", max_length=longest_row(model, tokenizer))
     run.record(
         parameters=sum(p.numel() for p in model.parameters()),
         first_loss=histories["mlm"].curve[0]["loss"],

@@ -93,10 +93,11 @@ def check_stated(student: StudentConfig, described: Mapping[str, Any]) -> None:
 
 
 def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun) -> "PretrainedConfig":
-    """The student's model configuration, with a warning where it is larger than its teacher."""
+    """The student's model configuration, tried out, with a warning where it is larger than its teacher."""
     from pipeline.models.load import load_config
     from pipeline.models.shapes import student_shape
     from pipeline.models.students import larger_than_teacher, student_config
+    from pipeline.models.trial import try_student
 
     if run.has(_role(student)):
         found = load_config(model_input(run, _role(student)))
@@ -107,10 +108,35 @@ def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: Sta
                 f"{teacher.vocab_size}: start from one that shares the teacher's vocabulary"
             )
         return found
-    shape = student_shape(student, teacher)
+    shape, mapped = student_shape(student, teacher), mapped_layers(student, teacher)
     for warning in larger_than_teacher(shape, teacher):
         run.progress.note(f"warning: {student.name}: {warning}")
-    return student_config(shape, teacher, dropout=dropout(student))
+    config = student_config(shape, teacher, dropout=dropout(student), layers=mapped)
+    try_student(config, student.name, attention=False)
+    return config
+
+
+def mapped_layers(
+    student: StudentConfig, teacher: "PretrainedConfig", own: "PretrainedConfig | None" = None
+) -> tuple[int, ...]:
+    """The teacher layer that each layer of the student imitates.
+
+    Args:
+        student: says how its layers are mapped.
+        teacher: the teacher's model configuration.
+        own: the student's, where it has one already; None takes the shape that ``student`` gives.
+
+    Raises:
+        ModelError: an explicit map does not fit the layers there are.
+    """
+    from pipeline.distillation.layer_map import layer_map
+    from pipeline.models.shapes import student_shape
+
+    layers = own.num_hidden_layers if own is not None else student_shape(student, teacher).layers
+    try:
+        return layer_map(student.layer_map, layers, teacher.num_hidden_layers)
+    except ValueError as error:
+        raise ModelError(f"student {student.name!r}: {error}") from error
 
 
 def student_encoder(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun, seed: int) -> "PreTrainedModel":

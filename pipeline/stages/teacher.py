@@ -51,7 +51,7 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
     if config.teacher.finetune is None and pretrain is None:
         refuse_multi_label(config.teacher.model or "", describe(config.teacher.model or "") or {})
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
-    return Stage("teacher", 3, settings, inputs, _run, parallel=settings.finetune is not None)
+    return Stage("teacher", 4, settings, inputs, _run, parallel=settings.finetune is not None)
 
 
 def refuse_multi_label(location: str, described: Mapping[str, Any]) -> None:
@@ -143,7 +143,7 @@ def _run(config: TeacherStage, run: StageRun) -> None:
         best = score(model)
     else:
         model, best = _finetune(config, config.finetune, run, source, tokenizer, task, score)
-    save_model(model, tokenizer, run.output / "model")
+    save_model(model, tokenizer, run.output / "model", max_length=task.max_length)
     if team().follows:  # of several processes Transformers lets the first alone write a model
         return
     reloaded = placed(load_finetuned(ModelSource(str(run.output / "model"))), run.runtime)

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,17 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def give_usual_mode(path: Path) -> None:
+    """Give a file the permissions that the umask gives any new file, whatever library wrote it.
+
+    Some write through a temporary file of their own, which nobody else may read. The umask shows in the folder, which
+    was made under it; asking the system for the umask itself would change it for all threads.
+    """
+    usual = stat.S_IMODE(path.parent.stat().st_mode) & 0o666
+    if stat.S_IMODE(path.stat().st_mode) != usual:
+        path.chmod(usual)
 
 
 def move_aside(path: Path, folder: Path) -> Path:
