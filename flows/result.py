@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.stages.two_stage import TwoStage
@@ -45,8 +46,9 @@ def _table(found: dict[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("model", no_wrap=True)
     metrics = list(results[0]["metrics"])
-    for heading in (*metrics, "95% interval", "of teacher", "parameters", "ms"):
-        table.add_column(heading.replace("_", " "), justify="right", no_wrap=heading not in metrics)
+    headings = [found.get("metric_names", {}).get(metric, metric.replace("_", " ")) for metric in metrics]
+    for heading in (*headings, "95% interval", "of teacher", "parameters", "ms"):
+        table.add_column(escape(heading), justify="right", no_wrap=heading not in headings)
     for row in results:
         low, high = row["interval"]
         table.add_row(

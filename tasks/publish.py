@@ -49,7 +49,8 @@ def _post_results(client: SyncPrefectClient, artifact: Artifact) -> None:
     """The result table belongs to the run as a whole."""
     found = json.loads((artifact.path / RESULTS).read_text(encoding="utf-8"))
     title = f"Results on {found['dev_rows']:,} dev rows"
-    _post(client, "run", "results", "table", json.dumps(result_rows(found["results"])), title, whole_run=True)
+    rows = result_rows(found["results"], found.get("metric_names", {}))
+    _post(client, "run", "results", "table", json.dumps(rows), title, whole_run=True)
 
 
 def loss_pictures(stage: str, histories: dict[str, list[dict[str, float]]]) -> str:

@@ -47,6 +47,9 @@ class TaskConfig(Config):
     text_pair: str | None = Field(None, title="Second text column")
     label: str = Field("label", title="Label column")
     label_names: dict[str, str] = Field({}, title="Label names", description="Value in the file -> name.")
+    positive_label: str | None = Field(
+        None, title="Positive label", description="The label that F1 is of; needed where two labels are not 0 and 1."
+    )
     kind: Literal["classification", "regression"] | None = Field(
         None, description="The GLUE task's own, or classification, when empty."
     )
@@ -74,6 +77,11 @@ class TaskConfig(Config):
         named = {label_value(key): name for key, name in names.items()}
         return {value: named[value] for value in sorted(named, key=label_order)}
 
+    @field_validator("positive_label", mode="before")
+    @classmethod
+    def _as_in_a_file(cls, label: object) -> object:
+        return label_value(label) if isinstance(label, bool | int | float) else label
+
     @model_validator(mode="after")
     def _one_source(self) -> "TaskConfig":
         given = [name for name in SOURCES if getattr(self, name)]
@@ -92,5 +100,8 @@ class TaskConfig(Config):
                 f"task.metric {self.metric!r} does not score a task of kind {kind!r}: "
                 "pearson_spearman is for regression, the others are for classification"
             )
+            raise ValueError(msg)
+        if self.positive_label is not None and kind == "regression":
+            msg = f"task.positive_label is {self.positive_label!r}, but a regression has no labels: leave it empty"
             raise ValueError(msg)
         return self

@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config.task import TaskConfig
+from pipeline.data.positive_class import positive_class
 from pipeline.data.task_parts import Part, draw_parts, label_parts, readable_parts
 from pipeline.data.task_readers import Source, read_source
 from pipeline.data.task_statistics import label_counts, repeated_rows
 from pipeline.errors import DataError
 
 _FILE = "task.json"
-_FACTS = ("name", "kind", "label_names", "metric", "pair", "label_range", "max_length", "statistics")
+_FACTS = ("name", "kind", "label_names", "metric", "positive", "pair", "label_range", "max_length", "statistics")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class TaskData:
     """The tables of a task, by split, and what they mean.
 
     Columns: ``row_id`` int64, ``text`` string, for pairs ``text_pair`` string, ``label`` int64 (an index into
-    ``label_names``) or float64 (regression); null in the unlabelled split.
+    ``label_names``) or float64 (regression); null in the unlabelled split. ``positive`` is the label name that
+    F1 is of, None where it is averaged over the labels or the metric is another.
     """
 
     name: str
@@ -45,6 +47,7 @@ class TaskData:
     max_length: int
     splits: dict[str, pa.Table]
     statistics: dict[str, Any]
+    positive: str | None = None
 
 
 def read_task(config: TaskConfig, seed: int) -> TaskData:
@@ -76,6 +79,7 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
             **_left_out(source),
             "repeated": repeated_rows(splits),
         },
+        positive=positive_class(source.metric, label_names, source.label_names, config.positive_label),
     )
 
 

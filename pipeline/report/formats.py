@@ -65,8 +65,8 @@ def duration(seconds: float | None) -> str:
 
 
 def words(name: str) -> str:
-    """An identifier as it is spoken: pearson_spearman is pearson spearman."""
-    return name.replace("_", " ")
+    """An identifier as it is spoken: pearson_spearman is pearson spearman; what has spaces is spoken already."""
+    return name if " " in name and "/" not in name else name.replace("_", " ")
 
 
 def _scaled(value: float, units: tuple[str, ...]) -> str:

@@ -75,7 +75,7 @@ def evaluation(
     inputs = {"task_data": task_data, "teacher": teacher, "prediction": prediction}
     if label_only is not None:
         inputs["label_only"] = label_only
-    return Stage("evaluation", 1, settings, inputs, _run)
+    return Stage("evaluation", 2, settings, inputs, _run)
 
 
 def _judged(config: EvaluationStage, run: StageRun) -> list[Judged]:
@@ -102,6 +102,7 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
     from pipeline.models.released import relu_before_classifier
     from pipeline.stages.inference import decide, predict_logits
     from pipeline.stages.rows import write_rows
+    from pipeline.stages.scoring import metric_names
 
     wanted = config.evaluation
     task = load_task(run.artifact("task_data"))
@@ -152,8 +153,10 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
     }
     for result in results:
         result["latency_ms"] = shown.get(result["name"])
+    names = metric_names(task)
     found = {
         "results": results,
+        "metric_names": names,
         "latency": latency,
         "latency_length": shown_length(wanted),
         "latency_batch": wanted.latency_batches[0],
@@ -166,6 +169,7 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
             result["name"]: {"role": result["role"], **result["metrics"], "retention": result["retention"]}
             for result in results
         },
+        **({"metric_names": names} if names else {}),
     )
 
 
@@ -190,25 +194,26 @@ def _figures(
         compute_metrics,
         main_metric,
     )
+    from pipeline.stages.scoring import scoring
 
-    own = predictions[name]
+    own, way = predictions[name], scoring(task)
     labels = {split: task.splits[split]["label"].to_numpy() for split in own}
-    metrics = compute_metrics(task.metric, own["dev"], labels["dev"])
+    metrics = compute_metrics(way, own["dev"], labels["dev"])
     for split in own:
         if split != "dev":
-            scores = compute_metrics(task.metric, own[split], labels[split])
+            scores = compute_metrics(way, own[split], labels[split])
             metrics |= {f"{split}_{metric}": score for metric, score in scores.items()}
     main = main_metric(task.metric)
-    of_teacher = compute_metrics(task.metric, predictions["teacher"]["dev"], labels["dev"])[main]
+    of_teacher = compute_metrics(way, predictions["teacher"]["dev"], labels["dev"])[main]
     resampling = (config.evaluation.bootstrap, config.seed)
     return {
         "name": name,
         "role": role,
         "metrics": metrics,
-        "interval": bootstrap_interval(task.metric, own["dev"], labels["dev"], *resampling),
+        "interval": bootstrap_interval(way, own["dev"], labels["dev"], *resampling),
         "retention": metrics[main] / of_teacher if of_teacher else None,
         "difference": like
-        and bootstrap_difference(task.metric, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
+        and bootstrap_difference(way, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
     }
 
 

@@ -52,7 +52,7 @@ def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[
         bootstrap=config.evaluation.bootstrap,
     )
     given = {name: stage for name, stage in inputs.items() if stage is not None}
-    return Stage("report", 2, settings, given, _run)
+    return Stage("report", 3, settings, given, _run)
 
 
 def _run(config: ReportStage, run: StageRun) -> None:
@@ -66,8 +66,9 @@ def _run(config: ReportStage, run: StageRun) -> None:
     stages = {role: _manifest(run.artifact(role)) for role in run.inputs}
     found = json.loads((run.artifact("evaluation") / "results.json").read_text())
     task = load_task(run.artifact("task_data"))
-    results = [ResultRow(**_tuples(row)) for row in found["results"]]
-    main = main_metric(task.metric)
+    names = found["metric_names"]
+    results = [ResultRow(**_tuples(row | {"metrics": _named(row["metrics"], names)})) for row in found["results"]]
+    main = names.get(main_metric(task.metric), main_metric(task.metric))
     data = ReportData(
         title=config.name,
         created=stages["evaluation"].timings.finished,
@@ -116,6 +117,11 @@ def _summary(results: "list[ResultRow]", main: str) -> str:
 
 def _manifest(artifact: Path) -> Manifest:
     return load_artifact(artifact).manifest
+
+
+def _named(metrics: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
+    """The scores under the names that a reader understands."""
+    return {names.get(key, key): value for key, value in metrics.items()}
 
 
 def _tuples(row: dict[str, Any]) -> dict[str, Any]:

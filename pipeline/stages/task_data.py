@@ -24,6 +24,9 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
     wanted = config.task
     if wanted is None:
         raise ConfigError("there is no task in this configuration: set task.dir, or task.train and task.dev")
+    from pipeline.data.positive_class import check_positive_class
+
+    check_positive_class(wanted)
     # Where the files lie is no part of what they say; that they were given at all is.
     local = {"hub": ".", "hub_revision": "main"} if hub_folder(wanted.hub) else {}
     identity = wanted.model_copy(
@@ -35,7 +38,7 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
             **local,
         }
     )
-    return Stage("task_data", 1, TaskDataStage(task=identity, seed=config.seed), _inputs(wanted), _run)
+    return Stage("task_data", 2, TaskDataStage(task=identity, seed=config.seed), _inputs(wanted), _run)
 
 
 def _inputs(task: TaskConfig) -> dict[str, Source]:
