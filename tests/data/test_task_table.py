@@ -207,6 +207,60 @@ def test_a_hub_folder_speaks_with_its_own_class_names(hub_folder):
     assert "\n" not in str(found.value)
 
 
+def swapped():
+    """Two splits that number the same two classes differently; a text says which class its row is of."""
+    import datasets
+
+    splits = {}
+    for split, names in (("train", ["neg", "pos"]), ("validation", ["pos", "neg"])):
+        features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
+        rows = {"text": [names[index % 2] for index in range(6)], "label": [index % 2 for index in range(6)]}
+        splits[split] = datasets.Dataset.from_dict(rows, features=features)
+    return datasets.DatasetDict(splits)
+
+
+@pytest.mark.parametrize("kind", ["save_to_disk", "parquet"])
+def test_each_split_numbers_its_classes_for_itself(tmp_path, monkeypatch, kind):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "hub"
+    if kind == "save_to_disk":
+        swapped().save_to_disk(folder)
+    else:
+        folder.mkdir()
+        for split, rows in swapped().items():
+            rows.to_parquet(folder / f"{split}.parquet")
+    data = read_task(TaskConfig(hub=str(folder)), 0)
+    assert data.label_names == ("neg", "pos")
+    for split in ("train", "dev"):
+        assert labels(data, split) == data.splits[split].column("text").to_pylist()
+
+
+def test_a_saved_folder_says_what_it_lacks(tmp_path):
+    swapped().save_to_disk(tmp_path / "many")
+    with pytest.raises(DataError, match=r"no split 'test', only train, validation: correct task\.hub_splits"):
+        read_task(TaskConfig(hub=str(tmp_path / "many"), hub_splits=("train", "test")), 0)
+    with pytest.raises(DataError, match=r"hub_config is 'de', but .*save_to_disk"):
+        read_task(TaskConfig(hub=str(tmp_path / "many"), hub_config="de"), 0)
+    swapped()["train"].save_to_disk(tmp_path / "one")
+    with pytest.raises(DataError, match="one data set without splits"):
+        read_task(TaskConfig(hub=str(tmp_path / "one")), 0)
+
+
+def test_a_hub_folder_of_csv_reads_null_and_na_as_the_texts_they_are(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    for split in ("train", "validation"):
+        write_csv(folder / f"{split}.csv", [("null", "yes"), ("NA", "no"), ("None", "yes"), ("nan", "NA")])
+    data = read_task(TaskConfig(hub=str(folder)), 0)
+    assert data.splits["train"].column("text").to_pylist() == ["null", "NA", "None", "nan"]
+    assert data.label_names == ("NA", "no", "yes")
+
+
 def test_packages_need_to_know_how_many_rows():
     with pytest.raises(ConfigError, match=r"give numbers for task\.train_rows \(None\), dev_rows \(8\)"):
         read_task(TaskConfig(packages=("json", "email"), dev_rows=8), 0)
