@@ -151,8 +151,15 @@ def permute_labels(model: PreTrainedModel, order: Sequence[int], label_names: Se
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write weights (safetensors), configuration and tokenizer into one folder."""
+    """Write weights (safetensors), configuration and tokenizer into one folder.
+
+    Beside a classifier the tokenizer goes on reading the names of special tokens as text, as in training; a masked
+    LM is asked with them.
+    """
     model.save_pretrained(folder)
+    tokenizer.init_kwargs.pop("split_special_tokens", None)
+    if "ForSequenceClassification" in type(model).__name__:
+        tokenizer.init_kwargs["split_special_tokens"] = tokenizer.split_special_tokens = True
     tokenizer.save_pretrained(folder)
 
 

@@ -49,7 +49,7 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
         unlabelled=wanted.unlabelled,
         seed=config.seed if wanted.seed is None else wanted.seed,
     )
-    return Stage("augmentation", 3, settings, {"task_data": task_data, "candidates": candidates}, _run)
+    return Stage("augmentation", 4, settings, {"task_data": task_data, "candidates": candidates}, _run)
 
 
 def _run(config: AugmentationStage, run: StageRun) -> None:

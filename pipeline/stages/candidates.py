@@ -78,7 +78,7 @@ def candidates(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         words=wanted.words,
         unlabelled=wanted.unlabelled,
     )
-    return Stage("candidates", 2, settings, inputs, _run)
+    return Stage("candidates", 3, settings, inputs, _run)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         "teacher": pretrained_teacher(config, pretrain),
         **start_sources(students),
     }
-    return Stage("label_only", 3, settings, inputs, _run, parallel=True)
+    return Stage("label_only", 4, settings, inputs, _run, parallel=True)
 
 
 def _without_teaching(students: tuple[StudentConfig, ...]) -> tuple[StudentConfig, ...]:

@@ -44,7 +44,7 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
         seed=config.seed,
     )
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
-    return Stage("teacher", 3, settings, inputs, _run, parallel=settings.finetune is not None)
+    return Stage("teacher", 4, settings, inputs, _run, parallel=settings.finetune is not None)
 
 
 def _run(config: TeacherStage, run: StageRun) -> None:

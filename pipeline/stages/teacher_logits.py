@@ -51,7 +51,7 @@ def teacher_logits(
         if mlm is not None:
             inputs["mlm"] = mlm
     settings = TeacherLogitsStage(relu_logits=config.relu_logits, precision=resolve(config), seed=config.seed)
-    return Stage("teacher_logits", 3, settings, inputs, _run)
+    return Stage("teacher_logits", 4, settings, inputs, _run)
 
 
 def _masked_lm(augmentation: Stage[Any]) -> Stage[Any] | Source | None:
