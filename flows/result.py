@@ -16,6 +16,8 @@ def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
     """Artifacts of a finished run by stage, with its results and the report where there are any."""
     artifacts = {stage.name: store.get(stage) for stage in run}
     found: dict[str, Any] = {"artifacts": {name: artifact.ref for name, artifact in artifacts.items()}}
+    if "task_data" in artifacts:
+        found["warnings"] = artifacts["task_data"].metrics["warnings"]
     if "evaluation" in artifacts:
         found |= json.loads((artifacts["evaluation"].path / "results.json").read_text(encoding="utf-8"))
     if "report" in artifacts:
@@ -32,6 +34,8 @@ def print_outcome(found: dict[str, Any], console: Console) -> None:
     """The result table, the sentence that sums it up, and the files to open next."""
     if "results" in found:
         console.print(_table(found))
+    for warning in found.get("warnings", ()):
+        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
     if "summary" in found:
         console.print(found["summary"])
     for name in ("report", "students", "output"):

@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 
 from pipeline.config.task import TaskConfig
 from pipeline.data.positive_class import positive_class
+from pipeline.data.task_doubts import doubts, repeated_rows
 from pipeline.data.task_parts import Part, draw_parts, label_parts, readable_parts
 from pipeline.data.task_readers import Source, read_source
-from pipeline.data.task_statistics import label_counts, repeated_rows
+from pipeline.data.task_statistics import label_counts
 from pipeline.errors import DataError
 
 _FILE = "task.json"
@@ -78,6 +79,7 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
             "labels": label_counts(splits, label_names),
             **_left_out(source),
             "repeated": repeated_rows(splits),
+            "warnings": doubts(splits, label_names),
         },
         positive=positive_class(source.metric, label_names, source.label_names, config.positive_label),
     )

@@ -61,11 +61,13 @@ def _run(config: ReportStage, run: StageRun) -> None:
     from pipeline.evaluation.metrics import main_metric
     from pipeline.report.card import model_card
     from pipeline.report.content import ReportData, ResultRow
+    from pipeline.report.formats import sentence as said
     from pipeline.report.report import render
 
     stages = {role: _manifest(run.artifact(role)) for role in run.inputs}
     found = json.loads((run.artifact("evaluation") / "results.json").read_text())
     task = load_task(run.artifact("task_data"))
+    warnings = tuple(said(warning) for warning in task.statistics["warnings"])
     names = found["metric_names"]
     results = [ResultRow(**_tuples(row | {"metrics": _named(row["metrics"], names)})) for row in found["results"]]
     main = names.get(main_metric(task.metric), main_metric(task.metric))
@@ -85,6 +87,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
         configuration=block(config.configuration),
         environment={"device": found["device"], "threads": found["threads"], **_environment(stages["evaluation"])},
         augmentation=_augmentation(run),
+        notes=warnings,
     )
     (run.output / "report.html").write_text(render(data), encoding="utf-8")
     same_size = yardsticks(config.students)
@@ -103,7 +106,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
             pair=task.pair,
             dev_rows=found["dev_rows"],
             fingerprint=stages["prediction"].fingerprint,
-            limits=(RELU_LIMIT,) if stages["prediction"].config["relu_logits"] else (),
+            limits=(*warnings, *((RELU_LIMIT,) if stages["prediction"].config["relu_logits"] else ())),
         )
         (target / "README.md").write_text(card, encoding="utf-8")
     run.record(summary=_summary(results, main))

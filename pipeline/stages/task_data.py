@@ -63,6 +63,8 @@ def _run(config: TaskDataStage, run: StageRun) -> None:
     data = read_task(_located(config.task, run), config.seed)
     save_task(data, run.output)
     run.record(**data.statistics)
+    for warning in data.statistics["warnings"]:
+        run.progress.note(f"warning: {warning}")
     for split, dropped in data.statistics.get("empty_dropped", {}).items():
         if dropped:
             run.progress.note(f"{dropped} empty rows of {split} were dropped")

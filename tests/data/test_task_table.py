@@ -118,7 +118,23 @@ def test_empty_texts_are_dropped_from_training_and_kept_in_dev(tmp_path):
     assert data.splits["dev"].num_rows == 2
     assert data.statistics["empty_dropped"] == {"train": 2, "unlabelled": 0}
     assert data.statistics["empty_kept"] == {"dev": 1}
-    assert data.statistics["repeated"] == {"dev": {"train": 1}}
+    assert data.statistics["repeated"] == {"dev": {"train": {"rows": 1, "other_label": 0}}}
+
+
+def test_dev_rows_that_were_learned_are_counted_and_told(tmp_path):
+    train = [*numbered(30), ("Twice  seen", "good"), ("twice seen", "bad")]
+    dev = [("TEXT 0 ", "good"), ("text\t1", "odd"), ("twice SEEN", "bad"), ("new", "odd")]
+    data = read_task(config(tmp_path, train=train, dev=dev, unlabelled_rows="rest", train_rows=32), 0)
+    assert data.statistics["repeated"]["dev"]["train"] == {"rows": 3, "other_label": 1}
+    (warning,) = data.statistics["warnings"]
+    assert warning.startswith("3 of 4 dev rows stand in the training rows too, 1 of them with another label: ")
+    assert read_task(config(tmp_path), 0).statistics["warnings"] == []
+
+
+def test_labels_that_nearly_every_row_has_alone_are_doubted(tmp_path):
+    train = [(f"text {number}", f"id{number}") for number in range(20)]
+    (warning,) = read_task(config(tmp_path, train=train, dev=[("x", "id1")]), 0).statistics["warnings"]
+    assert warning.startswith("the task has 20 labels on 20 training rows ('id0', 'id1', 'id10' and so on)")
 
 
 def test_pairs_and_extra_text(tmp_path):

@@ -100,9 +100,9 @@ def test_a_plan_for_a_script(run: Tiny, tinybert: Ask) -> None:
 
 
 def test_a_plan_for_a_person(run: Tiny, tinybert: Ask) -> None:
-    code, out, _ = tinybert("plan", "tiny.yaml", "task.text='[bold]'", "--until", "task_data")
+    code, out, _ = tinybert("plan", "tiny.yaml", "task.name='[bold]'", "--until", "task_data")
     assert code == 0
-    assert "task.text" in out
+    assert "task.name" in out
     assert "[bold]" in out  # and not a word in bold
     code, out, _ = tinybert("plan", "tiny.yaml", "--until", "corpus")
     assert out.split() == ["stage", "why", "corpus", "reuse", run.artifact("corpus").ref]
