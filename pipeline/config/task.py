@@ -10,6 +10,8 @@ from pipeline.config.base import Config
 
 Metric = Literal["accuracy", "f1", "matthews", "pearson_spearman", "accuracy_and_f1"]
 SOURCES = ("dir", "train", "hub", "packages")
+NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+"""A number as data files hold them; Python alone would also take 1_5 for 15, and digits of any script."""
 
 
 def label_value(value: object) -> str:

@@ -106,6 +106,8 @@ def read_jsonl(path: Path, columns: Columns) -> Rows:
             row = json.loads(line)
         except ValueError as error:
             raise DataError(f"{path}:{number} is not JSON ({error}): write one object a line") from error
+        except RecursionError as error:
+            raise DataError(f"{path}:{number} is nested too deeply: write one plain object a line") from error
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number} is {line!r:.40}, no JSON object: write one object a line")
         require_columns(columns.names(), list(row), f"{path}:{number}")

@@ -5,12 +5,16 @@ whoever finds a mistake in it, however late, says the file and the line.
 """
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.errors import DataError
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a pair of UTF-16, as JSON can escape it; no file in UTF-8 can hold it."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,12 @@ def _texts(values: Sequence[object], column: str, rows: Rows) -> list[str]:
         if value is not None and not isinstance(value, str):
             raise DataError(
                 f"{rows.place(index)}: column {column!r} holds {value!r:.40}, not text: name the text column"
+            )
+        if value and not value.isascii() and (lone := LONE_SURROGATE.search(value)):
+            around = value[max(0, lone.start() - 10) : lone.end() + 10]
+            raise DataError(
+                f"{rows.place(index)}: column {column!r} holds half a character, {lone.group()!a}, in {around!a}: "
+                "write the other half too, or leave it out"
             )
         texts.append(value or "")
     return texts

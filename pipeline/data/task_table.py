@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config.task import TaskConfig
+from pipeline.data.label_doubts import refuse_measurements
 from pipeline.data.positive_class import positive_class
 from pipeline.data.task_doubts import doubts, repeated_rows
 from pipeline.data.task_parts import Part, draw_parts, label_parts, readable_parts
@@ -61,6 +62,8 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
     source = read_source(config, seed)
     found = readable_parts(source)
     parts, label_names = label_parts(found, source.kind, source.label_names, source.label_range)
+    if config.kind is None and not source.label_names:
+        refuse_measurements(parts.train.rows, label_names)
     if not source.drawn:
         parts = draw_parts(parts, config, seed, label_names)
     label_type = pa.int64() if source.kind == "classification" else pa.float64()

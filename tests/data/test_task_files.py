@@ -103,6 +103,10 @@ BAD = {
         b'{"text": 7, "other": "b", "label": 1}\n',
         r"number\.jsonl:1: column 'text' holds 7, not text",
     ),
+    "half.jsonl": (
+        b'{"text": "a", "other": "b", "label": 1}\n{"text": "so \\ud83d bad", "other": "b", "label": 1}\n',
+        r"half\.jsonl:2: column 'text' holds half a character, '\\ud83d', in 'so \\ud83d bad'",
+    ),
     "not.parquet": (b"PAR0 nothing", "is not a Parquet file"),
     "sheet.xlsx": (b"x", r"ends in '\.xlsx', none of \.tsv, \.csv"),
 }
