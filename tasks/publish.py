@@ -48,7 +48,9 @@ def publish(outcome: Outcome) -> None:
 def _post_results(client: SyncPrefectClient, artifact: Artifact) -> None:
     """The result table belongs to the run as a whole."""
     found = json.loads((artifact.path / RESULTS).read_text(encoding="utf-8"))
-    title = f"Results on {found['dev_rows']:,} dev rows"
+    title = ". ".join(
+        [f"Results on {found['dev_rows']:,} dev rows", *map("Warning: {}".format, found.get("warnings", ()))]
+    )
     rows = result_rows(found["results"], found.get("metric_names", {}))
     _post(client, "run", "results", "table", json.dumps(rows), title, whole_run=True)
 

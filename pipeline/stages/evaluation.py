@@ -98,11 +98,13 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
     from pipeline.data.tokenizer import load_tokenizer
     from pipeline.evaluation.cost import count_parameters, forward_flops, size_on_disk
     from pipeline.evaluation.latency import measure_latency
+    from pipeline.evaluation.metrics import main_metric
     from pipeline.models.load import ModelSource, load_finetuned
     from pipeline.models.released import relu_before_classifier
     from pipeline.stages.inference import decide, predict_logits
     from pipeline.stages.rows import write_rows
     from pipeline.stages.scoring import metric_names
+    from pipeline.stages.yardstick import best_constant, unlearned
 
     wanted = config.evaluation
     task = load_task(run.artifact("task_data"))
@@ -153,9 +155,13 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
     }
     for result in results:
         result["latency_ms"] = shown.get(result["name"])
-    names = metric_names(task)
+    names, main = metric_names(task), main_metric(task.metric)
+    doubts = unlearned(task, results[0]["metrics"][main], best_constant(task))
+    for doubt in doubts:
+        run.progress.note(f"warning: {doubt}")
     found = {
         "results": results,
+        "warnings": [*doubts, *task.statistics["warnings"]],
         "metric_names": names,
         "latency": latency,
         "latency_length": shown_length(wanted),
@@ -195,6 +201,7 @@ def _figures(
         main_metric,
     )
     from pipeline.stages.scoring import scoring
+    from pipeline.stages.yardstick import best_constant
 
     own, way = predictions[name], scoring(task)
     labels = {split: task.splits[split]["label"].to_numpy() for split in own}
@@ -211,7 +218,7 @@ def _figures(
         "role": role,
         "metrics": metrics,
         "interval": bootstrap_interval(way, own["dev"], labels["dev"], *resampling),
-        "retention": metrics[main] / of_teacher if of_teacher else None,
+        "retention": metrics[main] / of_teacher if of_teacher > best_constant(task).score else None,
         "difference": like
         and bootstrap_difference(way, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
     }

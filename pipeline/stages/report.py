@@ -67,7 +67,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
     stages = {role: _manifest(run.artifact(role)) for role in run.inputs}
     found = json.loads((run.artifact("evaluation") / "results.json").read_text())
     task = load_task(run.artifact("task_data"))
-    warnings = tuple(said(warning) for warning in task.statistics["warnings"])
+    warnings = tuple(said(warning) for warning in found["warnings"])
     names = found["metric_names"]
     results = [ResultRow(**_tuples(row | {"metrics": _named(row["metrics"], names)})) for row in found["results"]]
     main = names.get(main_metric(task.metric), main_metric(task.metric))
