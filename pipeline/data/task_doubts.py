@@ -1,9 +1,11 @@
 """What is doubtful about a task that can be learned all the same, one sentence each: told wherever it is shown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
+
+from pipeline.data.task_rows import Rows
 
 ALL_DIFFERENT = 0.5
 """More labels a row than this are no classes that anything could be learned of."""
@@ -27,6 +29,25 @@ def repeated_rows(splits: Mapping[str, pa.Table]) -> dict[str, dict[str, dict[st
 def doubts(splits: Mapping[str, pa.Table], label_names: tuple[str, ...]) -> list[str]:
     """The sentences, worst first; none where nothing is doubtful."""
     return [*_leaks(splits), *_scattered(splits["train"], label_names)]
+
+
+def quoted(sources: Iterable[Rows]) -> list[str]:
+    """A sentence for each tab-separated file whose texts a spreadsheet or pandas has quoted."""
+    said = []
+    for rows in sources:
+        found = [text for text in rows.texts if _is_quoted(text)] if rows.source.endswith(".tsv") else []
+        if found:
+            said.append(
+                f"{len(found):,} texts of {rows.source} are quoted, such as {found[0]:.60}: .tsv is read without "
+                "quoting, so the quotation marks are part of the text; save it as .csv"
+            )
+    return said
+
+
+def _is_quoted(text: str) -> bool:
+    """Whether quotation marks stand around a text and, doubled, in it; around it alone they may be its own."""
+    inside = text[1:-1]
+    return text[:1] == text[-1:] == '"' and '""' in inside and '"' not in inside.replace('""', "")
 
 
 def _leaks(splits: Mapping[str, pa.Table]) -> list[str]:

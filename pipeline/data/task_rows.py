@@ -77,6 +77,8 @@ def require_columns(wanted: Sequence[str], there: Sequence[str], source: str) ->
             folded = {other.casefold(): other for other in there}
             near = difflib.get_close_matches(name.casefold(), folded, n=1)
             hint = f"did you mean {folded[near[0]]!r}?" if near else "name the columns under task"
+            if f'"{name}"' in there:
+                hint = "its fields are quoted, and .tsv is read without quoting: save it as .csv"
             raise DataError(f"{source} has no column {name!r}, only {', '.join(map(repr, there))}: {hint}")
         if list(there).count(name) > 1:
             raise DataError(f"{source} has {list(there).count(name)} columns named {name!r}: rename one of them")

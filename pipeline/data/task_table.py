@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pipeline.config.task import TaskConfig
 from pipeline.data.label_doubts import refuse_measurements
 from pipeline.data.positive_class import positive_class
-from pipeline.data.task_doubts import doubts, repeated_rows
+from pipeline.data.task_doubts import doubts, quoted, repeated_rows
 from pipeline.data.task_parts import Part, draw_parts, label_parts, readable_parts
 from pipeline.data.task_readers import Source, read_source
 from pipeline.data.task_statistics import label_counts
@@ -82,7 +82,10 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
             "labels": label_counts(splits, label_names),
             **_left_out(source),
             "repeated": repeated_rows(splits),
-            "warnings": doubts(splits, label_names),
+            "warnings": [
+                *doubts(splits, label_names),
+                *quoted([] if config.dir else (source.train, *source.dev.values(), *source.unlabelled)),
+            ],
         },
         positive=positive_class(source.metric, label_names, source.label_names, config.positive_label),
     )

@@ -107,6 +107,15 @@ BAD = {
         b'{"text": "a", "other": "b", "label": 1}\n{"text": "so \\ud83d bad", "other": "b", "label": 1}\n',
         r"half\.jsonl:2: column 'text' holds half a character, '\\ud83d', in 'so \\ud83d bad'",
     ),
+    "mac.csv": (
+        HEAD.replace(b"\n", b"\r") + b"a,b,c\rd,e,f\r",
+        r"mac\.csv ends its lines with a carriage return alone",
+    ),
+    "mac.tsv": (b"text\tother\tlabel\ra\tb\tc", r"ends its lines with a carriage return alone .*: convert it"),
+    "quoted.tsv": (
+        b'"text"\t"other"\t"label"\n"a"\t"b"\t"c"\n',
+        "no column 'text', .*: its fields are quoted, and .tsv is read without quoting: save it as .csv",
+    ),
     "not.parquet": (b"PAR0 nothing", "is not a Parquet file"),
     "sheet.xlsx": (b"x", r"ends in '\.xlsx', none of \.tsv, \.csv"),
 }

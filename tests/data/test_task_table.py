@@ -131,6 +131,18 @@ def test_dev_rows_that_were_learned_are_counted_and_told(tmp_path):
     assert read_task(config(tmp_path), 0).statistics["warnings"] == []
 
 
+def test_a_tsv_that_pandas_quoted_is_told(tmp_path):
+    import pandas as pd
+
+    rows = {"text": ['He said "no", twice', "plain", '"a quotation"', "b", "c", "d"], "label": ["x", "y"] * 3}
+    for name in ("train", "dev"):
+        pd.DataFrame(rows).to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
+    data = read_task(TaskConfig(train=str(tmp_path / "train.tsv"), dev=str(tmp_path / "dev.tsv")), 0)
+    found = [warning for warning in data.statistics["warnings"] if "quoted" in warning]
+    assert len(found) == 2
+    assert 'train.tsv are quoted, such as "He said ""no"", twice": .tsv is read without quoting' in found[0]
+
+
 def test_labels_that_nearly_every_row_has_alone_are_doubted(tmp_path):
     train = [(f"text {number}", f"id{number}") for number in range(20)]
     (warning,) = read_task(config(tmp_path, train=train, dev=[("x", "id1")]), 0).statistics["warnings"]
