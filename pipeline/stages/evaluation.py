@@ -143,8 +143,9 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
         for one in judged
     ]
     if wanted.tfidf:
-        predictions["TF-IDF"] = {"dev": _tfidf(task)}
-        results.append(_figures(task, "TF-IDF", "tfidf", predictions, None, config))
+        name, predicted = _tfidf(task)
+        predictions[name] = {"dev": predicted}
+        results.append(_figures(task, name, "tfidf", predictions, None, config))
     latency = measure_latency(
         models, wanted.latency_lengths, wanted.latency_batches, vocab_size=len(tokenizer), seed=config.seed
     )
@@ -224,8 +225,9 @@ def _figures(
     }
 
 
-def _tfidf(task: "TaskData") -> "np.ndarray":
-    from pipeline.evaluation.baseline import tfidf_baseline
+def _tfidf(task: "TaskData") -> "tuple[str, np.ndarray]":
+    """What the baseline is called, and its predictions."""
+    from pipeline.evaluation.baseline import tfidf_baseline, unit
 
     def texts(split: str) -> list[Any]:
         table = task.splits[split]
@@ -233,4 +235,6 @@ def _tfidf(task: "TaskData") -> "np.ndarray":
         return list(zip(first, table["text_pair"].to_pylist(), strict=True)) if task.pair else first
 
     labels = task.splits["train"]["label"].to_numpy()
-    return tfidf_baseline(texts("train"), labels, texts("dev"), kind=task.kind)
+    train = texts("train")
+    name = "TF-IDF" if unit(train) == "words" else "TF-IDF of characters"
+    return name, tfidf_baseline(train, labels, texts("dev"), kind=task.kind)
