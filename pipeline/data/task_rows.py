@@ -31,6 +31,8 @@ class Rows:
     numbers: Sequence[int]
     by_line: bool
     ragged: int = 0
+    remark: str = ""
+    """What a reader had to guess, one sentence; nothing as a rule."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -92,6 +94,7 @@ def rows_from_columns(
     numbers: Sequence[int],
     by_line: bool,
     ragged: int = 0,
+    remark: str = "",
 ) -> Rows:
     """Rows from one sequence of values for each of ``columns.names()``; a text must be a string or null.
 
@@ -103,7 +106,7 @@ def rows_from_columns(
     rows = Rows(source, [], None, labels, numbers, by_line, ragged)
     texts = _texts(by_name[columns.text], columns.text, rows)
     pairs = _texts(by_name[columns.text_pair], columns.text_pair, rows) if columns.text_pair else None
-    return Rows(source, texts, pairs, labels, numbers, by_line, ragged)
+    return Rows(source, texts, pairs, labels, numbers, by_line, ragged, remark)
 
 
 def _texts(values: Sequence[object], column: str, rows: Rows) -> list[str]:

@@ -66,6 +66,7 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
         refuse_measurements(parts.train.rows, label_names)
     if not source.drawn:
         parts = draw_parts(parts, config, seed, label_names)
+    read = (source.train, *source.dev.values(), *source.unlabelled)
     label_type = pa.int64() if source.kind == "classification" else pa.float64()
     splits = {split: _table(pieces, label_type) for split, pieces in parts.by_split().items()}
     return TaskData(
@@ -84,7 +85,8 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
             "repeated": repeated_rows(splits),
             "warnings": [
                 *doubts(splits, label_names),
-                *quoted([] if config.dir else (source.train, *source.dev.values(), *source.unlabelled)),
+                *quoted([] if config.dir else read),
+                *(rows.remark for rows in read if rows.remark),
             ],
         },
         positive=positive_class(source.metric, label_names, source.label_names, config.positive_label),

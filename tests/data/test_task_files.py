@@ -66,6 +66,17 @@ def test_a_byte_order_mark_and_carriage_returns_are_no_text(tmp_path):
     assert read_back(path) == [("yes", "one", "two")]
 
 
+@pytest.mark.parametrize(("mark", "said"), [(";", "semicolons"), ("\t", "tabs")])
+def test_csv_with_other_separators_is_read_and_told(tmp_path, mark, said):
+    path = tmp_path / "x.csv"
+    rows = [("yes", "one; two, three\tfour", 'say "x"'), ("no", "b", "c")]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=mark).writerows([("label", "text", "other"), *rows])
+    assert read_back(path) == rows
+    assert read_rows(path, COLUMNS).remark == f"{path} separates its columns with {said} and was read so: use commas"
+    assert read_rows(write(tmp_path / "y.csv", rows), COLUMNS).remark == ""
+
+
 def test_txt_is_one_text_a_line(tmp_path):
     path = tmp_path / "x.txt"
     path.write_text("one\n\n two \n")
@@ -112,6 +123,12 @@ BAD = {
         r"mac\.csv ends its lines with a carriage return alone",
     ),
     "mac.tsv": (b"text\tother\tlabel\ra\tb\tc", r"ends its lines with a carriage return alone .*: convert it"),
+    "headless.tsv": (
+        b"a film that was much too long for me\tb\t0\nanother\tb\t1\n",
+        r"no header: its first line, 'a film .*, seems to be a row of 3 columns: .* such as 'text\\tother\\tlabel'",
+    ),
+    "headless.csv": (b"4,so good a film it was,x,1\n", r"no header: .* 4 columns: .*'text,other,column3,label'"),
+    "commas.tsv": (HEAD + b"a,b,c\n", "separates its columns with commas, not tabs: name it .csv"),
     "quoted.tsv": (
         b'"text"\t"other"\t"label"\n"a"\t"b"\t"c"\n',
         "no column 'text', .*: its fields are quoted, and .tsv is read without quoting: save it as .csv",
