@@ -79,7 +79,7 @@ def plan(
 ) -> None:
     """Say for each stage whether it would be reused, resumed or run, and why; do nothing."""
     from flows.plan import as_json as to_json
-    from flows.plan import plan_run, print_plan
+    from flows.plan import data_warnings, plan_run, print_plan
     from pipeline.store.store import Store
 
     config = configuration(arguments, recipe)
@@ -89,9 +89,10 @@ def plan(
 
         show_cost(config, steps, until, as_json=as_json)
     elif as_json:
-        print(json.dumps(to_json(steps, store)))  # noqa: T201 - what the script asked for
+        warnings = data_warnings(config, steps, store)
+        print(json.dumps(to_json(steps, store, warnings)))  # noqa: T201 - what the script asked for
     else:
-        print_plan(steps, store, Console())
+        print_plan(steps, store, Console(), data_warnings(config, steps, store))
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """What a run would do, asked of the store alone: Prefect is not loaded, torch only where a student has to be tried."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +20,7 @@ from pipeline.store.stage import Stage
 from pipeline.store.store import Store
 
 Steps = list[tuple[Stage[Any], Reason]]
+READ_AT_ONCE = 8 << 20  # bytes of a task's files; reading them takes a second or two
 
 
 def plan_run(config: RunConfig, until: str | None = None, *, ask_hub: bool = False) -> Steps:
@@ -62,7 +65,31 @@ def finished(steps: Steps) -> bool:
     return all(reason.action == "reuse" for _, reason in steps)
 
 
-def as_json(steps: Steps, store: Store) -> list[dict[str, Any]]:
+def data_warnings(config: RunConfig, steps: Steps, store: Store) -> list[str]:
+    """What is doubtful about the task's rows: as they were read, or read now where that takes a moment.
+
+    Rows on a hub, of packages, or in large files are left to the stage that reads them.
+
+    Raises:
+        PipelineError: the rows that are read now cannot be used.
+    """
+    stage, reason = next(((stage, reason) for stage, reason in steps if stage.name == "task_data"), (None, None))
+    if stage is None or reason is None or config.task is None:
+        return []
+    if reason.action == "reuse":
+        return list(store.get(stage).metrics["warnings"])
+    if config.task.hub or config.task.packages:
+        return []
+    from pipeline.data.task_paths import file_sources
+
+    if sum(Path(path).stat().st_size for path in file_sources(config.task)) > READ_AT_ONCE:
+        return []
+    from pipeline.data.task_table import read_task
+
+    return list(read_task(config.task, config.seed).statistics["warnings"])
+
+
+def as_json(steps: Steps, store: Store, warnings: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The plan as a script would read it."""
     return [
         {
@@ -71,12 +98,13 @@ def as_json(steps: Steps, store: Store) -> list[dict[str, Any]]:
             "reasons": list(reason.reasons),
             "fingerprint": store.fingerprint(stage),
             "other_versions": other_versions(store.get(stage).manifest.packages) if reason.action == "reuse" else {},
+            **({"warnings": list(warnings)} if stage.name == "task_data" else {}),
         }
         for stage, reason in steps
     ]
 
 
-def print_plan(steps: Steps, store: Store, console: Console) -> None:
+def print_plan(steps: Steps, store: Store, console: Console, warnings: Sequence[str] = ()) -> None:
     """The plan as a person would read it."""
     table = Table("stage", "", "why", box=None, pad_edge=False)
     for stage, reason in steps:
@@ -85,6 +113,8 @@ def print_plan(steps: Steps, store: Store, console: Console) -> None:
     console.print(table)
     for note in notes(steps, store):
         console.print(escape(note), soft_wrap=True, highlight=False)
+    for warning in warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
 
 
 def notes(steps: Steps, store: Store) -> list[str]:

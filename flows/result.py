@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.report.formats import machine
@@ -19,6 +20,8 @@ def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
     """Artifacts of a finished run by stage, with its results and the report where there are any."""
     artifacts = {name: store.get(stage) for name, stage in by_name(run).items()}
     found: dict[str, Any] = {"artifacts": {name: artifact.ref for name, artifact in artifacts.items()}}
+    if "task_data" in artifacts:
+        found["warnings"] = artifacts["task_data"].metrics["warnings"]
     judged = next((name for name in ("report", "evaluation") if name in artifacts), None)  # the report's have times
     if judged:
         found |= json.loads((artifacts[judged].path / "results.json").read_text(encoding="utf-8"))
@@ -36,6 +39,8 @@ def print_outcome(found: dict[str, Any], console: Console) -> None:
     """The result table, the sentence that sums it up, and the files to open next."""
     if "results" in found:
         console.print(_table(found))
+    for warning in found.get("warnings", ()):
+        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
     if "summary" in found:
         console.print(found["summary"])
     for name in ("report", "students", "output"):
@@ -52,8 +57,9 @@ def _table(found: dict[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("model", no_wrap=True)
     metrics = list(results[0]["metrics"])
-    for heading in (*metrics, "95% interval", "of teacher", "parameters", *(["ms"] if timed else [])):
-        table.add_column(heading.replace("_", " "), justify="right", no_wrap=heading not in metrics)
+    headings = [found.get("metric_names", {}).get(metric, metric.replace("_", " ")) for metric in metrics]
+    for heading in (*headings, "95% interval", "of teacher", "parameters", *(["ms"] if timed else [])):
+        table.add_column(escape(heading), justify="right", no_wrap=heading not in headings)
     for row in results:
         low, high = row["interval"]
         table.add_row(

@@ -52,7 +52,9 @@ def _post_results(client: SyncPrefectClient, artifact: Artifact) -> None:
     if "machine" in found:
         cell = f"batch {found['latency_batch']}, length {found['latency_length']}"
         title += f"; times: {cell}, {machine(found['machine'])}"
-    _post(client, "run", "results", "table", json.dumps(result_rows(found["results"])), title, whole_run=True)
+    title = ". ".join([title, *map("Warning: {}".format, found.get("warnings", ()))])
+    rows = result_rows(found["results"], found.get("metric_names", {}))
+    _post(client, "run", "results", "table", json.dumps(rows), title, whole_run=True)
 
 
 def loss_pictures(stage: str, histories: dict[str, list[dict[str, float]]]) -> str:

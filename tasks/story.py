@@ -41,8 +41,16 @@ def metric_rows(metrics: Mapping[str, Any], curves: Mapping[str, list[dict[str, 
         for title, points in curves.items()
         for name, (first, last) in _ends(points).items()
     ]
-    rows += [{"figure": words(name).replace(".", ": "), "value": _spelt(value)} for name, value in figures(metrics)]
+    names = metrics.get("metric_names", {})
+    shown = {name: value for name, value in metrics.items() if name != "metric_names"}
+    rows += [{"figure": _figure(name, names), "value": _spelt(value)} for name, value in figures(shown)]
     return rows[:MOST_ROWS]
+
+
+def _figure(path: str, names: Mapping[str, str]) -> str:
+    """The name of a figure as it is spoken; that of a score says what it is a score of."""
+    *groups, last = path.split(".")
+    return ": ".join([*map(words, groups), names.get(last) or words(last)])
 
 
 def loss_histories(folder: Path) -> dict[str, list[dict[str, float]]]:
@@ -56,14 +64,14 @@ def loss_histories(folder: Path) -> dict[str, list[dict[str, float]]]:
     return {" / ".join(part for part in names if part != "training") * several: curve for names, curve in found.items()}
 
 
-def result_rows(results: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """The run's result table: teacher, students, baselines."""
+def result_rows(results: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, str]]:
+    """The run's result table: teacher, students, baselines; ``names`` of scores whose key does not say it all."""
     metrics = list(results[0]["metrics"])
     return [
         {
             "model": row["name"],
             "role": row["role"],
-            **{words(metric): _score(row["metrics"].get(metric)) for metric in metrics},
+            **{names.get(metric) or words(metric): _score(row["metrics"].get(metric)) for metric in metrics},
             "95% interval": "{:.3f} to {:.3f}".format(*row["interval"]) if row.get("interval") else "",
             "of the teacher": "" if row.get("retention") is None else f"{row['retention']:.1%}",
             "parameters": f"{row['parameters']:,}" if row.get("parameters") else "",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.data.special_tokens import read_names_as_text
 from pipeline.errors import DataError, ModelError
 
 if TYPE_CHECKING:  # they load torch
@@ -59,11 +60,13 @@ def train_wordpiece(
         )
         spool.seek(0)
         tokenizer.train_from_iterator(spool, trainer)
-    return BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=lowercase, model_max_length=model_max_length)
+    trained = BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=lowercase, model_max_length=model_max_length)
+    read_names_as_text(trained)
+    return trained
 
 
 def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedTokenizerFast":
-    """The fast tokenizer of a model folder or hub id.
+    """The fast tokenizer of a model folder or hub id; names of special tokens in a text are text to it.
 
     Raises:
         ModelError: the folder has no tokenizer, or it has no fast one, or it cannot pad.
@@ -90,6 +93,7 @@ def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedToken
         raise ModelError(f"{source}: the tokenizer has no padding token: set pad_token and save it again")
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
         raise ModelError(f"{source}: the tokenizer has no vocabulary: save vocab.txt or tokenizer.json there")
+    read_names_as_text(tokenizer)
     return tokenizer
 
 

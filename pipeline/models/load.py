@@ -158,6 +158,9 @@ def permute_labels(model: PreTrainedModel, order: Sequence[int], label_names: Se
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, max_length: int) -> None:
     """Write weights (safetensors), configuration and tokenizer into one folder.
 
+    Beside a classifier the tokenizer goes on reading the names of special tokens as text, as in training; a masked
+    LM is asked with them.
+
     Args:
         model: the model.
         tokenizer: its tokenizer; stays as it is.
@@ -167,6 +170,9 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     model.save_pretrained(folder)
     saved = deepcopy(tokenizer)
     saved.model_max_length = max_length
+    saved.init_kwargs.pop("split_special_tokens", None)
+    if "ForSequenceClassification" in type(model).__name__:
+        saved.init_kwargs["split_special_tokens"] = saved.split_special_tokens = True
     saved.save_pretrained(folder)
 
 

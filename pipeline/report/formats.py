@@ -80,9 +80,14 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f}\u202fmin" if seconds < 7200 else f"{seconds / 3600:.1f}\u202fh"
 
 
+def sentence(text: str) -> str:
+    """What a terminal shows as a line: a capital at its beginning, a full stop at its end."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def words(name: str) -> str:
-    """An identifier as it is spoken: pearson_spearman is pearson spearman."""
-    return name.replace("_", " ")
+    """An identifier as it is spoken: pearson_spearman is pearson spearman; what has spaces is spoken already."""
+    return name if " " in name and "/" not in name else name.replace("_", " ")
 
 
 def _scaled(value: float, units: tuple[str, ...]) -> str:

@@ -52,7 +52,7 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
         seed=config.seed if wanted.seed is None else wanted.seed,
     )
     inputs: dict[str, Any] = {"task_data": task_data, "candidates": candidates}
-    return Stage("augmentation", 3, settings, inputs | segmenter_input(wanted.words), _run)
+    return Stage("augmentation", 4, settings, inputs | segmenter_input(wanted.words), _run)
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

@@ -83,7 +83,7 @@ def candidates(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         words=wanted.words,
         unlabelled=wanted.unlabelled,
     )
-    return Stage("candidates", 2, settings, inputs | segmenter_input(wanted.words), _run)
+    return Stage("candidates", 3, settings, inputs | segmenter_input(wanted.words), _run)
 
 
 def segmenter_input(words: WordsConfig) -> dict[str, Source]:

@@ -37,7 +37,7 @@ def corpus(config: RunConfig) -> Stage[CorpusStage]:
     identity = wanted.model_copy(
         update={"paths": ("*",) if wanted.paths else (), "tokenizer": _trained(wanted), **local}
     )
-    return Stage("corpus", 1, CorpusStage(corpus=identity), inputs, _run)
+    return Stage("corpus", 2, CorpusStage(corpus=identity), inputs, _run)
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

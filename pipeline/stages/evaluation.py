@@ -120,10 +120,13 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
     from pipeline.evaluation.cost import count_parameters, size_on_disk
+    from pipeline.evaluation.metrics import main_metric
     from pipeline.models.load import ModelSource, load_finetuned
     from pipeline.models.released import relu_before_classifier
     from pipeline.stages.inference import decide, predict_logits
     from pipeline.stages.rows import write_rows
+    from pipeline.stages.scoring import metric_names
+    from pipeline.stages.yardstick import best_constant, unlearned
 
     task = load_task(run.artifact("task_data"))
     models = judged(config, run)
@@ -153,9 +156,19 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
         run.progress.update(number + 1, len(models))
     results = [_figures(task, one.name, one.role, predictions, one.like, config) | sizes[one.name] for one in models]
     if config.tfidf:
-        predictions["TF-IDF"] = {"dev": _tfidf(task)}
-        results.append(_figures(task, "TF-IDF", "tfidf", predictions, None, config))
-    found = {"results": results, "dev_rows": len(tables["dev"])}
+        name, predicted = _tfidf(task)
+        predictions[name] = {"dev": predicted}
+        results.append(_figures(task, name, "tfidf", predictions, None, config))
+    names, main = metric_names(task), main_metric(task.metric)
+    doubts = unlearned(task, results[0]["metrics"][main], best_constant(task))
+    for doubt in doubts:
+        run.progress.note(f"warning: {doubt}")
+    found = {
+        "results": results,
+        "warnings": [*doubts, *task.statistics["warnings"]],
+        "metric_names": names,
+        "dev_rows": len(tables["dev"]),
+    }
     write_json(run.output / "results.json", found)
     run.record(
         models={
@@ -163,6 +176,7 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
             for result in results
         },
         **describe_device(run.runtime),
+        **({"metric_names": names} if names else {}),
     )
 
 
@@ -181,25 +195,27 @@ def _figures(
         compute_metrics,
         main_metric,
     )
+    from pipeline.stages.scoring import scoring
+    from pipeline.stages.yardstick import best_constant
 
-    own = predictions[name]
+    own, way = predictions[name], scoring(task)
     labels = {split: task.splits[split]["label"].to_numpy() for split in own}
-    metrics = compute_metrics(task.metric, own["dev"], labels["dev"])
+    metrics = compute_metrics(way, own["dev"], labels["dev"])
     for split in own:
         if split != "dev":
-            scores = compute_metrics(task.metric, own[split], labels[split])
+            scores = compute_metrics(way, own[split], labels[split])
             metrics |= {f"{split}_{metric}": score for metric, score in scores.items()}
     main = main_metric(task.metric)
-    of_teacher = compute_metrics(task.metric, predictions["teacher"]["dev"], labels["dev"])[main]
+    of_teacher = compute_metrics(way, predictions["teacher"]["dev"], labels["dev"])[main]
     resampling = (config.bootstrap, config.seed)
     return {
         "name": name,
         "role": role,
         "metrics": metrics,
-        "interval": bootstrap_interval(task.metric, own["dev"], labels["dev"], *resampling),
-        "retention": metrics[main] / of_teacher if of_teacher else None,
+        "interval": bootstrap_interval(way, own["dev"], labels["dev"], *resampling),
+        "retention": metrics[main] / of_teacher if of_teacher > best_constant(task).score else None,
         "difference": like
-        and bootstrap_difference(task.metric, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
+        and bootstrap_difference(way, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
         "confusion": _confusion(task, own["dev"], labels["dev"]),
     }
 
@@ -214,8 +230,9 @@ def _confusion(task: "TaskData", predictions: "np.ndarray", labels: "np.ndarray"
     return found
 
 
-def _tfidf(task: "TaskData") -> "np.ndarray":
-    from pipeline.evaluation.baseline import tfidf_baseline
+def _tfidf(task: "TaskData") -> "tuple[str, np.ndarray]":
+    """What the baseline is called, and its predictions."""
+    from pipeline.evaluation.baseline import tfidf_baseline, unit
 
     def texts(split: str) -> list[Any]:
         table = task.splits[split]
@@ -223,4 +240,6 @@ def _tfidf(task: "TaskData") -> "np.ndarray":
         return list(zip(first, table["text_pair"].to_pylist(), strict=True)) if task.pair else first
 
     labels = task.splits["train"]["label"].to_numpy()
-    return tfidf_baseline(texts("train"), labels, texts("dev"), kind=task.kind)
+    train = texts("train")
+    name = "TF-IDF" if unit(train) == "words" else "TF-IDF of characters"
+    return name, tfidf_baseline(train, labels, texts("dev"), kind=task.kind)

@@ -64,6 +64,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
     from pipeline.report.content import ReportData, ResultRow
     from pipeline.report.diagnosis import diagnose
     from pipeline.report.formats import machine
+    from pipeline.report.formats import sentence as said
     from pipeline.report.report import render
     from pipeline.stages.latency import read_latency, timed
 
@@ -73,8 +74,10 @@ def _run(config: ReportStage, run: StageRun) -> None:
     times = read_latency(run.artifact("latency"))
     found["results"] = timed(found["results"], times)
     write_json(run.output / "results.json", found | {key: times[key] for key in TIMES})
-    results = [ResultRow(**_tuples(row)) for row in found["results"]]
-    main = main_metric(task.metric)
+    warnings = tuple(said(warning) for warning in found["warnings"])
+    names = found["metric_names"]
+    results = [ResultRow(**_tuples(row | {"metrics": _named(row["metrics"], names)})) for row in found["results"]]
+    main = names.get(main_metric(task.metric), main_metric(task.metric))
     curves, classes = _curves(run), task.label_names if task.kind == "classification" else ()
     data = ReportData(
         title=config.name,
@@ -87,7 +90,6 @@ def _run(config: ReportStage, run: StageRun) -> None:
         latency_batch=times["latency_batch"],
         machine=machine(times["machine"]),
         curves=curves,
-        notes=diagnose(curves, len(classes)),
         label_names=classes,
         evaluations=_evaluations(run),
         latency=times["latency"],
@@ -95,6 +97,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
         configuration=block(config.configuration),
         environment=_environment(stages["evaluation"]),
         augmentation=_augmentation(run),
+        notes=(*warnings, *diagnose(curves, len(classes))),
     )
     (run.output / "report.html").write_text(render(data), encoding="utf-8")
     yardstick = yardsticks(config.same_size)
@@ -114,7 +117,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
             dev_rows=found["dev_rows"],
             timed=_timed(data),
             fingerprint=stages["prediction"].fingerprint,
-            limits=(RELU_LIMIT,) if stages["prediction"].config["relu_logits"] else (),
+            limits=(*warnings, *((RELU_LIMIT,) if stages["prediction"].config["relu_logits"] else ())),
         )
         (target / "README.md").write_text(card, encoding="utf-8")
     run.record(summary=_summary(results, main))
@@ -133,6 +136,11 @@ def _summary(results: "list[ResultRow]", main: str) -> str:
 
 def _manifest(artifact: Path) -> Manifest:
     return load_artifact(artifact).manifest
+
+
+def _named(metrics: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
+    """The scores under the names that a reader understands."""
+    return {names.get(key, key): value for key, value in metrics.items()}
 
 
 def _tuples(row: dict[str, Any]) -> dict[str, Any]:

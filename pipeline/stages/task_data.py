@@ -30,6 +30,9 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
     wanted = config.task
     if wanted is None:
         raise ConfigError("there is no task in this configuration: set task.dir, or task.train and task.dev")
+    from pipeline.data.positive_class import check_positive_class
+
+    check_positive_class(wanted)
     # Where the files lie is no part of what they say; that they were given at all is.
     local = {"hub": ".", "hub_revision": "main"} if hub_folder(wanted.hub) else {}
     identity = wanted.model_copy(
@@ -42,7 +45,7 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
             **_stated_defaults(wanted),
         }
     )
-    return Stage("task_data", 1, TaskDataStage(task=identity, seed=config.seed), _inputs(wanted), _run)
+    return Stage("task_data", 2, TaskDataStage(task=identity, seed=config.seed), _inputs(wanted), _run)
 
 
 def _stated_defaults(task: TaskConfig) -> dict[str, None]:
@@ -118,6 +121,8 @@ def _run(config: TaskDataStage, run: StageRun) -> None:
     data = read_task(_located(config.task, run), config.seed)
     save_task(data, run.output)
     run.record(**data.statistics)
+    for warning in data.statistics["warnings"]:
+        run.progress.note(f"warning: {warning}")
     for split, dropped in data.statistics.get("empty_dropped", {}).items():
         if dropped:
             run.progress.note(f"{dropped} empty rows of {split} were dropped")

@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from pipeline.augmentation.pseudo_perplexity import affordable, pseudo_log_likelihoods, pseudo_perplexity
 from pipeline.augmentation.quality import Shown, length_ratio, survey, teacher_shift
+from pipeline.config.augmenters import HOLE
 from pipeline.data.task_table import TaskData
 from pipeline.data.tokenizer import load_tokenizer
 from pipeline.models.load import load_masked_lm
@@ -49,6 +50,7 @@ def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet) -> dic
     order = {place: number for number, place in enumerate(sample.tolist())}
     shown = sorted(found.shown, key=lambda one: order[one.place])
     texts = _origin_texts(task, shown, origins)
+    made_of = [one.text.replace(HOLE, "") for one in shown]
     return {
         "rows": made["rows"],
         "variants": found.variants,
@@ -57,21 +59,22 @@ def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet) -> dic
         "replacement_rate": made["replacement_rate"],
         "length_ratio": length_ratio(transfer.table.lengths, origins),
         "teacher": teacher_shift(transfer.logits, origins, flipped) | {"flip_tolerance": transfer.tolerance},
-        "pseudo_perplexity": _perplexities(run, texts, [one.text for one in shown]),
+        "pseudo_perplexity": _perplexities(run, texts, made_of),
         "examples": [
             {
                 "row_id": row_id,
                 "column": one.column,
                 "num_changed": one.num_changed,
                 "original": original,
-                "variant": one.text,
+                "variant": variant,
                 "original_label": said(task, transfer.logits[origins[one.place]]),
                 "variant_label": said(task, transfer.logits[transfer.originals + one.place]),
                 "flipped": bool(flipped[one.place]),
             }
-            for one, original, row_id in zip(
+            for one, original, variant, row_id in zip(
                 shown[:EXAMPLES],
                 texts[:EXAMPLES],
+                made_of[:EXAMPLES],
                 transfer.table.column("row_id")[origins[sample[:EXAMPLES]]].tolist(),
                 strict=True,
             )

@@ -46,7 +46,7 @@ def test_the_result_table_has_a_row_for_each_model(run: Tiny) -> None:
     import json
 
     found = json.loads((run.path("report") / "results.json").read_text())["results"]
-    rows = {row["model"]: row for row in result_rows(found)}
+    rows = {row["model"]: row for row in result_rows(found, {})}
     assert list(rows) == ["teacher", "label-only", "distilled", "random-start", "TF-IDF"]
     student = next(row for row in found if row["name"] == "distilled")
     assert rows["distilled"]["accuracy"] == f"{student['metrics']['accuracy']:.3f}"
