@@ -1,4 +1,4 @@
-"""The command line: run, plan, doctor, deploy, automate, up, down, status, artifacts, recipes, init.
+"""The command line: run, plan, doctor, deploy, trigger, automate, up, down, status, artifacts, recipes, init.
 
 Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store; 6 training;
 70 a defect of ours (with a traceback); 130 interrupted or cancelled; 143 ended by SIGTERM.
@@ -15,7 +15,7 @@ from rich.markup import escape
 from flows.arguments import ConfigArgument, JsonOption, RecipeOption, UntilOption, configuration
 from flows.artifacts import artifacts
 from flows.automate import automate
-from flows.deploy import deploy
+from flows.deploy import deploy, trigger
 from flows.services.commands import down, status, up
 from pipeline.errors import PipelineError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(artifacts, name="artifacts")
-DEFECT, INTERRUPTED = 70, 130
+DEFECT, INTERRUPTED, TERMINATED = 70, 130, 143
 
 
 @app.command()
@@ -139,12 +139,21 @@ def init(
     print(f"wrote {path}; edit it, then: tinybert run {path}")  # noqa: T201 - as it is, to copy from
 
 
-for command in (up, down, status, deploy, automate):
+for command in (up, down, status, deploy, trigger, automate):
     app.command()(command)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with a documented exit code."""
+    try:
+        _main(arguments)
+    except SystemExit as left:
+        if (leaving := sys.modules.get("flows.leaving")) is not None and leaving.server_is_gone():
+            leaving.leave_at_once(left.code)
+        raise
+
+
+def _main(arguments: list[str] | None) -> None:
     try:
         app(arguments, standalone_mode=True)
     except PipelineError as error:
@@ -152,8 +161,10 @@ def main(arguments: list[str] | None = None) -> None:
         Console(stderr=True).print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except SystemExit as left:
-        if left.code == INTERRUPTED and not _follows():  # Typer leaves with it on Ctrl-C, and says nothing
-            print("interrupted; run the same command again to go on from the last checkpoint", file=sys.stderr)  # noqa: T201
+        if left.code in {INTERRUPTED, TERMINATED} and not _follows():  # Typer leaves on Ctrl-C and says nothing
+            from flows.leaving import say_last_line
+
+            say_last_line(left.code)
         raise
     except Exception:  # noqa: BLE001 - the last door
         import traceback
@@ -170,28 +181,46 @@ def _follows() -> bool:
 
 
 def _run_flow(config: Any, until: str | None, console: Console, *, quiet: bool) -> None:
+    from flows.leaving import leaving
     from flows.prefect_settings import apply, why_unreachable
+    from flows.temporary_server import start_apart
     from flows.terminal import watching
 
     if not quiet:
         console.print("starting Prefect ...", highlight=False)
     apply()
+    start_apart()
     unreachable = why_unreachable()
-    with watching(console, quiet=quiet):
-        if unreachable is None:
-            from flows.two_stage import two_stage_flow
 
+    def say(line: str) -> None:
+        Console(stderr=True).print(escape(line), soft_wrap=True, highlight=False)
+
+    with leaving(), watching(console, quiet=quiet):
+        if unreachable is not None:
+            say(f"Prefect cannot be reached ({unreachable}): the run goes on without its UI")
+            _run_alone(config, until)
+            return
+        from httpx import TransportError
+
+        from flows.two_stage import two_stage_flow
+        from tasks.patience import patience
+
+        patience.tell = lambda why: say(f"Prefect's server is gone ({why}): the run goes on without it")
+        try:
             two_stage_flow(config, until)
-        else:
-            from pipeline.stages.two_stage import two_stage
-            from tasks.build import build_stages
-            from tasks.ending import ending_orderly
+        except TransportError:
+            if patience.ended or not patience.silent:
+                raise
+            _run_alone(config, until)  # what is finished is there
 
-            Console(stderr=True).print(
-                f"Prefect cannot be reached ({escape(unreachable)}): the run goes on without its UI", soft_wrap=True
-            )
-            with ending_orderly():
-                build_stages(two_stage(config, until=until), config.runtime)
+
+def _run_alone(config: Any, until: str | None) -> None:
+    from pipeline.stages.two_stage import two_stage
+    from tasks.build import build_stages
+    from tasks.ending import ending_orderly
+
+    with ending_orderly():
+        build_stages(two_stage(config, until=until), config.runtime)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ from pipeline.config.run import RunConfig
 from pipeline.stages.two_stage import two_stage
 from tasks.cancel import cancellable
 from tasks.ending import telling
+from tasks.patience import wait_together
 from tasks.stage import run_stage
 from tasks.sweep import accounted_for
 from tasks.upkeep import upkeep
 
 outlive_slots()
+wait_together()
 
 
 @flow(name="two-stage-tinybert", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
