@@ -1,4 +1,4 @@
-"""The command line: run, plan, doctor, deploy, trigger, automate, up, down, status, artifacts, recipes, init.
+"""The command line: run, plan, doctor, deploy, trigger, automate, up, down, status, artifacts, recipes, init, schema.
 
 Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store; 6 training;
 70 a defect of ours (with a traceback); 130 interrupted or cancelled; 143 ended by SIGTERM.
@@ -6,13 +6,22 @@ Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store
 
 import json
 import sys
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows.arguments import ConfigArgument, JsonOption, RecipeOption, UntilOption, configuration
+from flows.arguments import (
+    ConfigArgument,
+    JsonOption,
+    RecipeOption,
+    UntilOption,
+    changes,
+    configuration,
+    refuse_keys_as_options,
+)
 from flows.artifacts import artifacts
 from flows.automate import automate
 from flows.deploy import deploy, trigger
@@ -23,11 +32,28 @@ app = typer.Typer(
     help="Distil a big BERT into a small, fast student: TinyBERT's two stages, resumable, every step kept.",
     epilog="Exit codes: 0 done, 2 configuration, 3 data, 4 model, 5 store, 6 training, 70 defect, 130 interrupted.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.add_typer(artifacts, name="artifacts")
 DEFECT, INTERRUPTED, TERMINATED = 70, 130, 143
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"tinybert-pipeline {version('tinybert-pipeline')}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Distil a big BERT into a small, fast student: TinyBERT's two stages, resumable, every step kept."""
 
 
 @app.command()
@@ -42,6 +68,7 @@ def run(
     from flows.plan import finished, plan_run
     from flows.result import outcome, print_outcome
     from pipeline.stages.two_stage import two_stage
+    from pipeline.store.disk import check_writable
     from pipeline.store.store import Store
     from pipeline.training.team import join
     from tasks.alive import traces
@@ -59,7 +86,8 @@ def run(
             if not (quiet or as_json):
                 console.print("Every stage is finished and unchanged; nothing to do.")
         else:
-            _run_flow(config, until, console, quiet=quiet or as_json)
+            check_writable(Store(config.runtime.store).root)  # a flow run that could only fail is not begun
+            _run_flow(config, until, changes(arguments), console, quiet=quiet or as_json)
     found = outcome(two_stage(config, until=until), Store(config.runtime.store))
     if as_json:
         print(json.dumps(found))  # noqa: T201 - what the script asked for
@@ -139,6 +167,14 @@ def init(
     print(f"wrote {path}; edit it, then: tinybert run {path}")  # noqa: T201 - as it is, to copy from
 
 
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a configuration file, for editors that check and complete it."""
+    from pipeline.config.file_schema import file_schema
+
+    print(json.dumps(file_schema(), indent=2))  # noqa: T201 - to be kept in a file
+
+
 for command in (up, down, status, deploy, trigger, automate):
     app.command()(command)
 
@@ -155,6 +191,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _main(arguments: list[str] | None) -> None:
     try:
+        refuse_keys_as_options(app, sys.argv[1:] if arguments is None else arguments)
         app(arguments, standalone_mode=True)
     except PipelineError as error:
         line = " ".join(str(error).split("\n"))
@@ -180,7 +217,7 @@ def _follows() -> bool:
     return team().follows
 
 
-def _run_flow(config: Any, until: str | None, console: Console, *, quiet: bool) -> None:
+def _run_flow(config: Any, until: str | None, changed: list[str], console: Console, *, quiet: bool) -> None:
     from flows.leaving import leaving
     from flows.prefect_settings import apply, why_unreachable
     from flows.temporary_server import start_apart
@@ -202,12 +239,14 @@ def _run_flow(config: Any, until: str | None, console: Console, *, quiet: bool) 
             return
         from httpx import TransportError
 
+        from flows.run_name import run_name
         from flows.two_stage import two_stage_flow
         from tasks.patience import patience
 
         patience.tell = lambda why: say(f"Prefect's server is gone ({why}): the run goes on without it")
+        name = run_name(config.name, datetime.now().astimezone(), changed)
         try:
-            two_stage_flow(config, until)
+            two_stage_flow.with_options(flow_run_name=name.replace("{", "{{").replace("}", "}}"))(config, until)
         except TransportError:
             if patience.ended or not patience.silent:
                 raise

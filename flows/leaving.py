@@ -97,7 +97,7 @@ def server_is_gone() -> bool:
 def say_last_line(code: object) -> None:
     """Say why the run ends before its time, once."""
     if (line := LAST_LINES.pop(code, None)) is not None:  # type: ignore[call-overload]
-        print(line, file=sys.__stderr__, flush=True)  # noqa: T201 - not through the bars, which may not be drawn again
+        print(line, file=sys.__stderr__, flush=True)
 
 
 def leave_at_once(code: int) -> NoReturn:

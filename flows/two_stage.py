@@ -5,6 +5,7 @@ from functools import partial
 from prefect import flow
 from prefect.logging import get_run_logger
 
+from flows.run_name import own_name
 from flows.slot import outlive_slots
 from pipeline.config.run import RunConfig
 from pipeline.stages.two_stage import two_stage
@@ -19,7 +20,7 @@ outlive_slots()
 wait_together()
 
 
-@flow(name="two-stage-tinybert", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
+@flow(name="two-stage-tinybert", flow_run_name=own_name, persist_result=False, validate_parameters=True)
 @telling
 def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     """General distillation, then task distillation (arXiv:1909.10351, figure 1).

@@ -114,7 +114,7 @@ def test_a_second_ctrl_c_leaves_at_once(training: Training) -> None:
 def test_a_run_whose_server_died_goes_on_without_it_and_ends(fresh: Tiny, home: Path) -> None:
     run = TerminalRun(fresh, home, "run", "tiny.yaml", "--until", "teacher")
     try:
-        until(lambda: fresh.versions().get("corpus") or run.process.poll() is not None, "a first artifact")
+        until(lambda: fresh.versions().get("task_data") or run.process.poll() is not None, "a first artifact")
         assert run.process.poll() is None, run.said
         started = psutil.Process(run.process.pid).children(recursive=True)
         for server in started:
