@@ -222,6 +222,7 @@ def _run_flow(config: Any, until: str | None, changed: list[str], console: Conso
     from flows.prefect_settings import apply, why_unreachable
     from flows.temporary_server import start_apart
     from flows.terminal import watching
+    from pipeline.stages.two_stage import two_stage
 
     if not quiet:
         console.print("starting Prefect ...", highlight=False)
@@ -232,7 +233,8 @@ def _run_flow(config: Any, until: str | None, changed: list[str], console: Conso
     def say(line: str) -> None:
         Console(stderr=True).print(escape(line), soft_wrap=True, highlight=False)
 
-    with leaving(), watching(console, quiet=quiet):
+    stages = [stage.name for stage in two_stage(config, until=until)]
+    with leaving(), watching(console, quiet=quiet, stages=stages):
         if unreachable is not None:
             say(f"Prefect cannot be reached ({unreachable}): the run goes on without its UI")
             _run_alone(config, until)

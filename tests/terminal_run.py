@@ -72,7 +72,8 @@ class TerminalRun:
     @property
     def said(self) -> str:
         """What the terminal was sent, without colours and moves of the cursor."""
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\^C", "", self._said.decode(errors="replace"))
+        lines = re.sub(r"\x1b\[2K|\r", "\n", self._said.decode(errors="replace"))  # where a bar is drawn anew
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\^C", "", lines)
 
     def type(self, keys: bytes) -> None:
         os.write(self._terminal, keys)
@@ -94,7 +95,11 @@ class TerminalRun:
 
     def last_lines(self) -> list[str]:
         """What was said that is no bar."""
-        return [line for line in self.said.splitlines() if line.strip() and not re.search("\u2501|: [a-z_]+/v0", line)]
+        return [
+            line
+            for line in self.said.splitlines()
+            if line.strip() and not re.search("\u2501| in all|: [a-z_]+/v0", line)
+        ]
 
     def flow_run(self) -> tuple[str, str]:
         """Name and type of the state of the newest flow run, as the temporary server wrote them down."""
