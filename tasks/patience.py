@@ -7,7 +7,7 @@ A server that comes back within it is told everything; one that comes back later
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 
@@ -40,6 +40,7 @@ class Patience:
         self._silent_since: float | None = None
         self._asked = 0.0
         self._told = False
+        self._reason = ""
         self._lock = threading.Lock()
         self.ended = False
         self.farewell: Callable[[], None] = lambda: None
@@ -68,7 +69,7 @@ class Patience:
     def before(self) -> None:
         """A request is about to be sent; raises ``ServerGoneError`` where it would only cost time."""
         if self.over and time.monotonic() - self._asked < SECONDS_BETWEEN_PROBES:
-            raise ServerGoneError("the Prefect server does not answer")
+            self._give_up(self._reason)
         self._asked = time.monotonic()
 
     def answered(self) -> None:
@@ -77,11 +78,14 @@ class Patience:
 
     def failed(self, reason: str) -> None:
         """The server is not there, or broken; raises ``ServerGoneError`` once that has lasted too long."""
+        if self._silent_since is None:
+            self._silent_since = self._asked
+        self._reason = reason
+        if self.over:
+            self._give_up(reason)
+
+    def _give_up(self, reason: str) -> NoReturn:
         with self._lock:
-            if self._silent_since is None:
-                self._silent_since = self._asked
-            if not self.over:
-                return
             said, self._told = self._told, True
         if not said:
             self.tell(reason)

@@ -1,5 +1,6 @@
 """One wait for a silent server that all requests share; asked of a real port that is open, closed and open again."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +78,20 @@ def test_a_server_whose_database_is_away_is_given_up_too(patience: Patience) -> 
     ):
         client.get(f"http://127.0.0.1:{port}")
     assert patience.over
+
+
+def test_whoever_finds_out_first_tells_it(patience: Patience) -> None:
+    """A server that was given up because time went by, and not because of a request that failed just then."""
+    told: list[str] = []
+    patience.tell = told.append
+    patience.before()
+    patience.failed("refused")
+    while not patience.over:
+        time.sleep(0.05)
+    with pytest.raises(ServerGoneError), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(patience_module, "SECONDS_BETWEEN_PROBES", 1e9)
+        patience.before()
+    assert told == ["refused"]
 
 
 @pytest.mark.usefixtures("patience")
