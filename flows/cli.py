@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store
 """
 
 import json
+import logging
 import sys
 from datetime import datetime
 from typing import Annotated, Any
@@ -231,7 +232,13 @@ def _run_flow(config: Any, until: str | None, changed: list[str], console: Conso
     unreachable = why_unreachable()
 
     def say(line: str) -> None:
-        Console(stderr=True).print(escape(line), soft_wrap=True, highlight=False)
+        # Where there is a bar, above it: only its own console knows where that is.
+        beside = console if console.is_terminal and not quiet else Console(stderr=True)
+        beside.print(escape(line), soft_wrap=True, highlight=False)
+
+    def tell_that_it_is_gone(why: str) -> None:
+        logging.raiseExceptions = False  # Prefect would say of every line that it cannot be sent
+        say(f"Prefect's server is gone ({why}): the run goes on without it")
 
     stages = [stage.name for stage in two_stage(config, until=until)]
     with leaving(), watching(console, quiet=quiet, stages=stages):
@@ -245,7 +252,7 @@ def _run_flow(config: Any, until: str | None, changed: list[str], console: Conso
         from flows.two_stage import two_stage_flow
         from tasks.patience import patience
 
-        patience.tell = lambda why: say(f"Prefect's server is gone ({why}): the run goes on without it")
+        patience.tell = tell_that_it_is_gone
         name = run_name(config.name, datetime.now().astimezone(), changed)
         try:
             two_stage_flow.with_options(flow_run_name=name.replace("{", "{{").replace("}", "}}"))(config, until)

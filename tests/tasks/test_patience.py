@@ -80,7 +80,7 @@ def test_a_server_whose_database_is_away_is_given_up_too(patience: Patience) -> 
     assert patience.over
 
 
-def test_whoever_finds_out_first_tells_it(patience: Patience) -> None:
+def test_whoever_finds_out_first_tells_it(patience: Patience, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that was given up because time went by, and not because of a request that failed just then."""
     told: list[str] = []
     patience.tell = told.append
@@ -88,8 +88,8 @@ def test_whoever_finds_out_first_tells_it(patience: Patience) -> None:
     patience.failed("refused")
     while not patience.over:
         time.sleep(0.05)
-    with pytest.raises(ServerGoneError), pytest.MonkeyPatch.context() as patched:
-        patched.setattr(patience_module, "SECONDS_BETWEEN_PROBES", 1e9)
+    monkeypatch.setattr(patience_module, "SECONDS_BETWEEN_PROBES", 1e9)
+    with pytest.raises(ServerGoneError):
         patience.before()
     assert told == ["refused"]
 
