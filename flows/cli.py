@@ -236,10 +236,6 @@ def _run_flow(config: Any, until: str | None, changed: list[str], console: Conso
         beside = console if console.is_terminal and not quiet else Console(stderr=True)
         beside.print(escape(line), soft_wrap=True, highlight=False)
 
-    def tell_that_it_is_gone(why: str) -> None:
-        logging.raiseExceptions = False  # Prefect would say of every line that it cannot be sent
-        say(f"Prefect's server is gone ({why}): the run goes on without it")
-
     stages = [stage.name for stage in two_stage(config, until=until)]
     with leaving(), watching(console, quiet=quiet, stages=stages):
         if unreachable is not None:
@@ -252,7 +248,8 @@ def _run_flow(config: Any, until: str | None, changed: list[str], console: Conso
         from flows.two_stage import two_stage_flow
         from tasks.patience import patience
 
-        patience.tell = tell_that_it_is_gone
+        patience.tell = lambda why: say(f"Prefect's server is gone ({why}): the run goes on without it")
+        logging.raiseExceptions = False  # Prefect would say of every line of a log that it cannot be sent
         name = run_name(config.name, datetime.now().astimezone(), changed)
         try:
             two_stage_flow.with_options(flow_run_name=name.replace("{", "{{").replace("}", "}}"))(config, until)
