@@ -41,14 +41,16 @@ class ReportStage(Config):
 def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[ReportStage]:
     """The report of a run; ``inputs`` are its stages by name, from ``prediction`` to ``latency`` among them."""
     from pipeline.config.load import to_yaml
+    from pipeline.config.locations import as_shown
     from pipeline.config.yaml_text import read_yaml
 
     # As values, not as text: what changed in it is then told key by key.
-    shown = to_yaml(config.model_copy(update={"runtime": type(config.runtime)()}))
+    spelt = as_shown(config, Path.cwd())  # a deployment names the same files by other paths
+    shown = to_yaml(spelt.model_copy(update={"runtime": type(config.runtime)()}))
     settings = ReportStage(
         name=config.name,
         configuration=read_yaml(shown, "the configuration"),
-        students=identities(config.students),
+        students=identities(spelt.students),
         same_size=same_size(config),
         bootstrap=config.evaluation.bootstrap,
     )

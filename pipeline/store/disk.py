@@ -98,6 +98,21 @@ def check_folder(root: Path) -> None:
             raise StoreError(f"cannot use the store {root}: {there} is not a folder; set runtime.store to a folder")
 
 
+def check_writable(root: Path) -> None:
+    """Make the store's folder, and see that something can be written into it.
+
+    Raises:
+        StoreError: it cannot be made, or written.
+    """
+    with store_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        probe = root / f".{uuid.uuid4().hex}.draft"
+        try:
+            probe.touch()
+        finally:
+            probe.unlink(missing_ok=True)
+
+
 @contextmanager
 def store_errors(root: Path) -> Iterator[None]:
     """Turn a disk that is full or must not be written into a ``StoreError`` of one line.
@@ -126,7 +141,9 @@ def _complaint(error: Exception, root: Path) -> str | None:
         )
     if not isinstance(error, OSError) or not _concerns(error.filename, root):
         return None
-    if error.errno not in REFUSED and (error.errno not in NOT_A_FOLDER or root.is_dir()):
+    # A file system that has no place for folders of ours (/proc) says that there is no such file.
+    impossible = NOT_A_FOLDER | {errno.ENOENT, errno.EINVAL}
+    if error.errno not in REFUSED and (error.errno not in impossible or root.is_dir()):
         return None
     return (
         f"cannot use the store {root}: {error.strerror} ({error.filename}); make it writable, or set "
