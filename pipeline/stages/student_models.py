@@ -42,6 +42,7 @@ def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: Sta
     from pipeline.models.load import load_config
     from pipeline.models.students import larger_than_teacher, student_config, student_shape
     from pipeline.models.trial import try_student
+    from pipeline.training.team import team
 
     if run.has(_role(student)):
         found = load_config(model_input(run, _role(student)))
@@ -55,7 +56,8 @@ def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: Sta
     for warning in larger_than_teacher(shape, teacher):
         run.progress.note(f"warning: {student.name}: {warning}")
     config = student_config(shape, teacher, dropout=student.dropout, layers=mapped)
-    try_student(config, student.name, attention=False)
+    if not team().follows:  # of several processes Transformers lets the first alone write a model
+        try_student(config, student.name, attention=False)
     return config
 
 
