@@ -9,10 +9,10 @@ from flow_runs import flow, task_states, tinybert, wait_for_checkpoint
 from killed_run import killed
 from tiny_run import STAGES, Tiny
 
-from pipeline.errors import ModelError
+from pipeline.errors import DataError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("server")]
-OTHER_HEADS = ("students.0.heads=8",)
+LARGE_BATCH = ("general_distillation.training.batch_size=512",)  # only the stage knows that the corpus is smaller
 
 
 def test_each_stage_is_a_task_first_completed_then_reused(fresh: Tiny) -> None:
@@ -44,10 +44,12 @@ def test_an_interrupted_stage_is_resumed_and_says_so(fresh: Tiny) -> None:
 def test_a_failing_stage_fails_the_flow_with_its_message(fresh: Tiny) -> None:
     from prefect.client.orchestration import get_client
 
-    state = flow(fresh, *OTHER_HEADS)
+    state = flow(fresh, *LARGE_BATCH)
     assert state.is_failed()
-    assert str(state.message).startswith("teacher has 4 attention heads, student 'distilled' 8: give it 4 heads")
-    with pytest.raises(ModelError, match="4 attention heads"):
+    assert str(state.message).endswith(
+        "fewer than one batch of 512: give more text, or lower general_distillation.training.batch_size"
+    )
+    with pytest.raises(DataError, match="fewer than one batch of 512"):
         state.result()
     assert task_states(state.state_details.flow_run_id, 2) == {
         "corpus": ("Completed", "COMPLETED"),
@@ -84,10 +86,11 @@ def test_run_as_json_keeps_standard_output_for_the_result(run: Tiny, server: str
 
 
 def test_a_stage_that_fails_is_one_line_and_its_exit_code(fresh: Tiny, server: str) -> None:
-    command = tinybert(fresh, server, "run", "tiny.yaml", *OTHER_HEADS, "--quiet")
+    command = tinybert(fresh, server, "run", "tiny.yaml", *LARGE_BATCH, "--quiet")
     out, err = command.communicate()
-    assert command.returncode == ModelError.exit_code
-    assert err.startswith("error: teacher has 4 attention heads, student 'distilled' 8: give it 4 heads")
+    assert command.returncode == DataError.exit_code
+    assert err.startswith("error: the corpus has ")
+    assert "fewer than one batch of 512" in err
     assert err.count("\n") == 1
     assert not out
 

@@ -131,10 +131,12 @@ def test_after_a_process_was_killed_all_start_again_and_end_with_the_same_bytes(
 @pytest.mark.slow
 def test_a_mistake_that_every_process_meets_is_told_once(shared: Tiny, tmp_path: Path) -> None:
     run = Tiny(shutil.copytree(shared.folder, tmp_path / "mistaken"))
-    _, errors = on_two(run, "students.0.heads=8", "--until", "general_distillation", "--quiet", code=1)
+    _, errors = on_two(
+        run, "general_distillation.training.batch_size=512", "--until", "general_distillation", "--quiet", code=1
+    )
     assert errors.count("error: ") == 1
-    assert "error: teacher has 4 attention heads, student 'distilled' 8" in errors
-    assert "exitcode  : 4 " in errors  # what the launcher says of the first process
+    assert "fewer than one batch of 512" in errors
+    assert "exitcode  : 3 " in errors  # what the launcher says of the first process
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
 ]
 REPORTS = "http://127.0.0.1:4201"
-REASON = "teacher has 4 attention heads, student 'distilled' 8: give it 4 heads"
+REASON = "fewer than one batch of 512: give more text"
 SCROLL = "[...document.querySelectorAll('*')].forEach(e => e.scrollTo(0, 1e6))"
 
 
@@ -83,7 +83,7 @@ def seen(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen
         here.setattr(live, "SECONDS_BETWEEN_UPDATES", 0.1)  # the stages of a tiny run are over in less than five
         runs = [
             two_stage_flow(run.config(*overrides), return_state=True).state_details.flow_run_id
-            for overrides in ((), (), ("students.0.heads=8",))
+            for overrides in ((), (), ("general_distillation.training.batch_size=512",))
         ]
         with browser(folder) as page:
             yield Seen(run, page, server.removesuffix("/api"), folder, *runs)
