@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline import WAIT_POLICY
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import StoreError
@@ -135,6 +136,7 @@ def choices(config: RunConfig, found: Findings) -> list[Choice]:
     return [
         Choice("device", found.device, why_device if wanted.device == "auto" else f"runtime.device is {wanted.device}"),
         Choice("cpu_threads", str(found.threads), _why_threads(config)),
+        Choice("cpu_waiting", *_waiting()),
         Choice("precision", found.precision, _why_precision(config, found, found.precision, "students", cuda=cuda)),
         Choice(
             "teacher_precision",
@@ -202,6 +204,12 @@ def _disk_warnings(config: RunConfig, found: Findings) -> list[str]:
     if shared is not None and shared < SMALL_SHARED_MEMORY:
         said.append(f"{SHARED_MEMORY} holds {shared >> 20} MB, little for several processes: docker run --shm-size 1g")
     return said
+
+
+def _waiting() -> tuple[str, str]:
+    if os.environ.get(WAIT_POLICY, "").upper() != "PASSIVE":
+        return "spinning", f"{WAIT_POLICY} or GOMP_SPINCOUNT was set: beside other work trainings may stand still"
+    return "yielding", "threads that wait for each other leave the core to who has work (OpenMP)"
 
 
 def _why_threads(config: RunConfig) -> str:
