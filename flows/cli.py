@@ -5,10 +5,8 @@ Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store
 """
 
 import json
-import logging
 import sys
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -68,6 +66,7 @@ def run(
     """Run the flow; what is finished is reused, what broke is resumed."""
     from flows.plan import finished, plan_run, refuse_lost_hub
     from flows.result import outcome, print_outcome
+    from flows.run_flow import run_flow
     from pipeline.stages.two_stage import two_stage
     from pipeline.store.disk import check_writable
     from pipeline.store.store import Store
@@ -90,7 +89,7 @@ def run(
         else:
             refuse_lost_hub(steps)
             check_writable(Store(config.runtime.store).root)  # a flow run that could only fail is not begun
-            _run_flow(config, until, changes(arguments), console, quiet=quiet or as_json)
+            run_flow(config, until, changes(arguments), console, quiet=quiet or as_json)
     found = outcome(two_stage(config, until=until), Store(config.runtime.store))
     if as_json:
         print(json.dumps(found))  # noqa: T201 - what the script asked for
@@ -220,58 +219,6 @@ def _follows() -> bool:
     from pipeline.training.team import team
 
     return team().follows
-
-
-def _run_flow(config: Any, until: str | None, changed: list[str], console: Console, *, quiet: bool) -> None:
-    from flows.leaving import leaving
-    from flows.plan import plan_run
-    from flows.prefect_settings import apply, why_unreachable
-    from flows.temporary_server import start_apart
-    from flows.terminal import watching
-    from pipeline.stages.two_stage import two_stage
-
-    if not quiet:
-        console.print("starting Prefect ...", highlight=False)
-    apply()
-    start_apart()
-    unreachable = why_unreachable()
-
-    def say(line: str) -> None:
-        # Where there is a bar, above it: only its own console knows where that is.
-        beside = console if console.is_terminal and not quiet else Console(stderr=True)
-        beside.print(escape(line), soft_wrap=True, highlight=False)
-
-    stages = [stage.name for stage in two_stage(config, until=until)]
-    with leaving(), watching(console, quiet=quiet, stages=stages):
-        if unreachable is not None:
-            say(f"Prefect cannot be reached ({unreachable}): the run goes on without its UI")
-            plan_run(config, until, ask_hub=True)  # refuse now what would be refused after hours
-            _run_alone(config, until)
-            return
-        from httpx import TransportError
-
-        from flows.run_name import run_name
-        from flows.two_stage import two_stage_flow
-        from tasks.patience import patience
-
-        patience.tell = lambda why: say(f"Prefect's server is gone ({why}): the run goes on without it")
-        logging.raiseExceptions = False  # Prefect would say of every line of a log that it cannot be sent
-        name = run_name(config.name, datetime.now().astimezone(), changed)
-        try:
-            two_stage_flow.with_options(flow_run_name=name.replace("{", "{{").replace("}", "}}"))(config, until)
-        except TransportError:
-            if patience.ended or not patience.silent:
-                raise
-            _run_alone(config, until)  # what is finished is there
-
-
-def _run_alone(config: Any, until: str | None) -> None:
-    from pipeline.stages.two_stage import two_stage
-    from tasks.build import build_stages
-    from tasks.ending import ending_orderly
-
-    with ending_orderly():
-        build_stages(two_stage(config, until=until), config.runtime)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 # What the server gets to write down what it has heard.
 LAST_SECONDS = 3.0
+POLL_SECONDS = 0.2
 
 
 def start_apart() -> None:
@@ -34,13 +35,28 @@ def _start(server: Any) -> "subprocess.Popen[Any]":
 
     only_an_api = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    return subprocess.Popen(  # noqa: S603 - our own command
-        # -P: what lies in the folder where the user stands must not be taken for a library.
-        [sys.executable, "-P", str(Path(__file__).resolve()), str(os.getpid()), str(server.port)],
-        env={**os.environ, **only_an_api, **settings},
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with _log() as log:  # not the terminal: it would be held open for as long as the server takes to end
+        return subprocess.Popen(  # noqa: S603 - our own command
+            # -P: what lies in the folder where the user stands must not be taken for a library.
+            [sys.executable, "-P", str(Path(__file__).resolve()), str(os.getpid()), str(server.port)],
+            env={**os.environ, **only_an_api, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _log() -> IO[bytes]:
+    """Where the server says what it has to say, beside the logs of ``tinybert up``; nowhere if that cannot be."""
+    from pipeline.config.own_folder import own_folder
+
+    path = own_folder() / "logs" / "temporary-server.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
+    except OSError:
+        return Path(os.devnull).open("wb")
 
 
 def main(run: int, port: int) -> None:
@@ -60,10 +76,14 @@ def main(run: int, port: int) -> None:
 
 def _end_with(run: int) -> None:
     """Wait for the end of the process that started this one, and end in good order, or else at once."""
-    import psutil
+    if os.name == "posix":
+        # Whoever started the run may never ask for its exit code; then its number stays taken, but it is no parent.
+        while os.getppid() == run:
+            time.sleep(POLL_SECONDS)
+    else:
+        import psutil
 
-    with suppress(psutil.NoSuchProcess):
-        if os.getppid() == run:
+        with suppress(psutil.NoSuchProcess):
             psutil.Process(run).wait()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(LAST_SECONDS)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from tiny_run import Tiny
+from tiny_run import STAGES, Tiny
 
 PATIENCE_SECONDS = 240.0
 CTRL_C = b"\x03"
@@ -98,7 +98,7 @@ class TerminalRun:
         return [
             line
             for line in self.said.splitlines()
-            if line.strip() and not re.search("\u2501| in all|: [a-z_]+/v0", line)
+            if line.strip() and not re.search(f"\u2501| in all|^({'|'.join(STAGES)}): ", line)
         ]
 
     def flow_run(self) -> tuple[str, str]:

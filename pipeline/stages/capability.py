@@ -156,7 +156,7 @@ def choices(config: RunConfig, found: Findings) -> list[Choice]:
         ),
         Choice("compile", "on" if compiles else "off", why),
         Choice("optimizer", "AdamW, fused", "one kernel for all weights"),
-        Choice("processes", "1", "one a device; more: torchrun --nproc-per-node N -m flows.cli run"),
+        Choice("processes", "1", "one a device; more: torchrun --nproc-per-node N --no-python tinybert run"),
         Choice(
             "teacher_store",
             f"up to {budget / GB:.0f} GB" if budget else "off",

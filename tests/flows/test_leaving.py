@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,11 +26,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def training(fresh: Tiny, home: Path) -> Iterator[tuple[TerminalRun, list[psutil.Process]]]:
     """A run in the middle of its first training, and what it has started."""
     run = TerminalRun(fresh, home, "run", "tiny.yaml", *LONG)
+    started: list[psutil.Process] = []
     try:
         started = run.in_training()
         assert started, "a temporary server"
         yield run, started
     finally:
+        for server in started:
+            with suppress(psutil.NoSuchProcess):
+                server.resume()  # one that a test has stopped could not even end
         run.close()
 
 
@@ -63,8 +68,8 @@ def test_sigterm_to_the_group_as_timeout_sends_it(training: Training) -> None:
 def test_a_killed_run_leaves_no_server(training: Training) -> None:
     run, started = training
     run.process.kill()
+    assert gone(started)  # though nobody has asked for the run's exit code yet
     assert run.leave() == -signal.SIGKILL
-    assert gone(started)
 
 
 @pytest.mark.faults

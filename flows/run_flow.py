@@ -1,0 +1,70 @@
+"""One run of the flow from the command line; a Prefect that cannot be reached, or leaves, does not stop it."""
+
+import logging
+from datetime import datetime
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline.config.run import RunConfig
+
+
+def run_flow(config: RunConfig, until: str | None, changed: list[str], console: Console, *, quiet: bool) -> None:
+    """Run what is not finished, with Prefect where there is one, and without where there is none any more.
+
+    Args:
+        config: the run.
+        until: stop after this stage.
+        changed: ``key=value`` of what the command line changes, for the flow run's name.
+        console: where its progress is shown.
+        quiet: show none.
+    """
+    from flows.leaving import leaving
+    from flows.plan import plan_run
+    from flows.prefect_settings import apply, why_unreachable
+    from flows.temporary_server import start_apart
+    from flows.terminal import watching
+    from pipeline.stages.two_stage import two_stage
+
+    if not quiet:
+        console.print("starting Prefect ...", highlight=False)
+    apply()
+    start_apart()
+    unreachable = why_unreachable()
+
+    def say(line: str) -> None:
+        # Where there is a bar, above it: only its own console knows where that is.
+        beside = console if console.is_terminal and not quiet else Console(stderr=True)
+        beside.print(escape(line), soft_wrap=True, highlight=False)
+
+    stages = [stage.name for stage in two_stage(config, until=until)]
+    with leaving(), watching(console, quiet=quiet, stages=stages):
+        if unreachable is not None:
+            say(f"Prefect cannot be reached ({unreachable}): the run goes on without its UI")
+            plan_run(config, until, ask_hub=True)  # refuse now what would be refused after hours
+            _run_alone(config, until)
+            return
+        from httpx import TransportError
+
+        from flows.run_name import run_name
+        from flows.two_stage import two_stage_flow
+        from tasks.patience import patience
+
+        patience.tell = lambda why: say(f"Prefect's server is gone ({why}): the run goes on without it")
+        logging.raiseExceptions = False  # Prefect would say of every line of a log that it cannot be sent
+        name = run_name(config.name, datetime.now().astimezone(), changed)
+        try:
+            two_stage_flow.with_options(flow_run_name=name.replace("{", "{{").replace("}", "}}"))(config, until)
+        except TransportError:
+            if patience.ended or not patience.silent:
+                raise
+            _run_alone(config, until)  # what is finished is there
+
+
+def _run_alone(config: RunConfig, until: str | None) -> None:
+    from pipeline.stages.two_stage import two_stage
+    from tasks.build import build_stages
+    from tasks.ending import ending_orderly
+
+    with ending_orderly():
+        build_stages(two_stage(config, until=until), config.runtime)
