@@ -46,6 +46,10 @@ class Patience:
         self.farewell: Callable[[], None] = lambda: None
         self.tell: Callable[[str], None] = lambda _line: None
 
+    def __reduce__(self) -> str:
+        """A worker in another process, to whom a task is sent with all that it names, has its own."""
+        return "patience"
+
     def end(self) -> None:
         """Wait no more: the run was told to leave. A server that is there is still told of it."""
         self.ended = True

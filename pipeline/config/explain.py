@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError
 _UNKNOWN = ("extra_forbidden", "invalid_key")
 _SHOWN_ELSEWHERE = 3
 _MOST_TOLD = 4
+_LONGEST_VALUE = 300
 
 
 def config_error(error: ValidationError, tree: Mapping[str, object], model: type[Config]) -> ConfigError:
@@ -70,7 +71,8 @@ def shown(value: object) -> str:
     short = reprlib.Repr()
     short.maxlevel = 3  # six parts of six parts: a line stays a line
     short.maxstring = short.maxother = 60
-    return short.repr(list(value) if isinstance(value, tuple) else value)
+    text = short.repr(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} ..."
 
 
 def _hint(value: object, annotation: object) -> str:

@@ -190,7 +190,7 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise DataError(f"{path} is a folder: name its files, such as {path}/*.txt")
     if not path.exists():
-        raise DataError(f"{path}: no such file: check the path")
+        raise DataError(f"{path} does not exist: check the path (relative ones start in {Path.cwd()})")
     if _kind(path) not in {".txt", ".jsonl", ".parquet"} or path.name.endswith((".parquet.gz", ".parquet.zst")):
         raise DataError(
             f"{path}: kind {''.join(path.suffixes[-2:]) or 'without a suffix'!r} is not read: "

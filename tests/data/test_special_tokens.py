@@ -127,8 +127,8 @@ def test_who_asks_a_saved_classifier_is_read_as_in_training(tmp_path: Path) -> N
     shape = {"vocab_size": len(tokenizer), "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
     torch.manual_seed(0)
     config = BertConfig(**shape, intermediate_size=8)
-    save_model(BertForSequenceClassification(config), tokenizer, tmp_path / "student")
+    save_model(BertForSequenceClassification(config), tokenizer, tmp_path / "student", max_length=16)
     (learned,) = encoded(table("a [SEP] b"), tokenizer, tmp_path / "rows")
     assert AutoTokenizer.from_pretrained(tmp_path / "student")("a [SEP] b")["input_ids"] == learned
-    save_model(BertForMaskedLM(config), tokenizer, tmp_path / "lm")  # which is asked with its mask
+    save_model(BertForMaskedLM(config), tokenizer, tmp_path / "lm", max_length=16)  # which is asked with its mask
     assert tokenizer.mask_token_id in AutoTokenizer.from_pretrained(tmp_path / "lm")("a [MASK] b")["input_ids"]

@@ -91,7 +91,7 @@ def test_errors_of_files_come_before_any_text(tmp_path):
     says(lambda: documents([str(tmp_path / "*.jsonl")]), "no file matches", "*.jsonl")
     says(lambda: documents([]), "no corpus files")
     for bad, part in [
-        (str(tmp_path / "missing.txt"), "no such file"),
+        (str(tmp_path / "missing.txt"), "does not exist"),
         (write(tmp_path, "empty.txt", b""), "empty"),
         (write(tmp_path, "a.docx", b"x"), ".docx"),
         (str(tmp_path), "is a folder"),

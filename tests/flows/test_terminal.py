@@ -51,7 +51,7 @@ def test_the_running_stage_is_one_line_that_fits_80_columns() -> None:
         for line in lines
         if "loss" in line and "general" in line[:30] and "left" in line and line.endswith("0.1234")
     }
-    assert re.fullmatch(r"2 of 12 general distillation \S{12}   0% .+ left  loss 0\.1234", place)
+    assert re.fullmatch(rf"2 of {len(STAGES)} general distillation \S{{12}}   0% .+ left  loss 0\.1234", place)
     assert all(len(line) <= 80 for line in lines)
     assert any(re.match(r".+ in all  attention 0\.1234  hidden 0\.1234", line) for line in lines)
 
@@ -61,8 +61,10 @@ def test_a_stage_ends_where_the_next_one_begins() -> None:
     with watching(Console(file=screen, force_terminal=True, width=80), quiet=False, stages=STAGES):
         progress_for("corpus", logging.getLogger("nobody"))
         progress_for("teacher", logging.getLogger("nobody")).note("teacher/v0001 in 3 s")
-    last = [bare(line) for line in screen.getvalue().splitlines() if "corpus" in line or "of 12" in line][-1]
-    assert last.startswith("4 of 12 teacher")
+    last = [bare(line) for line in screen.getvalue().splitlines() if "corpus" in line or f"of {len(STAGES)}" in line][
+        -1
+    ]
+    assert last.startswith(f"4 of {len(STAGES)} teacher")
 
 
 def test_without_a_terminal_there_are_plain_lines_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:

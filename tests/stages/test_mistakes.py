@@ -230,7 +230,7 @@ def test_a_finished_stage_is_not_checked_again(tmp_path: Path, monkeypatch: pyte
     """Where a run lies that was computed elsewhere, its results show without its device."""
     monkeypatch.chdir(tmp_path)
     tiny(tmp_path, finished=True)
-    assert tinybert("run", "tiny.yaml", "runtime.device=cuda", "--quiet")[0] == 0
+    assert tinybert("run", "tiny.yaml", "runtime.device=cuda", "--until", "evaluation", "--quiet")[0] == 0
     code, _, err = tinybert("plan", "tiny.yaml", "runtime.device=cuda", "prediction.temperature=2")
     assert (code, err.count("\n")) == (ConfigError.exit_code, 1)
 

@@ -104,7 +104,7 @@ def test_a_wide_student_more_changes_nothing_about_the_teacher(files: Tiny) -> N
         for students in (narrow, f"{narrow}, {{name: wide, layers: 1, hidden: 256, start: random}}")
     )
     assert {name for name in before if before[name] == after[name]} == set(STAGES) - {
-        *("intermediate", "prediction", "label_only", "evaluation", "report")
+        *("intermediate", "prediction", "label_only", "evaluation", "latency", "report")
     }
 
 

@@ -56,10 +56,10 @@ def test_the_result_table_has_a_row_for_each_model(run: Tiny) -> None:
 
 def test_before_anything_was_timed_the_table_has_no_times() -> None:
     row = {"name": "teacher", "role": "teacher", "metrics": {"accuracy": 1.0}}
-    assert list(result_rows([row])[0])[-1] == "parameters"
+    assert list(result_rows([row], {})[0])[-1] == "parameters"
     timed = row | {"latency_ms": 1.23, "speed": (2.0, 1.91, 2.1), "latency_reliable": True}
     scattered = timed | {"latency_reliable": False}
-    assert [list(shown.values())[-2:] for shown in result_rows([timed, scattered])] == [
+    assert [list(shown.values())[-2:] for shown in result_rows([timed, scattered], {})] == [
         ["1.2", "2\u00d7 [1.91, 2.1]"],
         ["1.2", "not measured reliably"],
     ]
