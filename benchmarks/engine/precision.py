@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from pipeline.stages.learners import Predictor
 from rounds import print_machine
 from setting import BATCH, Engine, Shape, arguments, sentences, token_table, typical
 from transformers import AutoModelForSequenceClassification
@@ -24,7 +25,6 @@ from pipeline.config.training import TrainingConfig
 from pipeline.data.batches import BatchPlan
 from pipeline.models.precision import autocast
 from pipeline.progress import Silent
-from pipeline.stages.learners import Predictor
 from pipeline.stages.rows import reader
 from pipeline.training.loop import Training, train
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from pipeline.stages.imitation import imitators, teacher_features
 from rounds import Speed
 from transformers import AutoModel, BertConfig, BertTokenizer, PreTrainedModel
 from transformers.utils import logging
@@ -22,7 +23,6 @@ from pipeline.data.table_writer import TokenTableWriter
 from pipeline.models.precision import autocast
 from pipeline.models.students import build_encoder
 from pipeline.progress import Silent
-from pipeline.stages.imitation import imitators, teacher_features
 from pipeline.stages.precision import cpu_has_bfloat16
 from pipeline.stages.rows import plan, reader
 from pipeline.training.heap import keep_freed_memory

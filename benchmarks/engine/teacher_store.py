@@ -26,6 +26,9 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
+from pipeline.stages.imitation import imitators, teacher_features
+from pipeline.stages.learners import Predictor
+from pipeline.stages.stored_teacher import StoredTeacher
 from rounds import print_machine
 from setting import BATCH, BUDGET, Shape, arguments, model, sentences, shapes, token_table, typical
 from torch import Tensor, nn
@@ -38,11 +41,8 @@ from pipeline.data.batches import BatchPlan
 from pipeline.data.table import TokenTable
 from pipeline.models.taps import encode
 from pipeline.progress import Silent
-from pipeline.stages.imitation import imitators, teacher_features
 from pipeline.stages.inference import predict_logits
-from pipeline.stages.learners import Predictor
 from pipeline.stages.rows import reader
-from pipeline.stages.stored_teacher import StoredTeacher
 from pipeline.training.loop import Training, train
 
 Curve = list[dict[str, float]]

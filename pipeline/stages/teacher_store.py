@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pipeline.data.batches import BatchPlan
-    from pipeline.stages.stored_teacher import StoredTeacher, Teacher
+    from pipeline.engine.guides.stored import StoredTeacher, Teacher
+    from pipeline.features import Tap
 
 SHELF = ".teacher-store"
 SPARED_BYTES = 1_000_000_000  # left free on the disk, for checkpoints
@@ -101,7 +102,7 @@ def stored_teacher(
     *,
     rows: str,
     terms: Terms,
-    layers: list[int],
+    taps: "tuple[Tap, ...]",
     dropout: bool,
     arithmetic: str = "float32",
 ) -> "StoredTeacher":
@@ -114,19 +115,19 @@ def stored_teacher(
         training: says how often they come.
         run: the stage that trains.
         rows: role of the artifact the rows come from.
-        terms: say whether queries and keys are among the features, and padding counts.
-        layers: that are tapped.
+        terms: say whether padding counts.
+        taps: what is read from the teacher.
         dropout: whether the teacher's is on.
         arithmetic: its precision, and whether it is compiled.
     """
-    from pipeline.stages.stored_teacher import StoredTeacher
+    from pipeline.engine.guides.stored import StoredTeacher
 
     budget = run.runtime.teacher_store_gb * GB
     never = _obstacle(plan, terms, dropout=dropout)
     source = load_artifact(run.artifact(rows)).manifest.digest
     key = ""
     if budget and not never:
-        key = _key(model, plan, source, layers=layers, attention=bool(terms.attention), arithmetic=arithmetic)
+        key = _key(model, plan, source, taps=taps, arithmetic=arithmetic)
     return StoredTeacher(
         features,
         plan,
@@ -152,9 +153,7 @@ def _obstacle(plan: "BatchPlan", terms: Terms, *, dropout: bool) -> str:
     return "" if plan.fixed else "drop_last draws other batches each epoch"
 
 
-def _key(
-    model: "PreTrainedModel", plan: "BatchPlan", source: str, *, layers: list[int], attention: bool, arithmetic: str
-) -> str:
+def _key(model: "PreTrainedModel", plan: "BatchPlan", source: str, *, taps: "tuple[Tap, ...]", arithmetic: str) -> str:
     """Digest of all that the last bit of a feature depends on."""
     import numpy as np
     import torch
@@ -169,8 +168,7 @@ def _key(
                 "teacher": _weights(model),
                 "rows": source,
                 "batches": digest_bytes(np.concatenate([shape, *plan.batches]).astype(np.int64).tobytes()),
-                "layers": layers,
-                "attention": attention,
+                "taps": [list(tap) for tap in taps],
                 "arithmetic": arithmetic,
                 "device": [device.type, kind, torch.get_num_threads()],
                 "versions": [torch.__version__, transformers.__version__],

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-IGNORED = -100
+from pipeline.features import IGNORED
+
 NAMES = ("rows", "tokens", "pairs", "positions", "position_pairs", "predicted")
 # What a process without a row of its own divides by: it takes part in the step and adds nothing to it.
 NOTHING = dict.fromkeys(NAMES, math.inf)

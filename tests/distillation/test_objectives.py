@@ -1,9 +1,9 @@
 import pytest
 import torch
-
 from pipeline.distillation.features import Attention, Features
-from pipeline.distillation.losses import attention_score_loss, masked_mse
 from pipeline.distillation.objectives import TransformerObjective
+
+from pipeline.distillation.losses import attention_score_loss, masked_mse
 
 MASK = torch.tensor([[True, True, False], [True, True, True]])
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 import torch
+from pipeline.distillation.objectives import TransformerObjective
+from pipeline.stages.learners import Imitator, read_features
 from torch import Tensor
 from torch.fx import GraphModule
 from transformers import BertConfig, BertModel
 
-from pipeline.distillation.objectives import TransformerObjective
 from pipeline.models.compilation import compile_encoder, compile_module
 from pipeline.models.precision import autocast, prepare_teacher
 from pipeline.models.taps import Tap
-from pipeline.stages.learners import Imitator, read_features
 from pipeline.training.counts import count
 
 pytestmark = pytest.mark.slow

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from pipeline.stages.imitation import imitators, teacher_features
+from pipeline.stages.learners import Classifier, MaskedLanguageModel, Predictor
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
 from pipeline.data.masking import IGNORED
-from pipeline.stages.imitation import imitators, teacher_features
-from pipeline.stages.learners import Classifier, MaskedLanguageModel, Predictor
 from pipeline.training.counts import count
 
 Make = Callable[..., Any]

@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 import torch
+from pipeline.stages.imitation import imitators, teacher_features
+from pipeline.stages.learners import Classifier, MaskedLanguageModel, Predictor, read_features
 from torch.nn import functional as F
 
 from pipeline.config.distillation import Terms
@@ -11,8 +13,6 @@ from pipeline.data.masking import IGNORED
 from pipeline.distillation.losses import attention_score_loss, masked_mse
 from pipeline.errors import ModelError
 from pipeline.models.taps import Tap, encode
-from pipeline.stages.imitation import imitators, teacher_features
-from pipeline.stages.learners import Classifier, MaskedLanguageModel, Predictor, read_features
 
 Make = Callable[..., Any]
 Batch = dict[str, torch.Tensor]

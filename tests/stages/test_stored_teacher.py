@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from pipeline.distillation.features import Features
+from pipeline.stages.feature_layout import Layout
+from pipeline.stages.imitation import imitators, teacher_features
+from pipeline.stages.stored_teacher import DESCRIPTION, PROBES, StoredTeacher
 from tiny_run import Notes
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.data.batches import BatchPlan
-from pipeline.distillation.features import Features
-from pipeline.stages.feature_layout import Layout
-from pipeline.stages.imitation import imitators, teacher_features
-from pipeline.stages.stored_teacher import DESCRIPTION, PROBES, StoredTeacher
 from pipeline.training.loop import Training, train
 
 Make = Callable[..., Any]

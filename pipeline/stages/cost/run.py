@@ -25,16 +25,16 @@ from pipeline.store.store import Store
 # What stages import when they run; here it is imported, and timed, before the first of them.
 LIBRARIES = {
     "corpus": ("pipeline.data.corpus", "pipeline.data.text", "transformers"),
-    "pretrain": ("pipeline.training.loop", "pipeline.stages.learners"),
-    "general_distillation": ("pipeline.training.loop", "pipeline.stages.learners"),
+    "pretrain": ("pipeline.training.loop", "pipeline.engine.learner"),
+    "general_distillation": ("pipeline.training.loop", "pipeline.engine.learner"),
     "task_data": ("pipeline.data.task_table",),
-    "teacher": ("pipeline.training.loop", "pipeline.stages.learners", "pipeline.stages.inference"),
+    "teacher": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.stages.inference"),
     "candidates": ("pipeline.augmentation.candidate_files", "pipeline.models.load"),
     "augmentation": ("pipeline.augmentation.build",),
     "teacher_logits": ("pipeline.stages.inference", "pipeline.models.load"),
-    "intermediate": ("pipeline.training.loop", "pipeline.stages.learners"),
-    "prediction": ("pipeline.training.loop", "pipeline.stages.learners", "pipeline.stages.inference"),
-    "label_only": ("pipeline.training.loop", "pipeline.stages.learners", "pipeline.stages.inference"),
+    "intermediate": ("pipeline.training.loop", "pipeline.engine.learner"),
+    "prediction": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.stages.inference"),
+    "label_only": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.stages.inference"),
     "evaluation": ("pipeline.stages.inference", "pipeline.evaluation.metrics", "pipeline.evaluation.latency"),
     "report": ("pipeline.report.report",),
 }

@@ -1,0 +1,119 @@
+"""The objectives of today's phases: terms built for a student and its guide, or refused in one line."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from pipeline.config.distillation import Terms
+from pipeline.config.models import StudentConfig
+from pipeline.distillation.layer_map import layer_map
+from pipeline.distillation.objective import Objective, Part
+from pipeline.distillation.terms.attention import AttentionTerm
+from pipeline.distillation.terms.hidden import HiddenTerm
+from pipeline.distillation.terms.response import HardTerm, MaskedWordTerm, SoftTerm
+from pipeline.engine.learner import Learner
+from pipeline.errors import ModelError
+from pipeline.features import Outcome, Tap
+from pipeline.models.students import check_heads
+from pipeline.stages.student_models import student_seed
+
+TEACHER = "teacher"  # the name of the guide in the phases that have one
+
+
+def hard(outcome: Outcome) -> Objective:
+    """Gold labels alone: fine-tuning."""
+    return Objective([Part("labels", HardTerm(outcome))])
+
+
+def masked_words() -> Objective:
+    """Masked word pieces: pretraining."""
+    return Objective([Part("masked_lm", MaskedWordTerm())])
+
+
+def soft(outcome: Outcome, *, temperature: float = 1.0, mean_over_classes: bool = False) -> Objective:
+    """The teacher's outputs: the prediction phase."""
+    term = SoftTerm(outcome, temperature=temperature, mean_over_classes=mean_over_classes)
+    return Objective([Part("prediction", term, guide=TEACHER)])
+
+
+def imitation(
+    terms: Terms, student: PreTrainedConfig, teacher: PreTrainedConfig, mapped: Sequence[int], *, seed: int
+) -> Objective:
+    """Embeddings, hidden states and attention scores of the teacher (equation 11, without prediction).
+
+    Args:
+        terms: weights, and how means are taken.
+        student: configuration of the student.
+        teacher: configuration of the teacher.
+        mapped: for each student layer, the teacher layer it imitates.
+        seed: of the projections.
+    """
+    torch.manual_seed(seed)
+    hidden_projection = nn.Linear(student.hidden_size, teacher.hidden_size, bias=False)
+    embedding_projection = (
+        hidden_projection
+        if terms.projection == "shared"
+        else nn.Linear(student.hidden_size, teacher.hidden_size, bias=False)
+    )
+    links = list(enumerate(mapped, start=1))
+    counting = {"count_padding": terms.padding == "included"}
+    parts = [
+        Part("embedding", HiddenTerm([(0, 0)], embedding_projection, **counting), terms.embedding, TEACHER),
+        Part("hidden", HiddenTerm(links, hidden_projection, **counting), terms.hidden, TEACHER),
+        Part("attention", AttentionTerm(links, **counting), terms.attention, TEACHER),
+    ]
+    return Objective([part for part in parts if part.weight])
+
+
+def imitators(
+    students: Sequence[StudentConfig],
+    models: Mapping[str, PreTrainedModel],
+    teacher: PreTrainedConfig,
+    terms: Terms,
+    *,
+    seed: int,
+) -> dict[str, Learner]:
+    """A learner for each student that imitates the mapped layers of one teacher.
+
+    Args:
+        students: who learns.
+        models: their models, by name.
+        teacher: configuration of the teacher.
+        terms: what is imitated.
+        seed: of the run.
+
+    Raises:
+        ModelError: head counts differ while attention is imitated, a layer map does not fit, or there is
+            nothing to imitate.
+    """
+    if not (terms.embedding or terms.hidden or terms.attention):
+        raise ModelError("every weight in terms is 0, so nothing is imitated: give one of them a weight")
+    maps = {}
+    for student in students:
+        config = models[student.name].config
+        if terms.attention:
+            check_heads(student.name, config.num_attention_heads, teacher)
+        try:
+            maps[student.name] = layer_map(student.layer_map, config.num_hidden_layers, teacher.num_hidden_layers)
+        except ValueError as error:
+            raise ModelError(f"student {student.name!r}: {error}") from error
+    return {
+        student.name: Learner(
+            models[student.name],
+            imitation(
+                terms,
+                models[student.name].config,
+                teacher,
+                maps[student.name],
+                seed=student_seed(student, seed),
+            ),
+        )
+        for student in students
+    }
+
+
+def guide_taps(learners: Mapping[str, Learner], guide: str = TEACHER) -> tuple[Tap, ...]:
+    """What any of the learners reads from a guide, each tap once, sorted."""
+    return tuple(sorted({tap for learner in learners.values() for tap in learner.objective.guide_taps(guide)}))
