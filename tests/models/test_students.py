@@ -8,6 +8,7 @@ from transformers import AutoModelForSequenceClassification, PretrainedConfig
 from pipeline.config.models import PRESETS, Shape, StudentConfig
 from pipeline.data.tokenizer import train_wordpiece
 from pipeline.errors import ModelError
+from pipeline.features import Tap
 from pipeline.models.load import save_model
 from pipeline.models.students import (
     build_encoder,
@@ -17,7 +18,7 @@ from pipeline.models.students import (
     student_config,
     student_shape,
 )
-from pipeline.models.taps import Tap, encode
+from pipeline.models.taps import Reader, encode
 
 Configs = Callable[[str], PretrainedConfig]
 SMALL = Shape(layers=2, hidden=12, heads=3, intermediate=20)
@@ -70,7 +71,7 @@ def test_a_saved_student_reloads_with_from_pretrained_alone(
     config.num_labels = 3
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(config).eval()
-    Tap(model, [1])  # a student that was distilled carries our attention function; its folder must not
+    Reader(model, [Tap("query", 1)])  # a student that was distilled carries our attention function; its folder must not
     tokenizer = train_wordpiece(["some words of a text", "and some more words"], 40)
     save_model(model, tokenizer, tmp_path)
     assert "tinybert_tap" not in (tmp_path / "config.json").read_text()
