@@ -21,10 +21,9 @@ import weakref
 from pathlib import Path
 
 import torch
-from pipeline.distillation.features import Attention
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pipeline.distillation.attention_loss import GRAM_FROM, score_error
+from pipeline.distillation.attention_loss import GRAM_FROM, Attention, score_error
 
 HEADS = 12
 WIDTHS = ((26, 64), (7, 16), (64, 64))

@@ -56,7 +56,7 @@ def by_hand(module: Objective) -> dict[str, float]:
             (weight @ STUDENT[own][row, place].double() - TEACHER[other][row, place].double()).square().sum()
             for row, place in tokens
         ]
-        return float(sum(errors)) / (len(tokens) * 6)
+        return sum(error.item() for error in errors) / (len(tokens) * 6)
 
     def scores(own: int, other: int) -> float:
         total, pairs = 0.0, 0
