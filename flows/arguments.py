@@ -1,11 +1,15 @@
 """How commands ask for a configuration: a file, a recipe, overrides."""
 
+import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from pipeline.config.load import load_config
 from pipeline.config.run import RunConfig
+from pipeline.config.schema import known_keys
+from pipeline.errors import ConfigError
 
 ConfigArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[CONFIG.yaml] [key=value ...]", help="A file, then overrides.")
@@ -15,10 +19,36 @@ UntilOption = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop aft
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def changes(arguments: list[str] | None) -> list[str]:
+    """The overrides among a command's arguments."""
+    return [argument for argument in arguments or [] if "=" in argument]
+
+
 def configuration(arguments: list[str] | None, recipe: str | None) -> RunConfig:
     """The configuration a command is given; the demonstration when it is given none."""
     given = list(arguments or [])
     path = given.pop(0) if given and "=" not in given[0] else None
     if path is None and recipe is None:
         recipe = "demo"
+        print("no configuration was named: this is the demonstration (--recipe demo)", file=sys.stderr)  # noqa: T201
     return load_config(path, given, recipe)
+
+
+def refuse_keys_as_options(app: typer.Typer, arguments: Sequence[str]) -> None:
+    """Refuse a key of the configuration that is written as an option (``--seed 3``), saying how it is written.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    command = commands.get(arguments[0]) if arguments else None
+    if command is None or "arguments" not in {parameter.name for parameter in command.params}:
+        return
+    options = {option for parameter in command.params for option in parameter.opts}
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.removeprefix("--").partition("=")
+        key = name.replace("-", "_")
+        if not argument.startswith("--") or f"--{name}" in options or key not in known_keys(RunConfig):
+            continue
+        value = value if equals else next(iter(arguments[place + 1 :]), "VALUE")
+        raise ConfigError(f"--{name} is no option of tinybert {arguments[0]}: a key is written {key}={value}")

@@ -1,33 +1,60 @@
-"""The command line: run, plan, doctor, deploy, automate, up, down, status, artifacts, recipes, init.
+"""The command line: run, plan, doctor, deploy, trigger, automate, up, down, status, artifacts, recipes, init, schema.
 
 Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store; 6 training;
 70 a defect of ours (with a traceback); 130 interrupted or cancelled; 143 ended by SIGTERM.
 """
 
 import json
+import logging
 import sys
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows.arguments import ConfigArgument, JsonOption, RecipeOption, UntilOption, configuration
+from flows.arguments import (
+    ConfigArgument,
+    JsonOption,
+    RecipeOption,
+    UntilOption,
+    changes,
+    configuration,
+    refuse_keys_as_options,
+)
 from flows.artifacts import artifacts
 from flows.automate import automate
-from flows.deploy import deploy
+from flows.deploy import deploy, trigger
 from flows.services.commands import down, status, up
-from pipeline.errors import PipelineError
+from pipeline.errors import MistakesError, PipelineError
 
 app = typer.Typer(
     help="Distil a big BERT into a small, fast student: TinyBERT's two stages, resumable, every step kept.",
     epilog="Exit codes: 0 done, 2 configuration, 3 data, 4 model, 5 store, 6 training, 70 defect, 130 interrupted.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.add_typer(artifacts, name="artifacts")
-DEFECT, INTERRUPTED = 70, 130
+DEFECT, INTERRUPTED, TERMINATED = 70, 130, 143
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"tinybert-pipeline {version('tinybert-pipeline')}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Distil a big BERT into a small, fast student: TinyBERT's two stages, resumable, every step kept."""
 
 
 @app.command()
@@ -39,9 +66,10 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run the flow; what is finished is reused, what broke is resumed."""
-    from flows.plan import finished, plan_run
+    from flows.plan import finished, plan_run, refuse_lost_hub
     from flows.result import outcome, print_outcome
     from pipeline.stages.two_stage import two_stage
+    from pipeline.store.disk import check_writable
     from pipeline.store.store import Store
     from pipeline.training.team import join
     from tasks.alive import traces
@@ -55,11 +83,14 @@ def run(
         config = configuration(arguments, recipe)
         begin(config, until)
         # What a killed run left in the UI is put right by a flow, even where nothing else is to be done.
-        if finished(plan_run(config, until)) and not traces(Store(config.runtime.store).root):
+        steps = plan_run(config, until)
+        if finished(steps) and not traces(Store(config.runtime.store).root):
             if not (quiet or as_json):
                 console.print("Every stage is finished and unchanged; nothing to do.")
         else:
-            _run_flow(config, until, console, quiet=quiet or as_json)
+            refuse_lost_hub(steps)
+            check_writable(Store(config.runtime.store).root)  # a flow run that could only fail is not begun
+            _run_flow(config, until, changes(arguments), console, quiet=quiet or as_json)
     found = outcome(two_stage(config, until=until), Store(config.runtime.store))
     if as_json:
         print(json.dumps(found))  # noqa: T201 - what the script asked for
@@ -77,7 +108,7 @@ def plan(
 ) -> None:
     """Say for each stage whether it would be reused, resumed or run, and why; do nothing."""
     from flows.plan import as_json as to_json
-    from flows.plan import plan_run, print_plan
+    from flows.plan import data_warnings, plan_run, print_plan
     from pipeline.store.store import Store
 
     config = configuration(arguments, recipe)
@@ -87,9 +118,10 @@ def plan(
 
         show_cost(config, steps, until, as_json=as_json)
     elif as_json:
-        print(json.dumps(to_json(steps, store)))  # noqa: T201 - what the script asked for
+        warnings = data_warnings(config, steps, store)
+        print(json.dumps(to_json(steps, store, warnings)))  # noqa: T201 - what the script asked for
     else:
-        print_plan(steps, store, Console())
+        print_plan(steps, store, Console(), data_warnings(config, steps, store))
 
 
 @app.command()
@@ -139,21 +171,42 @@ def init(
     print(f"wrote {path}; edit it, then: tinybert run {path}")  # noqa: T201 - as it is, to copy from
 
 
-for command in (up, down, status, deploy, automate):
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a configuration file, for editors that check and complete it."""
+    from pipeline.config.file_schema import file_schema
+
+    print(json.dumps(file_schema(), indent=2))  # noqa: T201 - to be kept in a file
+
+
+for command in (up, down, status, deploy, trigger, automate):
     app.command()(command)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with a documented exit code."""
     try:
+        _main(arguments)
+    except SystemExit as left:
+        if (leaving := sys.modules.get("flows.leaving")) is not None and leaving.server_is_gone():
+            leaving.leave_at_once(left.code)
+        raise
+
+
+def _main(arguments: list[str] | None) -> None:
+    try:
+        refuse_keys_as_options(app, sys.argv[1:] if arguments is None else arguments)
         app(arguments, standalone_mode=True)
     except PipelineError as error:
-        line = " ".join(str(error).split("\n"))
-        Console(stderr=True).print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
+        for mistake in error.mistakes if isinstance(error, MistakesError) else (error,):
+            line = " ".join(str(mistake).split("\n"))
+            Console(stderr=True).print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except SystemExit as left:
-        if left.code == INTERRUPTED and not _follows():  # Typer leaves with it on Ctrl-C, and says nothing
-            print("interrupted; run the same command again to go on from the last checkpoint", file=sys.stderr)  # noqa: T201
+        if left.code in {INTERRUPTED, TERMINATED} and not _follows():  # Typer leaves on Ctrl-C and says nothing
+            from flows.leaving import say_last_line
+
+            say_last_line(left.code)
         raise
     except Exception:  # noqa: BLE001 - the last door
         import traceback
@@ -169,29 +222,56 @@ def _follows() -> bool:
     return team().follows
 
 
-def _run_flow(config: Any, until: str | None, console: Console, *, quiet: bool) -> None:
+def _run_flow(config: Any, until: str | None, changed: list[str], console: Console, *, quiet: bool) -> None:
+    from flows.leaving import leaving
+    from flows.plan import plan_run
     from flows.prefect_settings import apply, why_unreachable
+    from flows.temporary_server import start_apart
     from flows.terminal import watching
+    from pipeline.stages.two_stage import two_stage
 
     if not quiet:
         console.print("starting Prefect ...", highlight=False)
     apply()
+    start_apart()
     unreachable = why_unreachable()
-    with watching(console, quiet=quiet):
-        if unreachable is None:
-            from flows.two_stage import two_stage_flow
 
-            two_stage_flow(config, until)
-        else:
-            from pipeline.stages.two_stage import two_stage
-            from tasks.build import build_stages
-            from tasks.ending import ending_orderly
+    def say(line: str) -> None:
+        # Where there is a bar, above it: only its own console knows where that is.
+        beside = console if console.is_terminal and not quiet else Console(stderr=True)
+        beside.print(escape(line), soft_wrap=True, highlight=False)
 
-            Console(stderr=True).print(
-                f"Prefect cannot be reached ({escape(unreachable)}): the run goes on without its UI", soft_wrap=True
-            )
-            with ending_orderly():
-                build_stages(two_stage(config, until=until), config.runtime)
+    stages = [stage.name for stage in two_stage(config, until=until)]
+    with leaving(), watching(console, quiet=quiet, stages=stages):
+        if unreachable is not None:
+            say(f"Prefect cannot be reached ({unreachable}): the run goes on without its UI")
+            plan_run(config, until, ask_hub=True)  # refuse now what would be refused after hours
+            _run_alone(config, until)
+            return
+        from httpx import TransportError
+
+        from flows.run_name import run_name
+        from flows.two_stage import two_stage_flow
+        from tasks.patience import patience
+
+        patience.tell = lambda why: say(f"Prefect's server is gone ({why}): the run goes on without it")
+        logging.raiseExceptions = False  # Prefect would say of every line of a log that it cannot be sent
+        name = run_name(config.name, datetime.now().astimezone(), changed)
+        try:
+            two_stage_flow.with_options(flow_run_name=name.replace("{", "{{").replace("}", "}}"))(config, until)
+        except TransportError:
+            if patience.ended or not patience.silent:
+                raise
+            _run_alone(config, until)  # what is finished is there
+
+
+def _run_alone(config: Any, until: str | None) -> None:
+    from pipeline.stages.two_stage import two_stage
+    from tasks.build import build_stages
+    from tasks.ending import ending_orderly
+
+    with ending_orderly():
+        build_stages(two_stage(config, until=until), config.runtime)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""``tinybert deploy``: a configuration that a server runs by itself."""
+"""``tinybert deploy``: a configuration that a server runs by itself; ``tinybert trigger``: that it runs now."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,20 @@ def deploy(
         f"registered {wanted.full_name} in pool {pool}",
         f"runs by itself: {by_itself}; another one that comes due meanwhile is cancelled",
         f"form: {place}",
-        f"by hand: prefect deployment run {wanted.full_name!r}",
+        f"by hand: tinybert trigger {shlex.quote(wanted.name)}",
     ):
+        print(line)  # noqa: T201 - as it is, to be copied
+
+
+def trigger(
+    name: Annotated[str, typer.Argument(help="The deployment, as tinybert deploy called it.")],
+) -> None:
+    """Start a run of a deployment now, as its schedule would; the worker takes it up."""
+    from flows.prefect_settings import apply
+
+    apply()
+    from flows.deployment import start
+
+    called, place = start(name)
+    for line in (f"started {called}", f"watch: {place}"):
         print(line)  # noqa: T201 - as it is, to be copied

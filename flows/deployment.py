@@ -93,14 +93,7 @@ def register(wanted: RunnerDeployment) -> str:
     Raises:
         ServicesError: no server is named or answers, or it has no such work pool.
     """
-    address = PREFECT_API_URL.value()
-    if not address:
-        raise ServicesError("there is no Prefect server: start one with tinybert up, or set PREFECT_API_URL")
-    if problem := why_unreachable():
-        raise ServicesError(
-            f"the Prefect server at {address} cannot be reached ({problem}): start it, or tinybert up, or set "
-            "PREFECT_API_URL to one that runs"
-        )
+    address = _address()
     with get_client(sync_client=True) as client:
         pools = sorted(pool.name for pool in client.read_work_pools())
     pool = wanted.work_pool_name
@@ -111,6 +104,41 @@ def register(wanted: RunnerDeployment) -> str:
             f"tinybert up --pool {pool}, or prefect work-pool create {pool} --type process"
         )
     return f"{address.removesuffix('/api')}/deployments/deployment/{wanted.apply()}"
+
+
+def start(name: str) -> tuple[str, str]:
+    """Have a deployment run now; what the run is called, and where the UI shows it.
+
+    Args:
+        name: of the deployment, with or without its flow's (``two-stage-tinybert/NAME``).
+
+    Raises:
+        ServicesError: no server is named or answers, or it has no such deployment, or several.
+    """
+    address = _address()
+    with get_client(sync_client=True) as client:
+        flows = {flow.id: flow.name for flow in client.read_flows()}
+        found = {f"{flows.get(one.flow_id)}/{one.name}": one.id for one in client.read_deployments()}
+        fitting = [full for full in sorted(found) if name in {full, full.partition("/")[2]}]
+        if len(fitting) != 1:
+            there = ", ".join(fitting or sorted(found)) or "none"
+            what = "several deployments are" if fitting else "no deployment is"
+            raise ServicesError(f"{what} called {name!r}: choose one of these (there is {there})")
+        run = client.create_flow_run_from_deployment(found[fitting[0]])
+    return f"{fitting[0]} as {run.name}", f"{address.removesuffix('/api')}/runs/flow-run/{run.id}"
+
+
+def _address() -> str:
+    """The server's address; raises ``ServicesError`` if none is named or answers."""
+    address = PREFECT_API_URL.value()
+    if not address:
+        raise ServicesError("there is no Prefect server: start one with tinybert up, or set PREFECT_API_URL")
+    if problem := why_unreachable():
+        raise ServicesError(
+            f"the Prefect server at {address} cannot be reached ({problem}): start it, or tinybert up, or set "
+            "PREFECT_API_URL to one that runs"
+        )
+    return address
 
 
 def _zone(name: str) -> str:

@@ -36,12 +36,14 @@ def rehearsal(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
     if why_unreachable() is None:
         import flows.two_stage  # noqa: F401 - what a run loads
     from pipeline.stages.cost.run import load_libraries, run_cost
+    from pipeline.store.stage import by_name
     from pipeline.store.store import Store
 
     load_libraries(stage.name for stage, reason in steps if reason.action != "reuse")
     start_seconds = time.perf_counter() - clock
     store = Store(config.runtime.store)
-    finished = {stage.name: store.get(stage).path for stage, reason in steps if reason.action == "reuse"}
+    reused = by_name(stage for stage, reason in steps if reason.action == "reuse")
+    finished = {name: store.get(stage).path for name, stage in reused.items()}
     found, notes = run_cost(config, steps, finished, folder)
     return {"stages": [asdict(stage) for stage in found.stages], "start_seconds": start_seconds, "notes": notes}
 

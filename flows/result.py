@@ -5,18 +5,26 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from pipeline.report.formats import machine
 from pipeline.stages.two_stage import TwoStage
+from pipeline.store.stage import by_name
 from pipeline.store.store import Store
+
+SCATTERED = "\n?: not measured reliably, the times are scattered"
 
 
 def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
     """Artifacts of a finished run by stage, with its results and the report where there are any."""
-    artifacts = {stage.name: store.get(stage) for stage in run}
+    artifacts = {name: store.get(stage) for name, stage in by_name(run).items()}
     found: dict[str, Any] = {"artifacts": {name: artifact.ref for name, artifact in artifacts.items()}}
-    if "evaluation" in artifacts:
-        found |= json.loads((artifacts["evaluation"].path / "results.json").read_text(encoding="utf-8"))
+    if "task_data" in artifacts:
+        found["warnings"] = artifacts["task_data"].metrics["warnings"]
+    judged = next((name for name in ("report", "evaluation") if name in artifacts), None)  # the report's have times
+    if judged:
+        found |= json.loads((artifacts[judged].path / "results.json").read_text(encoding="utf-8"))
     if "report" in artifacts:
         found["report"] = str(artifacts["report"].path / "report.html")
         found["students"] = str(artifacts["report"].path / "students")
@@ -31,6 +39,8 @@ def print_outcome(found: dict[str, Any], console: Console) -> None:
     """The result table, the sentence that sums it up, and the files to open next."""
     if "results" in found:
         console.print(_table(found))
+    for warning in found.get("warnings", ()):
+        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
     if "summary" in found:
         console.print(found["summary"])
     for name in ("report", "students", "output"):
@@ -40,13 +50,16 @@ def print_outcome(found: dict[str, Any], console: Console) -> None:
 
 def _table(found: dict[str, Any]) -> Table:
     results = found["results"]
-    timed = f"ms: batch {found['latency_batch']}, length {found['latency_length']}"
-    title = f"Results on {found['dev_rows']:,} dev rows; {timed}"
+    timed = "machine" in found
+    title = f"Results on {found['dev_rows']:,} dev rows"
+    if timed:
+        title += f"; ms: batch {found['latency_batch']}, length {found['latency_length']}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("model", no_wrap=True)
     metrics = list(results[0]["metrics"])
-    for heading in (*metrics, "95% interval", "of teacher", "parameters", "ms"):
-        table.add_column(heading.replace("_", " "), justify="right", no_wrap=heading not in metrics)
+    headings = [found.get("metric_names", {}).get(metric, metric.replace("_", " ")) for metric in metrics]
+    for heading in (*headings, "95% interval", "of teacher", "parameters", *(["ms"] if timed else [])):
+        table.add_column(escape(heading), justify="right", no_wrap=heading not in headings)
     for row in results:
         low, high = row["interval"]
         table.add_row(
@@ -55,9 +68,19 @@ def _table(found: dict[str, Any]) -> Table:
             f"{low:.3f}..{high:.3f}",
             "" if row["retention"] is None else f"{row['retention']:.1%}",
             f"{row['parameters']:,}" if row.get("parameters") else "",
-            "" if row.get("latency_ms") is None else f"{row['latency_ms']:.1f}",
+            *([_milliseconds(row)] if timed else []),
         )
+    if timed:
+        scattered = any(not row["latency_reliable"] for row in results)
+        table.caption = f"ms on {machine(found['machine'])}" + (SCATTERED if scattered else "")
+        table.caption_justify = "left"
     return table
+
+
+def _milliseconds(row: dict[str, Any]) -> str:
+    if row.get("latency_ms") is None:
+        return ""
+    return f"{row['latency_ms']:.1f}" if row["latency_reliable"] else f"{row['latency_ms']:.1f}?"
 
 
 def _number(value: float | None) -> str:

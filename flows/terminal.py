@@ -1,57 +1,95 @@
-"""What the terminal shows of a run: a bar for each stage, or plain lines where there is no terminal."""
+"""What the terminal shows of a run: a bar for the running stage, or plain lines where there is no terminal."""
 
 import logging
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.text import Text
 
 from pipeline.progress import Silent
 from pipeline.report.formats import duration, words
 from tasks.progress import SECONDS_BETWEEN_LINES, LoggedProgress, Pace, listening, show
 
+BAR_WIDTH = 12
+LOSS = "loss"
+
+
+class StageScreen(Progress):
+    """The running stage on one line that fits 80 columns, and its figures with the run's own clock on a second."""
+
+    def __init__(self, console: Console) -> None:
+        self._began = time.monotonic()
+        self.figures = ""
+        super().__init__(
+            TextColumn("{task.fields[place]}{task.description}"),
+            BarColumn(BAR_WIDTH),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[shown]}"),
+            console=console,
+        )
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """What is on the screen now."""
+        yield self.make_tasks_table(self.tasks)
+        whole = f"{duration(time.monotonic() - self._began)} in all"
+        yield Text("  ".join(part for part in (whole, self.figures) if part), style="dim", no_wrap=True)
+
 
 class BarProgress:
     """One stage's bar."""
 
-    def __init__(self, bars: Progress, stage: str) -> None:
-        self._bars = bars
+    def __init__(self, screen: StageScreen, stage: str, place: str) -> None:
+        self._screen = screen
         self._stage = stage
         self._pace = Pace()
-        self._figures = ""
-        self._bar: TaskID = bars.add_task(stage, total=None, shown="")
+        self._last_figures = ""
+        self._bar: TaskID = screen.add_task(words(stage), total=None, shown="", place=place)
 
     def update(self, done: float, total: float | None, **fields: float | str) -> None:
         """Move the bar."""
         left = self._pace.seconds_left(done, total)
-        self._figures = escape("  ".join(f"{words(name)} {show(value)}" for name, value in fields.items()))
-        shown = self._figures if left is None else f"{duration(left)} left  {self._figures}"
-        self._bars.update(self._bar, completed=done, total=total, shown=shown)
+        soon = [] if left is None else [f"{duration(left)} left"]
+        loss = [f"{name} {show(value)}" for name, value in fields.items() if name == LOSS]
+        rest = [f"{words(name)} {show(value)}" for name, value in fields.items() if name != LOSS]
+        self._last_figures = "  ".join([*loss, *rest])
+        self._screen.figures = "  ".join(rest)
+        self._screen.update(self._bar, completed=done, total=total, shown=escape("  ".join([*soon, *loss])))
 
     def note(self, message: str) -> None:
-        """A line above the bars."""
-        self._bars.console.print(f"{self._stage}: {message}", highlight=False, markup=False)
+        """A line above the bar."""
+        self._screen.console.print(f"{self._stage}: {message}", highlight=False, markup=False)
 
     def end(self) -> None:
-        """The stage is over: its bar is full, its clock stands, its last figures stay."""
-        self._bars.update(self._bar, completed=1, total=1, shown=self._figures)
-        self._bars.stop_task(self._bar)
+        """The stage is over: its last figures stay, as a line."""
+        if self._last_figures:
+            self.note(self._last_figures)
+        self._screen.figures = ""
+        self._screen.remove_task(self._bar)
 
 
 class StageBars:
-    """A listener that gives each stage a bar; a stage ends where the next one begins."""
+    """A listener that gives each stage a bar; a stage ends where the next one begins.
 
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
+    Args:
+        screen: where the bars are.
+        stages: names of the run's stages in their order, for "4 of 12".
+    """
+
+    def __init__(self, screen: StageScreen, stages: Sequence[str]) -> None:
+        self._screen, self._stages = screen, list(stages)
         self._last: BarProgress | None = None
 
     def __call__(self, stage: str) -> BarProgress:
         """The bar of a stage that begins now."""
         self.end()
-        self._last = BarProgress(self._bars, stage)
+        known = stage in self._stages
+        place = f"{self._stages.index(stage) + 1} of {len(self._stages)} " if known else ""
+        self._last = BarProgress(self._screen, stage, place)
         return self._last
 
     def end(self) -> None:
@@ -62,29 +100,23 @@ class StageBars:
 
 
 @contextmanager
-def watching(console: Console, *, quiet: bool) -> Iterator[None]:
+def watching(console: Console, *, quiet: bool, stages: Sequence[str] = ()) -> Iterator[None]:
     """Show the stages that run meanwhile.
 
     Args:
-        console: where to; bars if it is a terminal, a line every few seconds if not.
+        console: where to; a bar for the running stage if it is a terminal, a line every few seconds if not.
         quiet: show nothing.
+        stages: names of all the stages in their order.
     """
     if quiet:
         with listening(lambda _stage: Silent()):
             yield
     elif console.is_terminal:
-        columns = (
-            TextColumn("{task.description:22}"),
-            BarColumn(20),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[shown]}"),
-        )
-        with Progress(*columns, console=console) as bars:
-            stages = StageBars(bars)
-            with listening(stages):
+        with StageScreen(console) as screen:
+            bars = StageBars(screen, stages)
+            with listening(bars):
                 yield
-            stages.end()
+            bars.end()
     else:
         with listening(lambda stage: LoggedProgress(stage, _plain_lines(), SECONDS_BETWEEN_LINES)):
             yield

@@ -5,19 +5,23 @@ from functools import partial
 from prefect import flow
 from prefect.logging import get_run_logger
 
+from flows.plan import plan_run
+from flows.run_name import own_name
 from flows.slot import outlive_slots
 from pipeline.config.run import RunConfig
 from pipeline.stages.two_stage import two_stage
 from tasks.cancel import cancellable
 from tasks.ending import telling
+from tasks.patience import wait_together
 from tasks.stage import run_stage
 from tasks.sweep import accounted_for
 from tasks.upkeep import upkeep
 
 outlive_slots()
+wait_together()
 
 
-@flow(name="two-stage-tinybert", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
+@flow(name="two-stage-tinybert", flow_run_name=own_name, persist_result=False, validate_parameters=True)
 @telling
 def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     """General distillation, then task distillation (arXiv:1909.10351, figure 1).
@@ -31,6 +35,7 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     Returns:
         The ref of the report, None if the run stops before it; in a state whose message sums the run up.
     """
+    plan_run(config, until, ask_hub=True)  # refuse now what would be refused after hours
     run = two_stage(config, until=until)
     build = partial(run_stage, runtime=config.runtime)
     with accounted_for(config.runtime.store), upkeep(config.runtime, get_run_logger()), cancellable():
@@ -50,4 +55,5 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
         # What came of it
         build(run.label_only)
         build(run.evaluation)
+        build(run.latency)
         return build(run.report)

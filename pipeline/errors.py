@@ -4,11 +4,22 @@ Everything a user can mend is a ``PipelineError``; the command line prints it as
 traceback and leaves with its ``exit_code``. Anything else that escapes is a defect of ours.
 """
 
+from collections.abc import Sequence
+
 
 class PipelineError(Exception):
     """A mistake in what was asked or given; the message names the value and the way out."""
 
     exit_code = 1
+
+
+class MistakesError(PipelineError):
+    """Several mistakes that were found together; shown a line each, it leaves with the exit code of the first."""
+
+    def __init__(self, mistakes: Sequence[PipelineError]) -> None:
+        super().__init__("\n".join(str(mistake) for mistake in mistakes))
+        self.mistakes = tuple(mistakes)
+        self.exit_code = mistakes[0].exit_code
 
 
 class ConfigError(PipelineError):

@@ -45,7 +45,7 @@ class Holder(BaseModel):
 def own_device(
     stage: Stage[Any], runtime: Runtime, progress: Progress, announce: Announce | None
 ) -> Iterator[Announce | None]:
-    """What to call right before a stage runs: it waits for the device, if the stage trains, and then announces.
+    """What to call right before a stage runs: it waits for the device, if the stage needs it alone, and then announces.
 
     The wait comes before the announcement because whoever follows it waits inside a collective, which has a limit.
 
@@ -58,7 +58,7 @@ def own_device(
     Yields:
         ``announce``, behind the wait; the devices are free again when the context ends.
     """
-    if not (stage.parallel and runtime.exclusive_device):
+    if not ((stage.parallel or stage.timed) and runtime.exclusive_device):
         yield announce
         return
     with ExitStack() as held:

@@ -13,6 +13,7 @@ from pipeline.config.run import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.store.store import Store
 from tasks.cancel import RunCancelledError
+from tasks.patience import patience
 
 TERMINATED = 143
 Run = Callable[[RunConfig, str | None], Any]
@@ -32,6 +33,11 @@ def telling(run: Run) -> Callable[..., State[Any]]:
             return Cancelled(message=str(error), data=error)
         except PipelineError as error:
             return Failed(message=str(error), data=error)
+        except Exception:
+            raise
+        except BaseException:  # Ctrl-C, SIGTERM
+            patience.leave()
+            raise
         if isinstance(came, State):
             return came
         if came is None:

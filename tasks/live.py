@@ -16,6 +16,7 @@ from prefect.logging import get_run_logger
 
 from pipeline.progress import Progress
 from pipeline.report.formats import duration, words
+from tasks.patience import patience
 from tasks.progress import Pace, show
 from tasks.story import key
 
@@ -141,5 +142,10 @@ def live(stage: str, seconds: float | None = None) -> Iterator[LiveProgress]:
     shown.start()
     try:
         yield shown
+    except Exception:
+        raise
+    except BaseException:
+        patience.leave()  # the run is told to leave
+        raise
     finally:
         shown.stop()

@@ -9,7 +9,7 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
-from pipeline.report.formats import words
+from pipeline.report.formats import machine, words
 from pipeline.store.artifact import Artifact
 from pipeline.store.materialize import Outcome
 from tasks.events import artifact_created
@@ -46,10 +46,15 @@ def publish(outcome: Outcome) -> None:
 
 
 def _post_results(client: SyncPrefectClient, artifact: Artifact) -> None:
-    """The result table belongs to the run as a whole."""
+    """The result table belongs to the run as a whole: the evaluation's first, then the report's, which has times."""
     found = json.loads((artifact.path / RESULTS).read_text(encoding="utf-8"))
     title = f"Results on {found['dev_rows']:,} dev rows"
-    _post(client, "run", "results", "table", json.dumps(result_rows(found["results"])), title, whole_run=True)
+    if "machine" in found:
+        cell = f"batch {found['latency_batch']}, length {found['latency_length']}"
+        title += f"; times: {cell}, {machine(found['machine'])}"
+    title = ". ".join([title, *map("Warning: {}".format, found.get("warnings", ()))])
+    rows = result_rows(found["results"], found.get("metric_names", {}))
+    _post(client, "run", "results", "table", json.dumps(rows), title, whole_run=True)
 
 
 def loss_pictures(stage: str, histories: dict[str, list[dict[str, float]]]) -> str:

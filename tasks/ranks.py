@@ -1,8 +1,9 @@
 """A run on several processes: the first runs it as if it were alone, the others join it in every training.
 
 The leader owns the store, Prefect and the terminal, and says a word before each stage that trains. A follower
-runs that stage's function on the same inputs in a folder of its own, which it then throws away: the processes
-meet where it trains, and share the batches out.
+runs that stage's function on the same settings and inputs in a folder of its own, which it then throws away: the
+processes meet where it trains, and share the batches out. What had to be decided, such as the precision, the leader
+has decided; a follower on another kind of machine goes by it.
 """
 
 import os
@@ -21,7 +22,7 @@ from pipeline.config.runtime import Runtime
 from pipeline.errors import DataError, PipelineError
 from pipeline.progress import Silent
 from pipeline.stages.two_stage import two_stage
-from pipeline.store.stage import Stage, StageRun
+from pipeline.store.stage import Stage, StageRun, by_name
 from pipeline.training.team import LeaderLeftError, Team, join, team
 
 DEFECT, INTERRUPTED, TERMINATED = 70, 130, 143
@@ -58,7 +59,7 @@ def announcer(stage: Stage[Any]) -> Callable[[StageRun], None] | None:
     own = team()
     if own.size == 1 or not stage.parallel:
         return None
-    return lambda run: own.tell({"stage": stage.name, "inputs": _spelt(run.inputs)})
+    return lambda run: own.tell({"stage": stage.name, "settings": stage.settings, "inputs": _spelt(run.inputs)})
 
 
 def follow(own: Team) -> int:
@@ -93,9 +94,9 @@ def _take_part(own: Team) -> None:
     if told is not None:
         _enter(told["folder"])
         config = RunConfig.model_validate(told["config"])
-        stages = {stage.name: stage for stage in two_stage(config, told["until"])}
+        stages = by_name(two_stage(config, told["until"]))
         while (word := own.hear()) is not None:
-            _train_along(stages[word["stage"]], word["inputs"], config.runtime)
+            _train_along(stages[word["stage"]], word["settings"], word["inputs"], config.runtime)
     own.part()
 
 
@@ -110,8 +111,10 @@ def _enter(folder: str) -> None:
         ) from error
 
 
-def _train_along(stage: Stage[Any], inputs: Mapping[str, str | list[str]], runtime: Runtime) -> None:
-    """Run the stage as the leader does, for the sake of its training alone."""
+def _train_along(
+    stage: Stage[Any], settings: Mapping[str, Any], inputs: Mapping[str, str | list[str]], runtime: Runtime
+) -> None:
+    """Run the stage as the leader does, with the leader's settings, for the sake of its training alone."""
     with TemporaryDirectory(prefix=f"tinybert-{stage.name}-", ignore_cleanup_errors=True) as private:
         output, scratch = Path(private) / "output", Path(private) / "scratch"
         output.mkdir()
@@ -119,7 +122,7 @@ def _train_along(stage: Stage[Any], inputs: Mapping[str, str | list[str]], runti
         folders = {
             role: Path(given) if isinstance(given, str) else tuple(map(Path, given)) for role, given in inputs.items()
         }
-        stage.run(stage.config, StageRun(folders, output, scratch, runtime, Silent()))
+        stage.run(type(stage.config).model_validate(settings), StageRun(folders, output, scratch, runtime, Silent()))
 
 
 def _spelt(inputs: Mapping[str, Path | tuple[Path, ...]]) -> dict[str, str | list[str]]:

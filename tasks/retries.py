@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 
+from pipeline.hub import ASKED_FOR, LOST
+
 RETRY_DELAYS = [10.0, 60.0]
-CONNECTION = (ConnectionError, TimeoutError, httpx.TransportError)
-ASKED_FOR = "OfflineModeIsEnabled"  # the hub's way to say that it was told not to connect
+CONNECTION = (*LOST, httpx.TransportError)
 
 
 def transient(error: BaseException) -> bool:
@@ -25,6 +26,16 @@ def retry_condition(_task: Any, _task_run: Any, state: Any) -> bool:
     found = state.data
     error = getattr(found, "result", found)
     return isinstance(error, BaseException) and transient(error)
+
+
+def again_in(error: BaseException, attempts: int) -> float | None:
+    """Seconds until a failed task is tried again; None if it is not.
+
+    Args:
+        error: it failed with.
+        attempts: made so far.
+    """
+    return RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) and transient(error) else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
+from prefect.runtime import task_run
 from prefect.states import Completed, Failed
 
 from pipeline.config.runtime import Runtime
@@ -18,7 +19,7 @@ from tasks.fan_out import fan_out_of
 from tasks.live import Both, live
 from tasks.progress import listening, progress_for
 from tasks.publish import publish
-from tasks.retries import RETRY_DELAYS, retry_condition
+from tasks.retries import RETRY_DELAYS, again_in, retry_condition
 
 
 def told(_task: Any, run: Any, state: State[Any]) -> None:
@@ -49,6 +50,9 @@ def materialize_stage(name: str, stage: Stage[Any], runtime: Runtime) -> State[A
         with live(name) as shown, listening(lambda _stage: Both(usual, shown)):
             outcome, message = build_stage(stage, runtime, logger, fan_out_of(name, runtime.workers))
     except PipelineError as error:
+        seconds = again_in(error, task_run.run_count or 1)
+        if seconds is not None:  # the next line may be minutes away
+            usual.note(f"{error}; trying again in {seconds:.0f} s")
         return Failed(message=str(error), data=error)
     publish(outcome)
     return Completed(name=outcome.state.capitalize(), message=message, data=outcome.artifact.ref)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.report.formats import duration, size, words
+from pipeline.report.formats import duration, size, speed, words
 from pipeline.store.artifact import Artifact
 from tasks.progress import show
 
@@ -41,8 +41,16 @@ def metric_rows(metrics: Mapping[str, Any], curves: Mapping[str, list[dict[str, 
         for title, points in curves.items()
         for name, (first, last) in _ends(points).items()
     ]
-    rows += [{"figure": words(name).replace(".", ": "), "value": _spelt(value)} for name, value in figures(metrics)]
+    names = metrics.get("metric_names", {})
+    shown = {name: value for name, value in metrics.items() if name != "metric_names"}
+    rows += [{"figure": _figure(name, names), "value": _spelt(value)} for name, value in figures(shown)]
     return rows[:MOST_ROWS]
+
+
+def _figure(path: str, names: Mapping[str, str]) -> str:
+    """The name of a figure as it is spoken; that of a score says what it is a score of."""
+    *groups, last = path.split(".")
+    return ": ".join([*map(words, groups), names.get(last) or words(last)])
 
 
 def loss_histories(folder: Path) -> dict[str, list[dict[str, float]]]:
@@ -56,21 +64,29 @@ def loss_histories(folder: Path) -> dict[str, list[dict[str, float]]]:
     return {" / ".join(part for part in names if part != "training") * several: curve for names, curve in found.items()}
 
 
-def result_rows(results: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """The run's result table: teacher, students, baselines."""
+def result_rows(results: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, str]]:
+    """The run's result table: teacher, students, baselines; ``names`` of scores whose key does not say it all."""
     metrics = list(results[0]["metrics"])
     return [
         {
             "model": row["name"],
             "role": row["role"],
-            **{words(metric): _score(row["metrics"].get(metric)) for metric in metrics},
+            **{names.get(metric) or words(metric): _score(row["metrics"].get(metric)) for metric in metrics},
             "95% interval": "{:.3f} to {:.3f}".format(*row["interval"]) if row.get("interval") else "",
             "of the teacher": "" if row.get("retention") is None else f"{row['retention']:.1%}",
             "parameters": f"{row['parameters']:,}" if row.get("parameters") else "",
-            "ms a batch": "" if row.get("latency_ms") is None else f"{row['latency_ms']:.1f}",
+            **(_time(row) if "latency_ms" in row else {}),
         }
         for row in results
     ]
+
+
+def _time(row: Mapping[str, Any]) -> dict[str, str]:
+    """Of a batch, and how many times faster than the teacher that is."""
+    if row["latency_ms"] is None:
+        return {"ms a batch": "", "speed": ""}
+    faster = speed(row["speed"]) if row["latency_reliable"] else "not measured reliably"
+    return {"ms a batch": f"{row['latency_ms']:.1f}", "speed": faster if row["speed"] else ""}
 
 
 def links(artifact: Artifact, state: str, base_url: str | None) -> str:

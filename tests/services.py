@@ -132,5 +132,5 @@ class Up:
         return until(look, f"run {run} never said {words!r}")
 
     def close(self) -> None:
-        self.tinybert("down")
+        self.tinybert("down", "--cancel")
         self._client.close()

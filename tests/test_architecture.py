@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("data", "models", "distillation", "training", "augmentation", "evaluation", "export", "report")
-LOWEST = ("errors", "features", "memory", "progress")
+LOWEST = ("errors", "features", "hub", "memory", "progress")
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "prefect", "sklearn", "nlpaug")
 
 

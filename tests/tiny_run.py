@@ -41,7 +41,7 @@ SHAPE = {"layers": 1, "hidden": 16, "intermediate": 24}
 STUDENTS = ("distilled", "random-start")
 STAGES = (
     *("corpus", "general_distillation", "task_data", "teacher", "candidates", "augmentation", "teacher_logits"),
-    *("intermediate", "prediction", "label_only", "evaluation", "report"),
+    *("intermediate", "prediction", "label_only", "evaluation", "latency", "report"),
 )
 TREE: dict[str, Any] = {
     "name": "tiny",

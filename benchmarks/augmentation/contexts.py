@@ -34,6 +34,7 @@ from pipeline.progress import Silent
 from pipeline.stages.engine import placed
 from pipeline.stages.inference import decide, predict_logits
 from pipeline.stages.rows import write_rows
+from pipeline.stages.scoring import scoring
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.artifact import Artifact
 from pipeline.store.materialize import materialize
@@ -183,13 +184,13 @@ def table(task: TaskData, teachers: Sequence[NDArray[Any]], students: dict[str, 
 def resampled(task: TaskData, labels: NDArray[Any], students: dict[str, list[Trained]]) -> list[Scores]:
     """For each way (resamples,): the mean over seeds of the score on the same resampled dev rows."""
     everybody = tuple(one.predictions for many in students.values() for one in many)
-    scores = iter(resampled_scores(task.metric, labels, everybody, RESAMPLES, 0))
+    scores = iter(resampled_scores(scoring(task), labels, everybody, RESAMPLES, 0))
     return [np.mean([next(scores) for _ in many], axis=0) for many in students.values()]
 
 
 def score(task: TaskData, predictions: NDArray[Any], labels: NDArray[Any]) -> float:
     """The main metric."""
-    return compute_metrics(task.metric, predictions, labels)[main_metric(task.metric)]
+    return compute_metrics(scoring(task), predictions, labels)[main_metric(task.metric)]
 
 
 def _each(scores: Sequence[float]) -> str:

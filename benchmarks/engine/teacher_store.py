@@ -81,7 +81,9 @@ class Printed(Silent):
         print(f"  {message}", flush=True)
 
 
-def trainings(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape) -> tuple[Any, Any, Any]:
+def trainings(
+    table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape, *, always: bool = False
+) -> tuple[Any, Any, Any]:
     """What trains the student from its start, a teacher that is asked, and how to make one that stores on a shelf."""
     config = StudentConfig(
         name="student", layers=student.layers, hidden=student.hidden, heads=student.heads, intermediate=student.inner
@@ -93,7 +95,14 @@ def trainings(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape
 
     def store(shelf: str) -> StoredTeacher:
         return StoredTeacher(
-            features, plan, shelf=Path(shelf), key="features", passes=KEPT_EPOCHS, budget=1e12, progress=Printed()
+            features,
+            plan,
+            shelf=Path(shelf),
+            key="features",
+            passes=KEPT_EPOCHS,
+            budget=1e12,
+            progress=Printed(),
+            always=always,
         )
 
     def asked(batch: Mapping[str, Tensor], _rows: NDArray[np.int64]) -> Any:
@@ -107,9 +116,9 @@ def trainings(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape
     return once, asked, store
 
 
-def whole(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape) -> None:
+def whole(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape, *, always: bool) -> None:
     """Ten epochs that ask the teacher in each, and ten that ask it once, from beginning to end."""
-    once, asked, store = trainings(table, plan, teacher, student)
+    once, asked, store = trainings(table, plan, teacher, student, always=always)
     once(asked)  # warms up
     asking, told = once(asked, KEPT_EPOCHS)
     print(f"{KEPT_EPOCHS} epochs that ask: {asking:.1f} s", flush=True)
@@ -195,7 +204,8 @@ def main() -> None:
         table = token_table([everything[place] for place in places])
         plan = BatchPlan(table.lengths, BATCH, seed=0, max_tokens=BUDGET)
         print(f"{len(plan)} batches, {len(table)} rows, {table.lengths.sum()} tokens")
-        whole(table, plan, teacher, student if asked.quick else SMALLER)
+        # Whether it pays for the tiny models of --quick is a matter of the machine, and not what is to be seen there.
+        whole(table, plan, teacher, student if asked.quick else SMALLER, always=asked.quick)
         return
     for budget, phases in ((None, (intermediate, prediction)), (BUDGET, (intermediate,))):
         batches = asked.batches if budget is None else max(3, asked.batches * BATCH * 13 // budget)

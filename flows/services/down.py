@@ -3,19 +3,24 @@
 from collections.abc import Callable
 
 from flows.services.alone import alone
+from flows.services.at_work import AtWork, at_work
 from flows.services.launch import stop
-from flows.services.state import Service, forget, read
+from flows.services.state import Service, Settings, forget, read
 
 
-def down(say: Callable[[str], None]) -> None:
+def down(say: Callable[[str], None], consent: Callable[[Settings, list[AtWork]], None]) -> None:
     """Stop the services that run.
 
     Args:
         say: is told about each one.
+        consent: is asked first where runs are at work; returns if the services may be stopped.
 
     Raises:
         ServicesError: what was written down about them cannot be read.
     """
+    services = read()
+    if services is not None and "server" in services.alive() and (runs := at_work(services.settings)):
+        consent(services.settings, runs)
     with alone():
         services = read()
         if services is None:

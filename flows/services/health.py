@@ -19,12 +19,12 @@ WORKER = f"tinybert on {node()}"
 
 def server_answers(settings: Settings) -> bool:
     """Whether Prefect's server is there and has its database."""
-    return _ask(f"{settings.api_url}/health") is True
+    return ask(f"{settings.api_url}/health") is True
 
 
 def worker_answers(settings: Settings, since: datetime = EVER) -> bool:
     """Whether the server has heard from our worker lately, and after ``since``."""
-    workers = _ask(f"{settings.api_url}/work_pools/{quote(settings.pool)}/workers/filter", body={})
+    workers = ask(f"{settings.api_url}/work_pools/{quote(settings.pool)}/workers/filter", body={})
     return isinstance(workers, list) and any(
         one["name"] == WORKER
         and one["status"] == "ONLINE"
@@ -44,7 +44,7 @@ def reports_answer(settings: Settings) -> bool:
         return False
 
 
-def _ask(url: str, body: object = None) -> Any:
+def ask(url: str, body: object = None) -> Any:
     """The JSON that a URL answers; None if it does not."""
     request = Request(url, headers={"Content-Type": "application/json"})  # noqa: S310 - our own http URL
     if body is not None:

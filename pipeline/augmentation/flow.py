@@ -24,7 +24,7 @@ from pipeline.augmentation.same_pos import SamePosAug
 from pipeline.augmentation.seeded import SeededAug, seeded, unwrapped
 from pipeline.augmentation.variants import Drawn, distinct
 from pipeline.config.augmentation import AugmentationConfig
-from pipeline.config.augmenters import AUGMENTERS, OWN, Child, children
+from pipeline.config.augmenters import AUGMENTERS, HOLE, OWN, Child, children
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
 
@@ -164,7 +164,7 @@ def once(augmenter: Any, text: str, generator: np.random.Generator) -> str:
 
 def _made(child: Child, config: AugmentationConfig, statistics: Statistics) -> Any:
     own: Mapping[str, Any] = {
-        "mask": lambda **options: MaskAug(config.words, **options),
+        "mask": lambda **options: MaskAug(config.words, **_meant(options)),
         "same_pos": lambda **options: SamePosAug(statistics.tags, config.words, **options),
         "ngram": lambda **options: NgramAug(config.words, **options),
         "tfidf": lambda **options: fixed.TfIdfAug(statistics.idf, statistics.weight, **options),
@@ -179,6 +179,12 @@ def _made(child: Child, config: AugmentationConfig, statistics: Statistics) -> A
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ConfigError(f"augmenter {child.name} with {dict(child.options)} does not work: {reason}") from error
     return augmenter
+
+
+def _meant(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of ``mask``: its holes are told from the same marker in a user's text."""
+    token = options.get("token", MaskAug.TOKEN)
+    return {**options, "token": HOLE + token if MARKER.fullmatch(token) else token}
 
 
 def _plumbing(child: Child, words: WordsConfig) -> dict[str, Any]:

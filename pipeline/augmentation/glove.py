@@ -5,7 +5,6 @@ line by line, to say where.
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from pipeline.augmentation.glove_lines import find_fault, is_word_with_spaces, read_layout
 from pipeline.augmentation.vectors import WordVectors
 from pipeline.errors import DataError
 
@@ -33,7 +33,7 @@ def load_glove(path: str | Path, max_words: int | None = None) -> WordVectors:
         DataError: missing or empty file, ragged rows, fields that are not finite numbers; names the line.
     """
     path = Path(path)
-    header, width, trailing = _layout(path)
+    header, width, trailing = read_layout(path)
     words: list[str] = []
     blocks: list[NDArray[np.float32]] = []
     num_read = 0
@@ -43,7 +43,7 @@ def load_glove(path: str | Path, max_words: int | None = None) -> WordVectors:
             num_read += batch.num_rows
             block = np.stack([column.to_numpy() for column in batch.columns[1:]], axis=1)
             if not np.isfinite(block).all():
-                raise _fault(path, header, width)
+                raise find_fault(path, header, width) or _no_table(path, width)
             spelled = batch.column(0).to_pylist()
             kept = [i for i, word in enumerate(spelled) if word.isalpha()]
             words += [spelled[i] for i in kept]
@@ -51,38 +51,13 @@ def load_glove(path: str | Path, max_words: int | None = None) -> WordVectors:
             if max_words is not None and num_read >= max_words:
                 break
     except (pa.ArrowInvalid, UnicodeDecodeError):
-        raise _fault(path, header, width) from None
+        raise find_fault(path, header, width) or _no_table(path, width) from None
     if not words:
         raise DataError(f"{path}: none of its {num_read} words is made of letters: give a GloVe text file")
     first: dict[str, int] = {}
     for number, word in enumerate(words):
         first.setdefault(word, number)
     return WordVectors(list(first), np.concatenate(blocks)[list(first.values())])
-
-
-def _layout(path: Path) -> tuple[bool, int, bool]:
-    """Whether there is a header line, how many numbers a line has, whether lines end with a space."""
-    try:
-        with path.open("rb") as file:
-            lines = [_text(path, number, raw) for number, raw in enumerate(islice(file, 2), start=1)]
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}: name a GloVe text file in augmentation.vectors.path") from None
-    header = bool(lines) and len(lines[0].split()) == 2 and all(field.isdigit() for field in lines[0].split())
-    if len(lines) <= header:
-        raise DataError(f"{path}: the file is empty: name a GloVe text file in augmentation.vectors.path")
-    fields = lines[header].split(" ")
-    trailing = fields[-1] == ""
-    width = len(fields) - 1 - trailing
-    if width < 1:
-        raise DataError(f"{path}, line {1 + header}: {lines[header][:40]!r} has no numbers: give 'word v1 v2 ...'")
-    return header, width, trailing
-
-
-def _text(path: Path, number: int, raw: bytes) -> str:
-    try:
-        return raw.decode().rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise DataError(f"{path}, line {number}: not UTF-8 text: convert the file to UTF-8") from None
 
 
 def _batches(path: Path, header: bool, width: int, trailing: bool) -> Iterator[pa.RecordBatch]:
@@ -95,7 +70,7 @@ def _batches(path: Path, header: bool, width: int, trailing: bool) -> Iterator[p
             delimiter=" ",
             quote_char=False,
             ignore_empty_lines=False,
-            invalid_row_handler=lambda row: "skip" if _word_with_spaces(row.text, width) else "error",
+            invalid_row_handler=lambda row: "skip" if is_word_with_spaces(row.text, width) else "error",
         ),
         convert_options=csv.ConvertOptions(
             column_types={WORD: pa.string(), **dict.fromkeys(numbers, pa.float32())},
@@ -106,33 +81,5 @@ def _batches(path: Path, header: bool, width: int, trailing: bool) -> Iterator[p
     yield from reader
 
 
-def _word_with_spaces(line: str, width: int) -> bool:
-    fields = line.rstrip(" ").split(" ")
-    name, numbers = fields[:-width], fields[-width:]
-    return len(name) > 1 and not _is_number(name[-1]) and all(map(_is_number, numbers))
-
-
-def _is_number(field: str) -> bool:
-    try:
-        return bool(np.isfinite(float(field)))
-    except ValueError:
-        return False
-
-
-def _fault(path: Path, header: bool, width: int) -> DataError:
-    """The error that names the first line that cannot be used; raised itself if that is no text."""
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            if number == 1 and header:
-                continue
-            line = _text(path, number, raw).removesuffix(" ")
-            fields = line.split(" ")
-            if len(fields) != width + 1 and not _word_with_spaces(line, width):
-                return DataError(
-                    f"{path}, line {number}: {len(fields) - 1} numbers where the first line has {width}: "
-                    "mend or remove the line"
-                )
-            bad = next((field for field in fields[-width:] if not _is_number(field)), None)
-            if bad is not None:
-                return DataError(f"{path}, line {number}: {bad[:40]!r} is not a finite number: mend or remove the line")
+def _no_table(path: Path, width: int) -> DataError:
     return DataError(f"{path}: not a table of words and {width} numbers a line: give a GloVe text file")

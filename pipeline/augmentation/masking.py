@@ -17,11 +17,13 @@ class MaskAug(SeededAug):
         seed: Of the draws.
     """
 
+    TOKEN = "[MASK]"  # noqa: S105 - of a text
+
     def __init__(
         self,
         words: WordsConfig | None = None,
         *,
-        token: str = "[MASK]",  # noqa: S107 - of a text
+        token: str = TOKEN,
         probability: float = 0.1,
         seed: int = 0,
     ) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from pipeline.augmentation.spelling import is_han
 from pipeline.augmentation.stopwords import NEGATIONS
+from pipeline.config.augmenters import MARKERS
 from pipeline.config.words import WordsConfig
 
-MARKER = re.compile(r"\[[A-Z]+\]|<[a-z]+>")  # [MASK], <mask>
+MARKER = re.compile(MARKERS)  # [MASK], <mask>
 
 
 class Protection:
@@ -41,8 +42,9 @@ class Protection:
         return self._negation is not None and self._negation.search(word) is not None
 
     def all_spans(self, text: str) -> list[tuple[int, int]]:
-        """``spans``, and the negations too."""
-        return self.spans(text) + [match.span() for match in self._negation_in(text)]
+        """``spans``, the markers and the negations too."""
+        others = [match.span() for found in (MARKER.finditer(text), self._negation_in(text)) for match in found]
+        return self.spans(text) + others
 
     def kept(self, before: str, after: str) -> bool:
         """Whether everything protected in one text, and every marker, is, in the same order, in the other."""

@@ -3,9 +3,12 @@
 A segmenter is a function from a stretch of Chinese characters to its words, which joined are the stretch.
 """
 
+import sys
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
+from importlib import import_module, reload
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pipeline.augmentation.spelling import is_han
@@ -28,6 +31,21 @@ def segmenter(name: str) -> Segment | None:
     return _jieba().lcut if name == "jieba" else _own(name)
 
 
+def own_code(name: str) -> tuple[str, ...]:
+    """The file of a segmenter of one's own, or the folder of its package; empty for ``tokenizer`` and ``jieba``.
+
+    What that file itself imports from elsewhere is not seen.
+
+    Raises:
+        ConfigError: as ``segmenter``.
+    """
+    if ":" not in name:
+        return ()
+    segmenter(name)
+    module = sys.modules[name.partition(":")[0]]
+    return tuple(getattr(module, "__path__", ())) or ((module.__file__,) if module.__file__ else ())
+
+
 def frequent_words(count: int = 20_000) -> list[str]:
     """The most frequent words of several characters that jieba knows, the most frequent first."""
     counts: dict[str, int] = _jieba().FREQ
@@ -38,7 +56,7 @@ def frequent_words(count: int = 20_000) -> list[str]:
 def _own(name: str) -> Segment:
     module, _, function = name.partition(":")
     try:
-        cut = getattr(import_module(module), function)
+        cut = getattr(_up_to_date(module), function)
     except Exception as error:  # whatever a user's module does when it is imported
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ConfigError(
@@ -58,6 +76,20 @@ def _own(name: str) -> Segment:
         return words
 
     return segment
+
+
+_imported: dict[str, tuple[int, int]] = {}
+
+
+def _up_to_date(name: str) -> ModuleType:
+    """A module as its file is now: one that was edited since this process imported it is executed again."""
+    module = import_module(name)
+    if module.__file__ is not None:
+        stat = Path(module.__file__).stat()
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        if _imported.setdefault(name, stamp) != stamp:
+            module, _imported[name] = reload(module), stamp
+    return module
 
 
 @cache

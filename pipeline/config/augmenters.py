@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 SHARE, SOME, COUNT = "a share from 0 to 1", "a share above 0, at most 1", "a whole number above 0"
 FLAG, TEXT, TEXTS, GROUPS = "true or false", "text", "a list of texts", "a list of lists of two texts or more"
 Arguments = Mapping[str, str | tuple[str, ...]]
+MARKERS = r"\[(?:[A-Z]+|pad|unk|cls|sep|mask)\]|<[/|]?[a-z_]+\|?>"
+"""Names of special tokens, [MASK] and </s>, and what an uncased model makes of BERT's; no augmenter changes them."""
+HOLE = "\ufdd0"
+"""Stands before a marker that an augmenter put into a text: there the token itself is meant, and not its name."""
 
 _COUNTED: Arguments = {"aug_min": COUNT, "aug_max": COUNT, "aug_p": SOME}  # nlpaug takes an aug_p of 0 for 0.3
 _WORDS: Arguments = {**_COUNTED, "stopwords": TEXTS, "stopwords_regex": TEXT}

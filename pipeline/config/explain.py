@@ -19,18 +19,19 @@ from pipeline.errors import ConfigError
 
 _UNKNOWN = ("extra_forbidden", "invalid_key")
 _SHOWN_ELSEWHERE = 3
+_MOST_TOLD = 4
 
 
 def config_error(error: ValidationError, tree: Mapping[str, object], model: type[Config]) -> ConfigError:
-    """The mistakes of a configuration as one line: the first in full, the keys of the others."""
+    """The mistakes of a configuration as one line: each with its key, its value and what was expected."""
     found: dict[KeyPath, Any] = {}
     for mistake in sorted(error.errors(), key=lambda mistake: mistake["type"] not in _UNKNOWN):
         found.setdefault(_path(mistake, tree), mistake)
     # a list that is no text and whose third item is no number is one mistake: the one further in
     paths = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
-    first, *others = paths
-    also = f" (also wrong: {', '.join(map(dotted, others))})" if others else ""
-    return ConfigError(legible(_explain(first, found[first], model) + also))
+    told = [_explain(path, found[path], model) for path in paths[:_MOST_TOLD]]
+    more = [f"{len(paths) - _MOST_TOLD} more"] if len(paths) > _MOST_TOLD else []
+    return ConfigError(legible("; also: ".join([*told, *more])))
 
 
 def dotted(path: KeyPath) -> str:

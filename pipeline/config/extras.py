@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.augmenters import children
+from pipeline.config.workers import Workers
 from pipeline.errors import ConfigError
 
 
@@ -20,4 +21,17 @@ def require_extras(config: AugmentationConfig) -> None:
     if any(child.name == "same_pos" for child in children(config.augmenters)) and find_spec("textblob") is None:
         raise ConfigError(
             "augmenter same_pos tags words with textblob, which is not installed: pip install 'tinybert-pipeline[pos]'"
+        )
+
+
+def require_workers(workers: Workers) -> None:
+    """Refuse workers that something is missing for.
+
+    Raises:
+        ConfigError: they need Dask, which is not installed.
+    """
+    if workers.kind in ("processes", "dask") and find_spec("prefect_dask") is None:
+        raise ConfigError(
+            f"runtime.workers.kind is {workers.kind!r}, which needs Dask: pip install 'tinybert-pipeline[dask]', "
+            "or choose threads or here"
         )

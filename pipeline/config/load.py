@@ -3,6 +3,7 @@
 Each layer may be partial; what it names lies over the one beneath (``merge``), and only the whole is checked.
 """
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -71,7 +72,7 @@ def read_file(path: str) -> Tree:
         text = Path(path).expanduser().read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         names = [name for name, _ in recipes()]
-        hint = f"to start from the recipe, write --recipe {path}" if path in names else "tinybert init writes one"
+        hint = f"to start from the recipe, write --recipe {path}" if path in names else _near(path)
         msg = f"{path} does not exist: {hint}"
     except IsADirectoryError:
         msg = f"{path} is a folder: name a YAML file in it"
@@ -87,6 +88,15 @@ def read_file(path: str) -> Tree:
 def to_yaml(config: RunConfig) -> str:
     """The whole configuration as YAML, every key resolved, without credentials that stand in an address."""
     return _CREDENTIALS.sub("***", block(plain(config)))
+
+
+def _near(path: str) -> str:
+    """The YAML file beside ``path`` that may have been meant."""
+    wanted = Path(path).expanduser()
+    beside = sorted(one.name for pattern in ("*.yaml", "*.yml") for one in wanted.parent.glob(pattern))
+    same = [name for name in beside if Path(name).stem == wanted.stem]
+    near = same or difflib.get_close_matches(wanted.name, beside, n=1)
+    return f"did you mean {wanted.parent / near[0]}?" if near else "tinybert init writes one"
 
 
 def _mapping(value: object, path: str) -> Tree:

@@ -1,5 +1,7 @@
 """A configuration names files where its user stands; anchored, it names the same ones from everywhere."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.config.builtin import PREFIX, home_path
@@ -17,18 +19,42 @@ def anchored(config: RunConfig, folder: Path) -> RunConfig:
         config: as its user wrote it.
         folder: where relative paths start.
     """
+    return _located(config, folder, str)
+
+
+def as_shown(config: RunConfig, folder: Path) -> RunConfig:
+    """The configuration with every path spelt in one way, however its user wrote it.
+
+    What lies beside the store, or deeper, is named from there: the same in a copy of the whole folder. What lies
+    elsewhere is absolute.
+
+    Args:
+        config: as its user wrote it.
+        folder: where relative paths start.
+    """
+    beside = Path(os.path.normpath(folder / home_path(config.runtime.store))).parent
+
+    def spelt(path: Path) -> str:
+        whole = Path(os.path.normpath(path))
+        return str(whole.relative_to(beside) if whole.is_relative_to(beside) else whole)
+
+    return _located(config, folder, spelt)
+
+
+def _located(config: RunConfig, folder: Path, spelt: Callable[[Path], str]) -> RunConfig:
+    """The configuration with every path, made absolute, spelt in one way."""
 
     def file(location: str | None) -> str | None:
-        return location and str(folder / home_path(location))
+        return location and spelt(folder / home_path(location))
 
     def files(locations: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(folder / home_path(location)) for location in locations)
+        return tuple(spelt(folder / home_path(location)) for location in locations)
 
     def model(location: str | None, *words: str) -> str | None:
         if not location or location in words or location.startswith(PREFIX):
             return location
         found = folder / home_path(location)
-        return str(found) if location.startswith(LIKE_A_PATH) or found.is_dir() else location
+        return spelt(found) if location.startswith(LIKE_A_PATH) or found.is_dir() else location
 
     corpus, task, augmentation = config.corpus, config.task, config.augmentation
     if corpus is not None:

@@ -43,6 +43,9 @@ PRESETS = {
 }
 
 
+USUAL_DROPOUT = 0.1
+
+
 class TeacherConfig(Config):
     """The teacher: a pretrained encoder, and how it learns the task."""
 
@@ -91,7 +94,9 @@ class StudentConfig(Config):
     intermediate: PositiveInt | None = Field(
         None, title="Feed-forward width", description="Four times hidden when empty."
     )
-    dropout: float = Field(0.1, ge=0, lt=1, title="Dropout")
+    dropout: float | None = Field(
+        None, ge=0, lt=1, title="Dropout", description="When empty: of the model it starts from, 0.1 otherwise."
+    )
     start: str = Field("general", title="Start from", description="general (distilled), random, or a folder or hub id.")
     layer_map: Literal["uniform", "top", "bottom"] | tuple[PositiveInt, ...] = Field(
         "uniform", title="Layer map", description="g(1)..g(M): the teacher layer each student layer imitates."

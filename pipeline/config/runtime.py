@@ -36,6 +36,11 @@ class Runtime(Config):
         title="Teacher store (GB)",
         description="Disk for teacher features that later epochs and runs read; 0 recomputes them.",
     )
+    teacher_store: Literal["auto", "always"] = Field(
+        "auto",
+        title="When to store the teacher",
+        description="auto: where it saves time, as measured in the first batches; always: wherever it fits.",
+    )
     compile: Literal["auto", "on", "off"] = Field(
         "auto", title="Compile", description="Compile the models' graphs; auto: on GPUs that can, never on a CPU."
     )

@@ -10,6 +10,8 @@ from pipeline.config.base import Config
 
 Metric = Literal["accuracy", "f1", "matthews", "pearson_spearman", "accuracy_and_f1"]
 SOURCES = ("dir", "train", "hub", "packages")
+NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+"""A number as data files hold them; Python alone would also take 1_5 for 15, and digits of any script."""
 
 
 def label_value(value: object) -> str:
@@ -47,6 +49,9 @@ class TaskConfig(Config):
     text_pair: str | None = Field(None, title="Second text column")
     label: str = Field("label", title="Label column")
     label_names: dict[str, str] = Field({}, title="Label names", description="Value in the file -> name.")
+    positive_label: str | None = Field(
+        None, title="Positive label", description="The label that F1 is of; needed where two labels are not 0 and 1."
+    )
     kind: Literal["classification", "regression"] | None = Field(
         None, description="The GLUE task's own, or classification, when empty."
     )
@@ -74,6 +79,11 @@ class TaskConfig(Config):
         named = {label_value(key): name for key, name in names.items()}
         return {value: named[value] for value in sorted(named, key=label_order)}
 
+    @field_validator("positive_label", mode="before")
+    @classmethod
+    def _as_in_a_file(cls, label: object) -> object:
+        return label_value(label) if isinstance(label, bool | int | float) else label
+
     @model_validator(mode="after")
     def _one_source(self) -> "TaskConfig":
         given = [name for name in SOURCES if getattr(self, name)]
@@ -92,5 +102,8 @@ class TaskConfig(Config):
                 f"task.metric {self.metric!r} does not score a task of kind {kind!r}: "
                 "pearson_spearman is for regression, the others are for classification"
             )
+            raise ValueError(msg)
+        if self.positive_label is not None and kind == "regression":
+            msg = f"task.positive_label is {self.positive_label!r}, but a regression has no labels: leave it empty"
             raise ValueError(msg)
         return self

@@ -70,15 +70,7 @@ def docstring_rows(
     Raises:
         DataError: a package is not installed, or there is less text than asked for.
     """
-    labels = tuple(dict.fromkeys(packages))
-    if len(labels) < 2:
-        raise DataError(f"packages: {list(labels)} is one label only: name at least two libraries")
-    num_train, num_dev = train_rows // len(labels), dev_rows // len(labels)
-    if not (num_train and num_dev):
-        raise DataError(
-            f"train_rows {train_rows} and dev_rows {dev_rows} leave a library without rows: "
-            f"ask for at least {len(labels)}"
-        )
+    labels, num_train, num_dev = rows_of_each(packages, train_rows, dev_rows)
     train: list[DocstringRow] = []
     dev: list[DocstringRow] = []
     rest: list[DocstringRow] = []
@@ -100,6 +92,24 @@ def docstring_rows(
     for rows in (train, dev, rest):
         rng.shuffle(rows)
     return DocstringTask(labels, train, dev, [row._replace(label=None) for row in rest[:unlabelled_rows]])
+
+
+def rows_of_each(packages: Sequence[str], train_rows: int, dev_rows: int) -> tuple[tuple[str, ...], int, int]:
+    """The labels, and how many rows of each are drawn to train and to evaluate.
+
+    Raises:
+        DataError: there are fewer than two labels, or fewer rows than labels.
+    """
+    labels = tuple(dict.fromkeys(packages))
+    if len(labels) < 2:
+        raise DataError(f"packages: {list(labels)} is one label only: name at least two libraries")
+    num_train, num_dev = train_rows // len(labels), dev_rows // len(labels)
+    if not (num_train and num_dev):
+        raise DataError(
+            f"train_rows {train_rows} and dev_rows {dev_rows} leave a library without rows: "
+            f"ask for at least {len(labels)}"
+        )
+    return labels, num_train, num_dev
 
 
 def names_library(text: str, package: str) -> bool:

@@ -67,7 +67,7 @@ def paragraphs(package: str) -> Iterator[Paragraph]:
     Raises:
         DataError: the package is not installed, or is not a folder of source files.
     """
-    root = _package_dir(package)
+    root = package_dir(package)
     met: set[str] = set()
     for path in _source_files(root):
         try:
@@ -98,7 +98,12 @@ def _version(package: str) -> str:
         raise _not_installed(package) from None
 
 
-def _package_dir(package: str) -> Path:
+def package_dir(package: str) -> Path:
+    """The folder of an installed package's source files.
+
+    Raises:
+        DataError: it is not installed, is a submodule, or is no folder.
+    """
     if package == "stdlib":
         return Path(sysconfig.get_path("stdlib"))
     if "." in package:  # find_spec would import the parent

@@ -7,11 +7,12 @@ matched to them by name, never by order.
 import math
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 import numpy as np
 
-from pipeline.config.task import label_order, label_value
-from pipeline.data.task_rows import Rows
+from pipeline.config.task import NUMBER, label_order, label_value
+from pipeline.data.task_rows import LONE_SURROGATE, Rows
 from pipeline.errors import DataError, ModelError
 
 _GENERIC = re.compile(r"label_\d+", re.IGNORECASE)
@@ -27,7 +28,15 @@ def row_label_names(rows: Rows, names: Mapping[str, str]) -> list[str]:
     found: list[str] = []
     for index, raw in enumerate(_labels(rows)):
         missing = raw is None or (isinstance(raw, float) and math.isnan(raw))
+        if not (
+            missing or isinstance(raw, str | bool | int | Decimal) or (isinstance(raw, float) and math.isfinite(raw))
+        ):
+            raise DataError(
+                f"{rows.place(index)} has label {raw!r:.60}, {_kind(raw)}: give each row one label, a word or a number"
+            )
         value = "" if missing else label_value(raw).strip()
+        if LONE_SURROGATE.search(value):
+            raise DataError(f"{rows.place(index)} has label {value!a}, which holds half a character: mend it")
         if not value:
             raise DataError(f"{rows.place(index)} has no label: add it, or move the row to task.unlabelled")
         if names and value not in names:
@@ -79,10 +88,7 @@ def regression_labels(rows: Rows, label_range: tuple[float, float] | None) -> np
     """
     numbers = np.empty(len(rows), dtype=np.float64)
     for index, raw in enumerate(_labels(rows)):
-        try:
-            number = math.nan if isinstance(raw, bool) else float(raw)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            number = math.nan
+        number = _number(raw)
         if not math.isfinite(number):
             shown = "no label" if raw is None or raw == "" else f"label {raw!r}"
             raise DataError(f"{rows.place(index)} has {shown}, but task.kind is regression: give it a finite number")
@@ -119,6 +125,20 @@ def align_labels(model_id2label: Mapping[int, str], label_names: Sequence[str]) 
         f"the model's labels are {_listed(shown)}, the task's {_listed(label_names)}: rename the task's with "
         "task.label_names, or fine-tune the model on the task"
     )
+
+
+def _number(raw: object) -> float:
+    """A label as a number; not a number where it is none."""
+    if isinstance(raw, str):
+        return float(raw) if re.fullmatch(NUMBER, raw.strip()) else math.nan
+    try:
+        return math.nan if isinstance(raw, bool) else float(raw)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _kind(raw: object) -> str:
+    return "not a finite number" if isinstance(raw, float) else f"a {type(raw).__name__}"
 
 
 def _labels(rows: Rows) -> Sequence[object]:

@@ -35,11 +35,15 @@ def numbered_lines(path: Path, *, split_long: bool = False) -> Iterator[Line]:
         split_long: cut lines at a space after ``SPLIT_BYTES`` instead of refusing ``MAX_LINE_BYTES``.
 
     Raises:
-        DataError: not UTF-8, binary, cut short, or a line too long.
+        DataError: not UTF-8, binary, cut short, a line too long, or lines that end with a carriage return alone.
     """
     offset = 0
     lines = _split_lines(path) if split_long else _whole_lines(path)
     for number, raw in enumerate(lines, start=1):
+        if number == 1 and not raw.endswith(b"\n") and b"\r" in raw.rstrip(b"\r"):
+            raise DataError(
+                f"{path}: its lines end with a carriage return alone (0x0d): convert it, e.g. tr '\\r' '\\n'"
+            )
         yield Line(number, _decode(raw, path, offset).rstrip("\r\n"))
         offset += len(raw)
 

@@ -8,11 +8,13 @@ import csv
 import json
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.data.task_header import SEPARATORS, require_header, separator
 from pipeline.data.task_lines import numbered_lines, require_content
 from pipeline.data.task_rows import Columns, Rows, require_columns, rows_from_columns
 from pipeline.errors import DataError
@@ -33,7 +35,12 @@ def read_tsv(path: Path, columns: Columns, *, header: tuple[str, ...] | None = N
         DataError: a row has more or fewer fields than there are columns, or a column is not there.
     """
     lines = numbered_lines(path)
-    names = list(header) if header is not None else next(lines)[1].split("\t")
+    if header is None:
+        first = next(lines)[1]
+        names = first.split("\t")
+        require_header(first, "\t", names, columns.names(), str(path))
+    else:
+        names = list(header)
     require_columns(columns.names(), names, str(path))
     wanted = [names.index(name) for name in columns.names()]
     values: Values = [[] for _ in wanted]
@@ -60,11 +67,16 @@ def read_tsv(path: Path, columns: Columns, *, header: tuple[str, ...] | None = N
 def read_csv(path: Path, columns: Columns) -> Rows:
     """Rows of a comma-separated file with a header, quoted as RFC 4180 has it.
 
+    Where the header shows that semicolons or tabs stand for the commas the file is read so, with a remark.
+
     Raises:
         DataError: a ragged row, a quote that never ends, or a column that is not there.
     """
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the default refuses texts above 128 kB
-    reader = csv.reader((line + "\n" for _, line in numbered_lines(path)), strict=True)
+    lines = numbered_lines(path)
+    first = next(lines)
+    mark = separator(first[1], columns.names())
+    reader = csv.reader((line + "\n" for _, line in chain([first], lines)), strict=True, delimiter=mark)
     names: list[str] = []
     values: Values = []
     wanted: list[int] = []
@@ -77,18 +89,22 @@ def read_csv(path: Path, columns: Columns) -> Rows:
                 continue
             if not names:
                 names = fields
+                require_header(first[1], mark, names, columns.names(), str(path))
                 require_columns(columns.names(), names, str(path))
                 wanted = [names.index(name) for name in columns.names()]
                 values = [[] for _ in wanted]
                 continue
             if len(fields) != len(names):
-                raise DataError(f"{path}:{number} has {len(fields)} fields, not {len(names)}: quote texts with commas")
+                raise DataError(
+                    f"{path}:{number} has {len(fields)} fields, not {len(names)}: quote texts with {SEPARATORS[mark]}"
+                )
             numbers.append(number)
             for column, index in zip(values, wanted, strict=True):
                 column.append(fields[index])
     except csv.Error as error:
         raise DataError(f"{path}:{start} is not CSV ({error}): close its quotes and double those inside") from error
-    return rows_from_columns(values, columns, source=str(path), numbers=numbers, by_line=True)
+    remark = "" if mark == "," else f"{path} separates its columns with {SEPARATORS[mark]} and was read so: use commas"
+    return rows_from_columns(values, columns, source=str(path), numbers=numbers, by_line=True, remark=remark)
 
 
 def read_jsonl(path: Path, columns: Columns) -> Rows:
@@ -106,6 +122,8 @@ def read_jsonl(path: Path, columns: Columns) -> Rows:
             row = json.loads(line)
         except ValueError as error:
             raise DataError(f"{path}:{number} is not JSON ({error}): write one object a line") from error
+        except RecursionError as error:
+            raise DataError(f"{path}:{number} is nested too deeply: write one plain object a line") from error
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number} is {line!r:.40}, no JSON object: write one object a line")
         require_columns(columns.names(), list(row), f"{path}:{number}")
@@ -173,3 +191,31 @@ def read_rows(path: Path, columns: Columns) -> Rows:
     if reader is None:
         raise DataError(f"{path} ends in {path.suffix!r}, none of {', '.join(_READERS)}: convert or rename it")
     return reader(path, columns)
+
+
+def require_file_columns(path: Path, columns: Columns) -> None:
+    """Look for the wanted columns where a file begins; ``read_rows`` looks at every row.
+
+    Raises:
+        DataError: a column is not there, the ending is none that is known, or the file is none of its kind.
+    """
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        require_content(path)
+        try:
+            names = pq.read_schema(path).names
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path} is not a Parquet file ({error!s:.60}): write it again") from error
+    elif ending in (".tsv", ".csv"):
+        first = next(numbered_lines(path))[1]
+        names = first.split("\t") if ending == ".tsv" else next(csv.reader([first]), [])
+    elif ending == ".jsonl":
+        first = next((line for _, line in numbered_lines(path) if line.strip()), "{}")
+        try:
+            names = list(json.loads(first))
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path}:1 is not JSON ({error}): write one object a line") from error
+    else:
+        require_content(path)
+        return
+    require_columns(columns.names(), names, str(path))

@@ -28,14 +28,20 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     A byte-order mark is dropped. The file is streamed.
 
     Raises:
-        DataError: the file is missing, empty, binary (a NUL byte), UTF-16 or not UTF-8.
+        DataError: the file is missing, empty, binary (a NUL byte), UTF-16, not UTF-8, or of one line where
+            carriage returns end them.
     """
     require_content(path)
-    start = 0
+    start, size = 0, path.stat().st_size
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             if number == 1 and raw.startswith(_UTF16):
                 raise DataError(f"{path} is UTF-16, not UTF-8: convert it, e.g. iconv -f UTF-16 -t UTF-8")
+            if number == 1 and len(raw) == size and b"\r" in raw.rstrip(b"\r\n"):
+                raise DataError(
+                    f"{path} ends its lines with a carriage return alone (0x0d), so it is one line to everybody else: "
+                    "convert it, e.g. tr '\\r' '\\n'"
+                )
             nul = raw.find(b"\0")
             if nul >= 0:
                 raise DataError(f"{path} is binary (a NUL byte on line {number}, byte {start + nul}): name a text file")

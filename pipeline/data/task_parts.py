@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.config.task import TaskConfig
+from pipeline.data.label_doubts import refuse_doubles
 from pipeline.data.labels import label_indices, regression_labels, row_label_names, task_label_names
 from pipeline.data.task_readers import Source
 from pipeline.data.task_rows import Rows
@@ -99,6 +100,8 @@ def label_parts(
         }
         return Parts(train, dev, parts.unlabelled), ()
     found = row_label_names(parts.train.rows, names)
+    if not names:
+        refuse_doubles(parts.train.rows, found)
     label_names = task_label_names(found, names, parts.train.rows.source)
     train = replace(parts.train, labels=label_indices(parts.train.rows, found, label_names))
     dev = {

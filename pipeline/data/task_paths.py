@@ -7,6 +7,8 @@ from pipeline.data.glue import glue_files, glue_task
 from pipeline.data.hub_folder import hub_folder
 from pipeline.errors import DataError
 
+USUAL_LENGTH = 128  # word pieces of a row, where neither the configuration nor GLUE says otherwise
+
 
 def file_sources(config: TaskConfig) -> tuple[str, ...]:
     """The paths of every file the task reads, in a fixed order.
@@ -28,8 +30,21 @@ def file_sources(config: TaskConfig) -> tuple[str, ...]:
         named.append(("task.dev", Path(config.dev).expanduser()))
     named += [("task.unlabelled", Path(path).expanduser()) for path in config.unlabelled]
     for key, path in named:
-        if not path.is_file():
-            kind = "is a folder, not a file" if path.is_dir() else "does not exist"
-            raise DataError(f"{path} ({key}) {kind}: correct the path")
+        require_file(key, path)
     folder = hub_folder(config.hub)
     return tuple(map(str, ([folder] if folder else []) + [path for _, path in named]))
+
+
+def require_file(key: str, path: Path) -> None:
+    """Refuse a path that is no file.
+
+    Args:
+        key: the configuration key that names it.
+        path: of the file.
+
+    Raises:
+        DataError: names the path and the key.
+    """
+    if not path.is_file():
+        kind = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise DataError(f"{path} ({key}) {kind}: correct the path")

@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 
 from pipeline.config.task import TaskConfig
 from pipeline.data.glue import GlueTask, glue_files, glue_task
-from pipeline.data.task_files import read_rows, read_tsv
+from pipeline.data.task_files import read_rows, read_tsv, require_file_columns
+from pipeline.data.task_paths import USUAL_LENGTH
 from pipeline.data.task_rows import Columns, Rows
 from pipeline.errors import ConfigError
 
@@ -28,7 +29,7 @@ class Source:
     label_names: Mapping[str, str] = field(default_factory=dict)
     metric: str = "accuracy"
     label_range: tuple[float, float] | None = None
-    max_length: int = 128
+    max_length: int = USUAL_LENGTH
     drawn: bool = False
 
 
@@ -65,8 +66,21 @@ def read_source(config: TaskConfig, seed: int) -> Source:
         label_names=names,
         metric=config.metric or ("accuracy" if kind == "classification" else "pearson_spearman"),
         label_range=config.label_range,
-        max_length=config.max_length or 128,
+        max_length=config.max_length or USUAL_LENGTH,
     )
+
+
+def check_columns(config: TaskConfig) -> None:
+    """Look for the columns of files too large to be read twice.
+
+    Raises:
+        DataError: a column is not there, or a file begins as none of its kind does.
+    """
+    if config.dir or not config.train or not config.dev:
+        return
+    columns = Columns(config.text, config.text_pair, config.label)
+    for path in (config.train, config.dev):
+        require_file_columns(Path(path).expanduser(), columns)
 
 
 def _extra(config: TaskConfig, columns: Columns) -> tuple[Rows, ...]:
@@ -109,13 +123,7 @@ class _DocstringRow(Protocol):
 def _docstrings(config: TaskConfig, seed: int) -> Source:
     from pipeline.data.docstring_task import docstring_rows
 
-    train_rows, dev_rows, unlabelled_rows = config.train_rows, config.dev_rows, config.unlabelled_rows or 0
-    if train_rows is None or dev_rows is None or unlabelled_rows == "rest":
-        raise ConfigError(
-            "task.packages takes as many rows as are asked for: give numbers for task.train_rows "
-            f"({train_rows}), dev_rows ({dev_rows}) and unlabelled_rows ({unlabelled_rows})"
-        )
-    found = docstring_rows(config.packages, seed, train_rows, dev_rows, unlabelled_rows)
+    found = docstring_rows(config.packages, seed, *docstring_counts(config))
     drawn = (_docstring_split(found.unlabelled, "unlabelled"),) if found.unlabelled else ()
     return Source(
         name=config.name,
@@ -125,9 +133,24 @@ def _docstrings(config: TaskConfig, seed: int) -> Source:
         unlabelled=drawn + _extra(config, Columns(config.text, None, None)),
         label_names={name: name for name in found.label_names},
         metric=config.metric or "accuracy",
-        max_length=config.max_length or 128,
+        max_length=config.max_length or USUAL_LENGTH,
         drawn=True,
     )
+
+
+def docstring_counts(config: TaskConfig) -> tuple[int, int, int]:
+    """How many rows of docstrings are drawn to train, to evaluate and without labels.
+
+    Raises:
+        ConfigError: one of the numbers is not given.
+    """
+    train_rows, dev_rows, unlabelled_rows = config.train_rows, config.dev_rows, config.unlabelled_rows or 0
+    if train_rows is None or dev_rows is None or unlabelled_rows == "rest":
+        raise ConfigError(
+            "task.packages takes as many rows as are asked for: give numbers for task.train_rows "
+            f"({train_rows}), dev_rows ({dev_rows}) and unlabelled_rows ({unlabelled_rows})"
+        )
+    return train_rows, dev_rows, unlabelled_rows
 
 
 def _docstring_split(rows: Sequence[_DocstringRow], split: str) -> Rows:

@@ -5,12 +5,16 @@ whoever finds a mistake in it, however late, says the file and the line.
 """
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.errors import DataError
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a pair of UTF-16, as JSON can escape it; no file in UTF-8 can hold it."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Rows:
     numbers: Sequence[int]
     by_line: bool
     ragged: int = 0
+    remark: str = ""
+    """What a reader had to guess, one sentence; nothing as a rule."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -73,6 +79,8 @@ def require_columns(wanted: Sequence[str], there: Sequence[str], source: str) ->
             folded = {other.casefold(): other for other in there}
             near = difflib.get_close_matches(name.casefold(), folded, n=1)
             hint = f"did you mean {folded[near[0]]!r}?" if near else "name the columns under task"
+            if f'"{name}"' in there:
+                hint = "its fields are quoted, and .tsv is read without quoting: save it as .csv"
             raise DataError(f"{source} has no column {name!r}, only {', '.join(map(repr, there))}: {hint}")
         if list(there).count(name) > 1:
             raise DataError(f"{source} has {list(there).count(name)} columns named {name!r}: rename one of them")
@@ -86,6 +94,7 @@ def rows_from_columns(
     numbers: Sequence[int],
     by_line: bool,
     ragged: int = 0,
+    remark: str = "",
 ) -> Rows:
     """Rows from one sequence of values for each of ``columns.names()``; a text must be a string or null.
 
@@ -97,7 +106,7 @@ def rows_from_columns(
     rows = Rows(source, [], None, labels, numbers, by_line, ragged)
     texts = _texts(by_name[columns.text], columns.text, rows)
     pairs = _texts(by_name[columns.text_pair], columns.text_pair, rows) if columns.text_pair else None
-    return Rows(source, texts, pairs, labels, numbers, by_line, ragged)
+    return Rows(source, texts, pairs, labels, numbers, by_line, ragged, remark)
 
 
 def _texts(values: Sequence[object], column: str, rows: Rows) -> list[str]:
@@ -106,6 +115,12 @@ def _texts(values: Sequence[object], column: str, rows: Rows) -> list[str]:
         if value is not None and not isinstance(value, str):
             raise DataError(
                 f"{rows.place(index)}: column {column!r} holds {value!r:.40}, not text: name the text column"
+            )
+        if value and not value.isascii() and (lone := LONE_SURROGATE.search(value)):
+            around = value[max(0, lone.start() - 10) : lone.end() + 10]
+            raise DataError(
+                f"{rows.place(index)}: column {column!r} holds half a character, {lone.group()!a}, in {around!a}: "
+                "write the other half too, or leave it out"
             )
         texts.append(value or "")
     return texts

@@ -19,13 +19,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config.task import TaskConfig
+from pipeline.data.label_doubts import refuse_measurements
+from pipeline.data.positive_class import positive_class
+from pipeline.data.task_doubts import doubts, quoted, repeated_rows
 from pipeline.data.task_parts import Part, draw_parts, label_parts, readable_parts
 from pipeline.data.task_readers import Source, read_source
-from pipeline.data.task_statistics import label_counts, repeated_rows
+from pipeline.data.task_statistics import label_counts
 from pipeline.errors import DataError
 
 _FILE = "task.json"
-_FACTS = ("name", "kind", "label_names", "metric", "pair", "label_range", "max_length", "statistics")
+_FACTS = ("name", "kind", "label_names", "metric", "positive", "pair", "label_range", "max_length", "statistics")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class TaskData:
     """The tables of a task, by split, and what they mean.
 
     Columns: ``row_id`` int64, ``text`` string, for pairs ``text_pair`` string, ``label`` int64 (an index into
-    ``label_names``) or float64 (regression); null in the unlabelled split.
+    ``label_names``) or float64 (regression); null in the unlabelled split. ``positive`` is the label name that
+    F1 is of, None where it is averaged over the labels or the metric is another.
     """
 
     name: str
@@ -45,6 +49,7 @@ class TaskData:
     max_length: int
     splits: dict[str, pa.Table]
     statistics: dict[str, Any]
+    positive: str | None = None
 
 
 def read_task(config: TaskConfig, seed: int) -> TaskData:
@@ -57,8 +62,11 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
     source = read_source(config, seed)
     found = readable_parts(source)
     parts, label_names = label_parts(found, source.kind, source.label_names, source.label_range)
+    if config.kind is None and not source.label_names:
+        refuse_measurements(parts.train.rows, label_names)
     if not source.drawn:
         parts = draw_parts(parts, config, seed, label_names)
+    read = (source.train, *source.dev.values(), *source.unlabelled)
     label_type = pa.int64() if source.kind == "classification" else pa.float64()
     splits = {split: _table(pieces, label_type) for split, pieces in parts.by_split().items()}
     return TaskData(
@@ -75,7 +83,13 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
             "labels": label_counts(splits, label_names),
             **_left_out(source),
             "repeated": repeated_rows(splits),
+            "warnings": [
+                *doubts(splits, label_names),
+                *quoted([] if config.dir else read),
+                *(rows.remark for rows in read if rows.remark),
+            ],
         },
+        positive=positive_class(source.metric, label_names, source.label_names, config.positive_label),
     )
 
 

@@ -22,6 +22,8 @@ Document = list[str]
 
 MAX_DOCUMENT_CHARS = 1 << 20
 PARQUET_BATCH_ROWS = 256
+NUM_OPENED = 32
+"""Files whose beginning is read before a run; the others are read in the run."""
 
 
 def corpus_files(paths: Sequence[str]) -> list[Path]:
@@ -36,7 +38,7 @@ def corpus_files(paths: Sequence[str]) -> list[Path]:
     for pattern in paths:
         files = _expand(str(Path(pattern).expanduser()))
         if not files:
-            raise DataError(f"no file matches {pattern!r}: check the folder and the pattern")
+            raise DataError(f"no file matches {pattern!r}: check the path and the pattern")
         found.update(dict.fromkeys(files))
     for path in found:
         _check_file(path)
@@ -61,6 +63,16 @@ def documents(paths: Sequence[str], text_column: str = "text") -> Iterator[Docum
     return _stream(files, text_column)
 
 
+def check_beginnings(paths: Sequence[str], text_column: str = "text") -> None:
+    """Look at every file of a corpus, and read the first document of some: what shows at once need not wait.
+
+    Raises:
+        DataError: as ``documents`` has it.
+    """
+    for path in corpus_files(paths)[:NUM_OPENED]:
+        next(documents([str(path)], text_column))
+
+
 def hub_documents(
     name: str, split: str, text_column: str, revision: str | None = None, config: str | None = None
 ) -> Iterator[Document]:
@@ -78,8 +90,13 @@ def hub_documents(
 def _hub_rows(name: str, split: str, revision: str | None, config: str | None) -> Iterator[dict[str, Any]]:
     from datasets import load_dataset
 
+    from pipeline.hub import asking_hub
+
     try:
-        yield from load_dataset(name, config, split=split, revision=revision, streaming=True)
+        with asking_hub(name, "name files with corpus.paths", DataError):
+            yield from load_dataset(name, config, split=split, revision=revision, streaming=True)
+    except DataError:
+        raise
     except Exception as error:  # the library raises many kinds
         said = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(f"dataset {name!r}, split {split!r}: {said}") from error

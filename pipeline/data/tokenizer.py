@@ -6,10 +6,11 @@ Everything here is a fast tokenizer of the Transformers library; ``save_pretrain
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.data.special_tokens import read_names_as_text
 from pipeline.errors import DataError, ModelError
 
 if TYPE_CHECKING:  # they load torch
@@ -59,26 +60,31 @@ def train_wordpiece(
         )
         spool.seek(0)
         tokenizer.train_from_iterator(spool, trainer)
-    return BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=lowercase, model_max_length=model_max_length)
+    trained = BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=lowercase, model_max_length=model_max_length)
+    read_names_as_text(trained)
+    return trained
 
 
 def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedTokenizerFast":
-    """The fast tokenizer of a model folder or hub id.
+    """The fast tokenizer of a model folder or hub id; names of special tokens in a text are text to it.
 
     Raises:
         ModelError: the folder has no tokenizer, or it has no fast one, or it cannot pad.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    from pipeline.hub import asking_hub
+
     folder = Path(source).expanduser()
-    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
-        raise ModelError(f"{source}: no tokenizer in this folder: save the model's tokenizer there")
+    require_tokenizer(source)
     if not folder.is_dir() and source.startswith(("/", ".", "~")):
         raise ModelError(f"{source}: no such folder: check the path")
+    location = str(folder) if folder.is_dir() else source
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder) if folder.is_dir() else source, revision=revision, trust_remote_code=False
-        )
+        with asking_hub(location, "name a folder with a tokenizer", ModelError):
+            tokenizer = AutoTokenizer.from_pretrained(location, revision=revision, trust_remote_code=False)
+    except ModelError:
+        raise
     except Exception as error:  # the library raises many kinds
         raise ModelError(f"{source}: no tokenizer could be loaded ({_first_line(error)})") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
@@ -87,7 +93,19 @@ def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedToken
         raise ModelError(f"{source}: the tokenizer has no padding token: set pad_token and save it again")
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
         raise ModelError(f"{source}: the tokenizer has no vocabulary: save vocab.txt or tokenizer.json there")
+    read_names_as_text(tokenizer)
     return tokenizer
+
+
+def require_tokenizer(source: str) -> None:
+    """Refuse a folder without any file of a tokenizer; a hub id is not looked at.
+
+    Raises:
+        ModelError: there is none.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(f"{source}: no tokenizer in this folder: save the model's tokenizer there")
 
 
 def check_vocabulary(tokenizer: "PreTrainedTokenizerFast", vocab_size_of_model: int) -> None:
@@ -96,7 +114,16 @@ def check_vocabulary(tokenizer: "PreTrainedTokenizerFast", vocab_size_of_model: 
     Raises:
         ModelError: names the greatest id and the number of rows.
     """
-    greatest = max(tokenizer.get_vocab().values())
+    check_ids(tokenizer.get_vocab(), vocab_size_of_model)
+
+
+def check_ids(vocabulary: Mapping[str, int], vocab_size_of_model: int) -> None:
+    """Refuse word pieces that a model's embedding has no row for.
+
+    Raises:
+        ModelError: names the greatest id and the number of rows.
+    """
+    greatest = max(vocabulary.values())
     if greatest >= vocab_size_of_model:
         raise ModelError(
             f"the tokenizer has ids up to {greatest}, the model's embedding {vocab_size_of_model} rows: "

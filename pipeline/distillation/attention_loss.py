@@ -46,6 +46,7 @@ def attention_score_loss(
     *,
     count_padding: bool = False,
     count: float | None = None,
+    window: int | None = None,
 ) -> Tensor:
     """Mean squared error between attention scores, padding excluded.
 
@@ -62,6 +63,8 @@ def attention_score_loss(
             released code; padded keys are zero in either case.
         count: pairs of positions to divide by, where these rows are a part of a larger batch; None
             counts those at hand.
+        window: tokens that a layer with local attention sees on either side of a token; scores further off are
+            never used by the model, so they are not compared. None compares all.
 
     Returns:
         Scalar, float32 (float64 for float64 inputs). Without padding it equals ``F.mse_loss`` of the scores.
@@ -76,19 +79,33 @@ def attention_score_loss(
             f"choose a student with {teacher.query.shape[1]} heads"
         )
         raise ValueError(msg)
-    gram = takes_gram(length, student.query.shape[-1], teacher.query.shape[-1])
+    if window is not None and window >= length - 1:
+        window = None
+    # A band of the score matrix has no Gram form.
+    gram = window is None and takes_gram(length, student.query.shape[-1], teacher.query.shape[-1])
     pairs: Tensor | float
     if count is not None:
         pairs = count
+    elif window is not None:
+        queries = torch.ones_like(mask) if count_padding else mask
+        keys = torch.ones_like(mask) if count_padding else mask
+        pairs = _valid(queries, keys, window).sum(dtype=torch.float32)
     elif count_padding:
         pairs = float(mask.shape[0] * length * length)
     else:
         pairs = mask.sum(dim=1, dtype=torch.float32).square().sum()
-    return score_error(student, teacher, mask, count_padding=count_padding, gram=gram) / (pairs * heads)
+    error = score_error(student, teacher, mask, count_padding=count_padding, gram=gram, window=window)
+    return error / (pairs * heads)
 
 
 def score_error(
-    student: Attention, teacher: Attention, mask: Tensor, *, count_padding: bool = False, gram: bool
+    student: Attention,
+    teacher: Attention,
+    mask: Tensor,
+    *,
+    count_padding: bool = False,
+    gram: bool,
+    window: int | None = None,
 ) -> Tensor:
     """Sum of squared score differences, ||S - T||^2, over the valid queries and keys of all heads.
 
@@ -103,13 +120,14 @@ def score_error(
             truth, relatively, and never negative, its gradient within 2e-6 max(1, ||T|| / ||S - T||); the
             direct form's gradient is about five times closer, its value within 1e-5 (measured at widths 32
             and 64, lengths 160 and 512).
+        window: compare no scores further off than this; the direct form alone can.
 
     Returns:
         Scalar, float32 (float64 for float64 inputs).
     """
     # Autocast would run these products in half precision, which cannot hold differences of scores.
     with torch.autocast(student.query.device.type, enabled=False):
-        return _ScoreError.apply(*student, *teacher, mask, count_padding, gram)
+        return _ScoreError.apply(*student, *teacher, mask, count_padding, gram, window)
 
 
 class _ScoreError(torch.autograd.Function):
@@ -125,10 +143,14 @@ class _ScoreError(torch.autograd.Function):
         mask: Tensor,
         count_padding: bool,
         gram: bool,
+        window: int | None,
     ) -> Tensor:
-        form = _gram if gram else _direct
         queries = torch.ones_like(mask) if count_padding else mask
-        error, query_grad, key_grad = form(query, key, teacher_query, teacher_key, queries, mask)
+        factors = query, key, teacher_query, teacher_key
+        if gram:
+            error, query_grad, key_grad = _gram(*factors, queries, mask)
+        else:
+            error, query_grad, key_grad = _direct(*factors, _valid(queries, mask, window))
         ctx.save_for_backward(query_grad.view(query.shape), key_grad.view(key.shape))
         ctx.dtypes = query.dtype, key.dtype
         ctx.width = query.shape[-1]
@@ -139,7 +161,7 @@ class _ScoreError(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         factor = grad * (2 / ctx.width)
         gradients = ((saved * factor).to(dtype) for saved, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True))
-        return (*gradients, None, None, None, None, None)
+        return (*gradients, None, None, None, None, None, None)
 
 
 # Both forms work on sqrt(d_S) (S - T) = q k^T - c Q K^T with c = sqrt(d_S / d_T), and return its squared
@@ -147,15 +169,23 @@ class _ScoreError(torch.autograd.Function):
 
 
 def _direct(
-    query: Tensor, key: Tensor, teacher_query: Tensor, teacher_key: Tensor, queries: Tensor, keys: Tensor
+    query: Tensor, key: Tensor, teacher_query: Tensor, teacher_key: Tensor, valid: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     batch, heads, length, width = query.shape
     c = (width / teacher_query.shape[-1]) ** 0.5
     q, k, teacher_q, teacher_k = (precise(x).flatten(0, 1) for x in (query, key, teacher_query, teacher_key))
     difference = (q @ k.mT).baddbmm_(teacher_q, teacher_k.mT, alpha=-c)
-    valid = queries[:, None, :, None] & keys[:, None, None, :]
     difference.view(batch, heads, length, length).mul_(valid.to(difference.dtype))
     return difference.square().sum(), difference @ k, difference.mT @ q
+
+
+def _valid(queries: Tensor, keys: Tensor, window: int | None) -> Tensor:
+    """(batch, 1, length, length), True for the pairs of a query and a key that are compared."""
+    valid = queries[:, None, :, None] & keys[:, None, None, :]
+    if window is None:
+        return valid
+    places = torch.arange(queries.shape[1], device=queries.device)
+    return valid & ((places[:, None] - places).abs() <= window)
 
 
 def _gram(

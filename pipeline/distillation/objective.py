@@ -48,6 +48,16 @@ class Objective(nn.Module):
         """What the terms read from a guide, each tap once, sorted."""
         return tuple(sorted({tap for part in self.parts if part.guide == guide for tap in part.term.guide_taps}))
 
+    @property
+    def counts_padding(self) -> bool:
+        """Whether padding counts in any term's means."""
+        return any(part.term.counts_padding for part in self.parts)
+
+    @property
+    def windows(self) -> frozenset[int]:
+        """Distances of local attention within which any term needs pairs of tokens counted."""
+        return frozenset().union(*(part.term.windows for part in self.parts))
+
     def forward(self, student: Seen, guides: Mapping[str, Seen], batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """The weighted loss of each term, by name.
 

@@ -23,6 +23,8 @@ class Learner(nn.Module):
         frozen_encoder: train the head alone; the encoder runs without dropout and without gradients.
 
     Attributes:
+        windows: distances of local attention within which pairs of tokens are to be counted.
+        counts_padding: whether padding counts in the means of the loss.
         features_ready: called with the last tensor of the model's forward pass, by which a watch tells the
             model's time from its losses'.
     """
@@ -35,6 +37,7 @@ class Learner(nn.Module):
         self.model = model
         self.objective = objective
         self.frozen_encoder = frozen_encoder
+        self.windows, self.counts_padding = objective.windows, objective.counts_padding
         self._read = Reader(model, objective.student_taps)
         if frozen_encoder:
             model.base_model.requires_grad_(False)

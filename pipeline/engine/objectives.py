@@ -8,16 +8,17 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
-from pipeline.distillation.layer_map import layer_map
 from pipeline.distillation.objective import Objective, Part
 from pipeline.distillation.terms.attention import AttentionTerm
 from pipeline.distillation.terms.hidden import HiddenTerm
 from pipeline.distillation.terms.response import HardTerm, MaskedWordTerm, SoftTerm
 from pipeline.engine.learner import Learner
-from pipeline.errors import ModelError
 from pipeline.features import Outcome, Tap
-from pipeline.models.students import check_heads
-from pipeline.stages.student_models import student_seed
+from pipeline.models.shapes import check_heads
+from pipeline.models.trial import read_as_student
+from pipeline.models.windows import attention_windows, check_windows
+from pipeline.stages.checks import check_any_term
+from pipeline.stages.student_models import mapped_layers, student_seed
 
 TEACHER = "teacher"  # the name of the guide in the phases that have one
 
@@ -62,7 +63,7 @@ def imitation(
     parts = [
         Part("embedding", HiddenTerm([(0, 0)], embedding_projection, **counting), terms.embedding, TEACHER),
         Part("hidden", HiddenTerm(links, hidden_projection, **counting), terms.hidden, TEACHER),
-        Part("attention", AttentionTerm(links, **counting), terms.attention, TEACHER),
+        Part("attention", AttentionTerm(links, attention_windows(student), **counting), terms.attention, TEACHER),
     ]
     return Objective([part for part in parts if part.weight])
 
@@ -85,20 +86,19 @@ def imitators(
         seed: of the run.
 
     Raises:
-        ModelError: head counts differ while attention is imitated, a layer map does not fit, or there is
-            nothing to imitate.
+        ModelError: head counts or the reach of mapped layers differ while attention is imitated, a layer map does
+            not fit, a student's family cannot take its shape, or there is nothing to imitate.
     """
-    if not (terms.embedding or terms.hidden or terms.attention):
-        raise ModelError("every weight in terms is 0, so nothing is imitated: give one of them a weight")
+    check_any_term(terms)
     maps = {}
     for student in students:
         config = models[student.name].config
         if terms.attention:
             check_heads(student.name, config.num_attention_heads, teacher)
-        try:
-            maps[student.name] = layer_map(student.layer_map, config.num_hidden_layers, teacher.num_hidden_layers)
-        except ValueError as error:
-            raise ModelError(f"student {student.name!r}: {error}") from error
+        maps[student.name] = mapped_layers(student, teacher, config)
+        if terms.attention:
+            check_windows(student.name, maps[student.name], config, teacher)
+        read_as_student(models[student.name], attention=bool(terms.attention))
     return {
         student.name: Learner(
             models[student.name],

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.evaluation.scores import correlations, count_scores, num_classes
+from pipeline.evaluation.scores import Scoring, correlations, count_scores
 
 _CHUNK_ELEMENTS = 2_000_000
 """Numbers held at once; resamples are drawn in pieces of about this size."""
@@ -22,31 +22,31 @@ def interval(scores: np.ndarray, level: float) -> tuple[float, float]:
 
 
 def resampled_scores(
-    metric: str, labels: np.ndarray, predictions: tuple[np.ndarray, ...], resamples: int, seed: int
+    scoring: Scoring, labels: np.ndarray, predictions: tuple[np.ndarray, ...], resamples: int, seed: int
 ) -> list[np.ndarray]:
     """The main score of each model over the same resampled rows: for each, (resamples,).
 
     Args:
-        metric: the metric, whose main score bears its name.
+        scoring: of the task; the main score bears the name of its metric.
         labels: (rows,), int64 for classification, float64 for correlations.
         predictions: for each model (rows,), of the same type.
         resamples: how many times the rows are drawn.
         seed: of the draws.
     """
     generator = np.random.default_rng(seed)
-    draw = _correlation_pieces if metric == "pearson_spearman" else _count_pieces
-    pieces = list(draw(metric, labels, predictions, resamples, generator))
+    draw = _correlation_pieces if scoring.metric == "pearson_spearman" else _count_pieces
+    pieces = list(draw(scoring, labels, predictions, resamples, generator))
     return [np.concatenate(scores) for scores in zip(*pieces, strict=True)]
 
 
 def _count_pieces(
-    metric: str,
+    scoring: Scoring,
     labels: np.ndarray,
     predictions: tuple[np.ndarray, ...],
     resamples: int,
     generator: np.random.Generator,
 ) -> Iterator[list[np.ndarray]]:
-    classes = num_classes(labels, *predictions)
+    classes = scoring.classes
     kinds, occurrences = np.unique(np.stack([labels, *predictions], axis=1), axis=0, return_counts=True)
     for size in _piece_sizes(resamples, max(classes * classes, len(kinds))):
         drawn = generator.multinomial(len(labels), occurrences / len(labels), size=size)
@@ -55,12 +55,12 @@ def _count_pieces(
             tables = np.zeros((size, classes, classes), dtype=np.int64)
             for kind, times in zip(kinds, drawn.T, strict=True):
                 tables[:, kind[0], kind[model]] += times
-            scores.append(count_scores(metric, tables)[metric])
+            scores.append(count_scores(scoring, tables)[scoring.metric])
         yield scores
 
 
 def _correlation_pieces(
-    metric: str,
+    scoring: Scoring,
     labels: np.ndarray,
     predictions: tuple[np.ndarray, ...],
     resamples: int,
@@ -68,7 +68,7 @@ def _correlation_pieces(
 ) -> Iterator[list[np.ndarray]]:
     for size in _piece_sizes(resamples, len(labels)):
         rows = generator.integers(len(labels), size=(size, len(labels)))
-        yield [correlations(column[rows], labels[rows])[metric] for column in predictions]
+        yield [correlations(column[rows], labels[rows])[scoring.metric] for column in predictions]
 
 
 def _piece_sizes(resamples: int, elements: int) -> Iterator[int]:

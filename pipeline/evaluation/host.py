@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -62,6 +63,30 @@ def host() -> Host:
         memory_bytes=meminfo.get("MemTotal"),
         swapped_bytes=meminfo.get("SwapTotal", 0) - meminfo.get("SwapFree", 0),
     )
+
+
+def usual_threads() -> int:
+    """How many threads torch would compute with: one a core that this process may use, or fewer by the environment.
+
+    Processors that share a core (hyper-threads) count as one.
+    """
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    cores = len(cores_of(allowed, _text("/proc/cpuinfo")))
+    for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        wanted = os.environ.get(name, "").split(",")[0].strip()  # OpenMP takes a number a level of nesting
+        if wanted.isdecimal() and int(wanted) > 0:
+            return min(int(wanted), cores)
+    return cores
+
+
+def cores_of(processors: Iterable[int], cpuinfo: str) -> set[tuple[str, str]]:
+    """The cores that some processors belong to, by the text of /proc/cpuinfo; one each where it does not say."""
+    blocks = {field(block, "processor"): block for block in cpuinfo.split("\n\n")}
+    places = {number: blocks.get(str(number), "") for number in processors}
+    return {
+        (field(block, "physical id"), field(block, "core id") or f"processor {number}")
+        for number, block in places.items()
+    }
 
 
 def field(text: str, name: str) -> str:

@@ -1,32 +1,38 @@
 """A latency is the time of one forward pass, measured beside the other models, not after them.
 
-Machines drift: they heat up, they are shared. So the models take turns, round by round, each round
-starting with the next one, and a slow minute is paid by all of them. What is kept is the median, with the
-tenth and ninetieth percentile as the spread.
+Machines drift: they heat up, they are shared. So the models take turns, round by round, and a slow minute is paid by
+all of them. Each round has an order of its own: a model that always came after the largest one would always find the
+caches emptied by it, and look slower than its twin. What is kept of the times says ``timings.py``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ModelError
+from pipeline.evaluation.timings import judge
+from pipeline.progress import Progress, Silent
 
 WARM_UP = 2
+ENOUGH_SECONDS = 3.0  # of rounds beyond the least: a long pass has little noise of its own
 
 
 class LatencyRow(TypedDict):
-    """One model at one length and batch; times in milliseconds a batch."""
+    """One model at one length and batch; times in milliseconds a batch, otherwise as in ``Timing``."""
 
     model: str
     length: int
     batch: int
     milliseconds: float
-    p10: float
+    median: float
     p90: float
+    rounds: int
+    speed: tuple[float, float, float] | None
+    reliable: bool
 
 
 def measure_latency(
@@ -36,7 +42,9 @@ def measure_latency(
     vocab_size: int,
     seed: int,
     *,
-    repeats: int = 20,
+    rounds: tuple[int, int],
+    against: str | None = None,
+    progress: Progress | None = None,
 ) -> list[LatencyRow]:
     """Time every model at every length and batch, interleaved, in inference mode.
 
@@ -48,8 +56,10 @@ def measure_latency(
         lengths: word pieces a row; rows are full, there is no padding.
         batches: rows a forward pass.
         vocab_size: word pieces are drawn below it; at most the smallest vocabulary among the models.
-        seed: of the word pieces drawn.
-        repeats: timed passes of each cell, after two that are not timed.
+        seed: of the word pieces, the order in each round, and the interval.
+        rounds: timed passes of each cell after two that are not: at least, and at most where they are short.
+        against: the model whose time the others' is compared with.
+        progress: is told how many cells are done.
 
     Raises:
         ModelError: ``vocab_size`` is larger than a model's vocabulary.
@@ -59,21 +69,22 @@ def measure_latency(
         if vocab_size > known:
             msg = f"{name} knows {known} word pieces, latency asks for {vocab_size}: pass the smaller number"
             raise ModelError(msg)
-    generator = torch.Generator().manual_seed(seed)
+    progress = progress or Silent()
+    generator, orders = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     modes = {name: model.training for name, model in models.items()}
     rows: list[LatencyRow] = []
     try:
         for model in models.values():
             model.eval()
-        for length in lengths:
+        cells = [(length, batch) for length in lengths for batch in batches]
+        for done, (length, batch) in enumerate(cells, start=1):
             able = {name: model for name, model in models.items() if length <= longest_input(model)}
-            for batch in batches:
-                pieces = torch.randint(vocab_size, (batch, length), generator=generator)
-                for name, times in _take_turns(able, pieces, repeats).items():
-                    p10, median, p90 = (float(p) for p in np.percentile(times, (10, 50, 90)))
-                    rows.append(
-                        LatencyRow(model=name, length=length, batch=batch, milliseconds=median, p10=p10, p90=p90)
-                    )
+            pieces = torch.randint(vocab_size, (batch, length), generator=generator)
+            times = _take_turns(able, pieces, rounds, orders)
+            for name, timing in judge(times, against, seed).items():
+                row = {"model": name, "length": length, "batch": batch, **timing._asdict()}
+                rows.append(cast("LatencyRow", row))
+            progress.update(done, len(cells))
     finally:
         for name, model in models.items():
             model.train(modes[name])
@@ -93,25 +104,43 @@ def longest_input(model: nn.Module) -> float:
     return float("inf") if positions is None else positions
 
 
+def rounds_for(seconds: float, rounds: tuple[int, int]) -> int:
+    """How many rounds to time where one takes so many seconds."""
+    least, most = rounds
+    return max(least, min(most, int(ENOUGH_SECONDS / max(seconds, 1e-9))))
+
+
 @torch.inference_mode()
-def _take_turns(models: Mapping[str, nn.Module], pieces: Tensor, repeats: int) -> dict[str, list[float]]:
+def _take_turns(
+    models: Mapping[str, nn.Module], pieces: Tensor, rounds: tuple[int, int], orders: np.random.Generator
+) -> dict[str, list[float]]:
+    """Milliseconds of each model, one a round; empty without models."""
+    if not models:
+        return {}
+    turns = _turns(models, pieces, orders)
+    *_, last = (next(turns) for _ in range(WARM_UP))
+    timed = [next(turns) for _ in range(rounds_for(sum(last.values()) / 1000, rounds))]
+    return {name: [turn[name] for turn in timed] for name in models}
+
+
+def _turns(models: Mapping[str, nn.Module], pieces: Tensor, orders: np.random.Generator) -> Iterator[dict[str, float]]:
+    """Rounds without end: what each model took, in milliseconds."""
     names = list(models)
     devices = {name: next(model.parameters()).device for name, model in models.items()}
     inputs = {
         name: {"input_ids": pieces.to(device), "attention_mask": torch.ones_like(pieces, device=device)}
         for name, device in devices.items()
     }
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(WARM_UP + repeats):
-        shift = turn % max(len(names), 1)
-        for name in names[shift:] + names[:shift]:
+    while True:
+        times = {}
+        for number in orders.permutation(len(names)):
+            name = names[number]
             _synchronize(devices[name])
             start = perf_counter()
             models[name](**inputs[name])
             _synchronize(devices[name])
-            if turn >= WARM_UP:
-                times[name].append(1000 * (perf_counter() - start))
-    return times
+            times[name] = 1000 * (perf_counter() - start)
+        yield times
 
 
 def _synchronize(device: torch.device) -> None:

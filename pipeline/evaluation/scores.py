@@ -4,14 +4,26 @@ Each function takes a first axis of independent tables (one, or every resample o
 with one number a table. What is undefined is 0: no positive anywhere, a constant column in a correlation.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 Scores = dict[str, np.ndarray]
 
 
-def num_classes(*columns: np.ndarray) -> int:
-    """Classes that the columns speak of, at least two."""
-    return max(2, *(int(column.max()) + 1 for column in columns))
+@dataclass(frozen=True)
+class Scoring:
+    """How a task's rows are scored, decided once by the task: the same for every model and every resample.
+
+    Attributes:
+        metric: what is measured.
+        classes: labels of the task, whether or not the rows at hand have them all; 0 for a regression.
+        positive: index of the class that F1 is of; None averages F1 over the classes.
+    """
+
+    metric: str
+    classes: int = 2
+    positive: int | None = None
 
 
 def count_pairs(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
@@ -20,15 +32,16 @@ def count_pairs(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np
     return flat.reshape(1, classes, classes)
 
 
-def count_scores(metric: str, counts: np.ndarray) -> Scores:
+def count_scores(scoring: Scoring, counts: np.ndarray) -> Scores:
     """Scores of tables of counts (tables, classes, classes), rows by label: each score (tables,)."""
+    metric = scoring.metric
     if metric == "accuracy":
         return {metric: _accuracy(counts)}
     if metric == "f1":
-        return {metric: _f1(counts)}
+        return {metric: _f1(counts, scoring.positive)}
     if metric == "matthews":
         return {metric: _matthews(counts)}
-    accuracy, f1 = _accuracy(counts), _f1(counts)
+    accuracy, f1 = _accuracy(counts), _f1(counts, scoring.positive)
     return {"accuracy": accuracy, "f1": f1, metric: (accuracy + f1) / 2}
 
 
@@ -36,14 +49,18 @@ def _accuracy(counts: np.ndarray) -> np.ndarray:
     return np.trace(counts, axis1=1, axis2=2) / counts.sum(axis=(1, 2))
 
 
-def _f1(counts: np.ndarray) -> np.ndarray:
-    """Harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn), of class 1 or averaged over classes."""
+def _f1(counts: np.ndarray, positive: int | None) -> np.ndarray:
+    """Harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn), of one class or averaged over classes.
+
+    The average is over the classes that the labels hold. What a model predicts does not decide it, so that two
+    models are always measured by the same rule; a class that is predicted where there is none costs the others.
+    """
     right = np.diagonal(counts, axis1=1, axis2=2)
-    seen = counts.sum(axis=1) + counts.sum(axis=2)
-    each = _ratio(2 * right, seen)
-    if counts.shape[1] == 2:
-        return each[:, 1]
-    return _ratio(each.sum(axis=1), (seen > 0).sum(axis=1))  # a class that never occurs has no say
+    labelled = counts.sum(axis=2)
+    each = _ratio(2 * right, counts.sum(axis=1) + labelled)
+    if positive is not None:
+        return each[:, positive]
+    return _ratio(each.sum(axis=1), (labelled > 0).sum(axis=1))
 
 
 def _matthews(counts: np.ndarray) -> np.ndarray:

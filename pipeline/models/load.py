@@ -1,6 +1,7 @@
 """Loading and saving models: a hub id or a folder in, a folder that ``from_pretrained`` opens out."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from pipeline.errors import ModelError
+from pipeline.hub import asking_hub
 from pipeline.models.weights import refuse_pickles
 
 # Its notes about heads that are not there are errors of ours, with a way out, where they matter.
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
+
+MEND = "name a folder that save_pretrained wrote"
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ def load_config(source: ModelSource) -> PretrainedConfig:
     if source.location.startswith(("/", ".", "~")) and not Path(source.location).is_dir():
         raise ModelError(f"there is no model folder {source.location!r}: check the path")
     try:
-        config = AutoConfig.from_pretrained(source.location, **source.options())
+        with asking_hub(source.location, MEND, ModelError):
+            config = AutoConfig.from_pretrained(source.location, **source.options())
     except (OSError, ValueError) as error:
         raise ModelError(_not_loaded(source, error)) from error
     if not _is_encoder(config):
@@ -150,17 +155,33 @@ def permute_labels(model: PreTrainedModel, order: Sequence[int], label_names: Se
     model.config.label2id = {name: index for index, name in enumerate(label_names)}
 
 
-def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write weights (safetensors), configuration and tokenizer into one folder."""
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, max_length: int) -> None:
+    """Write weights (safetensors), configuration and tokenizer into one folder.
+
+    Beside a classifier the tokenizer goes on reading the names of special tokens as text, as in training; a masked
+    LM is asked with them.
+
+    Args:
+        model: the model.
+        tokenizer: its tokenizer; stays as it is.
+        folder: the folder.
+        max_length: word pieces at which the saved tokenizer truncates.
+    """
     model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    saved = deepcopy(tokenizer)
+    saved.model_max_length = max_length
+    saved.init_kwargs.pop("split_special_tokens", None)
+    if "ForSequenceClassification" in type(model).__name__:
+        saved.init_kwargs["split_special_tokens"] = saved.split_special_tokens = True
+    saved.save_pretrained(folder)
 
 
 def _load(factory: Any, source: ModelSource, **kwargs: Any) -> Any:
     try:
-        return factory.from_pretrained(
-            source.location, dtype=torch.float32, use_safetensors=True, **source.options(), **kwargs
-        )
+        with asking_hub(source.location, MEND, ModelError):
+            return factory.from_pretrained(
+                source.location, dtype=torch.float32, use_safetensors=True, **source.options(), **kwargs
+            )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(_not_loaded(source, error)) from error
 

@@ -5,7 +5,7 @@ of a layer is read and written once more for its GELU.
 """
 
 import platform
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from transformers.activations import GELUActivation
 
 GELUS = (F.gelu, torch.ops.aten.gelu_)
+OPERATORS = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
 PROCESSORS = ("x86_64", "AMD64")  # where this was measured; elsewhere oneDNN calls other libraries
 
 
@@ -20,6 +21,8 @@ class PackedLinear(nn.Module):
     """A linear layer that is never trained, on a CPU.
 
     The operators are those that torch's own compiler puts in place of such layers; they have no public name.
+    Its weight is no parameter any more, so a state dictionary would leave it out without a word: whoever asks for
+    one is refused. Digest or save a model before it is packed.
 
     Args:
         linear: float32 or bfloat16; its weight is copied.
@@ -38,12 +41,18 @@ class PackedLinear(nn.Module):
         run = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001 - see above
         return run(x.to(self._dtype), self._weight, self._bias, self._after, [], "none")
 
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:  # noqa: ARG002 - torch's
+        raise TypeError(f"{prefix.rstrip('.') or 'the layer'} is packed and has no state: take it before pack()")
+
+    def _load_from_state_dict(self, _state: Any, prefix: str, *_: Any) -> None:
+        raise TypeError(f"{prefix.rstrip('.') or 'the layer'} is packed and takes no state: load it before pack()")
+
 
 def pack(model: nn.Module) -> bool:
     """Have a frozen model's linear layers packed, in place, and say whether they are.
 
-    Only on x86 CPUs with oneDNN; anywhere else the model stays as it is, and so does a layer with hooks. The model
-    cannot be saved, moved or compiled afterwards.
+    Only on x86 CPUs with oneDNN, by a torch that has the operators; anywhere else the model stays as it is, and so does
+    a layer with hooks. The model cannot be saved, digested, moved or compiled afterwards.
 
     Args:
         model: frozen, on its device, in its precision.
@@ -74,6 +83,7 @@ def _packable(model: nn.Module) -> bool:
     return (
         platform.machine() in PROCESSORS
         and torch.backends.mkldnn.is_available()
+        and all(hasattr(torch.ops.mkldnn, name) for name in OPERATORS)
         and all(weight.device.type == "cpu" for weight in linear)
         and all(weight.dtype == torch.float32 or _in_bfloat16(weight) for weight in linear)
     )

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModel, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
-from pipeline.config.models import PRESETS, Shape, StudentConfig, heads_misfit
+from pipeline.config.models import Shape
 from pipeline.errors import ModelError
 
 # What the families call their dropout probabilities; one that is None follows another of them.
@@ -15,45 +15,8 @@ DROPOUTS = (
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
     *("dropout", "attention_dropout", "seq_classif_dropout"),
 )
-
-
-def student_shape(student: StudentConfig, teacher: PretrainedConfig) -> Shape:
-    """The student's shape, its heads taken from the teacher when none are given.
-
-    Raises:
-        ModelError: the width is not a multiple of the heads; names widths that are.
-    """
-    if student.preset:
-        shape = PRESETS[student.preset]
-    else:
-        heads = student.heads or teacher.num_attention_heads
-        hidden = student.hidden or 0
-        if hidden % heads:
-            raise ModelError(
-                f"student {student.name!r} is {hidden} wide, not a multiple of its {heads} heads: "
-                f"{heads_misfit(hidden, heads)}"
-            )
-        shape = Shape(
-            layers=student.layers or 0,
-            hidden=hidden,
-            heads=heads,
-            intermediate=student.intermediate or 4 * hidden,
-        )
-    return shape
-
-
-def check_heads(name: str, heads: int, teacher: PretrainedConfig) -> None:
-    """Attention scores are compared head by head, so both models need the same number.
-
-    Raises:
-        ModelError: they differ; names the choices.
-    """
-    wanted = teacher.num_attention_heads
-    if heads != wanted:
-        raise ModelError(
-            f"teacher has {wanted} attention heads, student {name!r} {heads}: give it {wanted} heads "
-            f"(hidden a multiple of {wanted}), or set terms.attention to 0"
-        )
+LAYER_LISTS = ("layer_types", "mlp_layer_types", "attention_window")  # keys with one entry a layer
+HEAD_WIDTHS = ("head_dim", "attention_head_size")
 
 
 def larger_than_teacher(shape: Shape, teacher: PretrainedConfig) -> list[str]:
@@ -68,12 +31,37 @@ def larger_than_teacher(shape: Shape, teacher: PretrainedConfig) -> list[str]:
     return warnings
 
 
-def student_config(shape: Shape, teacher: PretrainedConfig, *, dropout: float) -> PretrainedConfig:
-    """The teacher's configuration in the student's shape: same family, vocabulary and positions."""
+def student_config(
+    shape: Shape, teacher: PretrainedConfig, *, dropout: float, layers: Sequence[int] | None = None
+) -> PretrainedConfig:
+    """The teacher's configuration in the student's shape: same family, vocabulary and positions.
+
+    Args:
+        shape: of the student.
+        teacher: the teacher's configuration; it stays as it is.
+        dropout: the student's, everywhere.
+        layers: the 1-based teacher layer that each student layer imitates, and whose kind (of attention, say) it
+            takes; None for the teacher's first layers, again from the first where the student is deeper.
+
+    Raises:
+        ModelError: the family says its layers in another way, so that their number cannot be changed.
+    """
     config = deepcopy(teacher)
-    config.num_hidden_layers = shape.layers
+    try:
+        config.num_hidden_layers = shape.layers
+    except NotImplementedError as error:
+        raise ModelError(
+            f"a {teacher.model_type!r} teacher cannot have a student of another depth ({error}): "
+            "choose a BERT, RoBERTa, ELECTRA or MiniLM teacher"
+        ) from error
     config.hidden_size = shape.hidden
     config.num_attention_heads = shape.heads
+    _repeat_shape(config, teacher, shape)
+    imitated = [1 + n % teacher.num_hidden_layers for n in range(shape.layers)] if layers is None else layers
+    for name in LAYER_LISTS:
+        kinds = getattr(teacher, name, None)
+        if isinstance(kinds, list | tuple) and len(kinds) == teacher.num_hidden_layers:
+            setattr(config, name, [kinds[layer - 1] for layer in imitated])
     # DistilBERT calls it hidden_dim and maps the other names only.
     setattr(config, "hidden_dim" if hasattr(config, "hidden_dim") else "intermediate_size", shape.intermediate)
     if hasattr(config, "embedding_size"):
@@ -83,6 +71,22 @@ def student_config(shape: Shape, teacher: PretrainedConfig, *, dropout: float) -
             setattr(config, name, dropout)
     config.dtype = torch.float32
     return config
+
+
+def _repeat_shape(config: PretrainedConfig, teacher: PretrainedConfig, shape: Shape) -> None:
+    """Bring the keys that say width and heads a second time into line with the student's shape."""
+    if hasattr(config, "pooler_hidden_size"):  # DeBERTa
+        config.pooler_hidden_size = shape.hidden
+    for name in HEAD_WIDTHS:
+        if isinstance(getattr(config, name, None), int):
+            setattr(config, name, shape.hidden // shape.heads)
+    if isinstance(getattr(config, "num_key_value_heads", None), int):
+        ratio = teacher.num_attention_heads // teacher.num_key_value_heads
+        config.num_key_value_heads = max(1, shape.heads // ratio)
+    if hasattr(config, "intra_bottleneck_size"):  # MobileBERT: attention is narrower than the layer, in proportion
+        narrow = teacher.intra_bottleneck_size * shape.hidden / teacher.hidden_size
+        config.intra_bottleneck_size = max(1, round(narrow / shape.heads)) * shape.heads
+        config.true_hidden_size = config.intra_bottleneck_size if config.use_bottleneck else shape.hidden
 
 
 def set_dropout(model: nn.Module, probability: float) -> None:

@@ -10,6 +10,7 @@ the compiler follows it without leaving its graph.
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -117,19 +118,48 @@ def last_of(seen: Seen) -> Tensor:
 
 
 def truncate(model: PreTrainedModel, last_layer: int) -> None:
-    """Drop what lies above ``last_layer`` of an encoder, its pooler and head included; in place.
+    """Drop what lies above ``last_layer`` of an encoder, its pooler included; in place.
 
-    An encoder that normalises after its last layer keeps its layers: the norm would meet another one.
+    An encoder that computes something else without them keeps them: one that normalises after its last layer, whose
+    norm would meet another one, or one that cannot do without its pooler.
     """
     encoder = cast("Any", model.base_model)
-    count = encoder.config.num_hidden_layers
-    for module in () if hasattr(encoder, "final_norm") else encoder.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
-            del module[last_layer:]
-            encoder.config.num_hidden_layers = last_layer
-            break
-    if getattr(encoder, "pooler", None) is not None:
+    count, pooler = encoder.config.num_hidden_layers, getattr(encoder, "pooler", None)
+    lists = (module for module in encoder.modules() if isinstance(module, nn.ModuleList))
+    expected = _hidden_state(encoder, last_layer)
+    for layers in (module for module in lists if count == len(module) > last_layer):
+        above = list(layers[last_layer:])
+        del layers[last_layer:]
+        encoder.config.num_hidden_layers = last_layer
+        if not _still(encoder, last_layer, expected):
+            layers.extend(above)
+            encoder.config.num_hidden_layers = count
+        break
+    if pooler is not None:
         encoder.pooler = None
+        if not _still(encoder, last_layer, expected):
+            encoder.pooler = pooler
+
+
+def _still(encoder: PreTrainedModel, layer: int, expected: Tensor) -> bool:
+    """Whether an encoder computes what it did before something was taken from it."""
+    try:
+        return torch.equal(_hidden_state(encoder, layer), expected)
+    except Exception:  # noqa: BLE001 - whatever it misses, it misses
+        return False
+
+
+@torch.no_grad()
+def _hidden_state(encoder: PreTrainedModel, layer: int) -> Tensor:
+    """Of a few word pieces, without dropout."""
+    was_training = encoder.training
+    encoder.eval()
+    ids = torch.tensor([[2, 3, 4]], device=encoder.device)
+    try:
+        batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids, dtype=torch.bool)}
+        return encode(encoder, batch, output_hidden_states=True).hidden_states[layer]
+    finally:
+        encoder.train(was_training)
 
 
 def _unsupported(model: nn.Module) -> str:

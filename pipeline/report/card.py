@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import yaml
 
 from pipeline.report.content import ResultRow
-from pipeline.report.formats import count, percent, printable, score, words
+from pipeline.report.formats import count, milliseconds, percent, printable, score, speed, words
 from pipeline.report.summary import summarise
 
 CHOSEN_ON_DEV = (
@@ -25,6 +25,7 @@ def model_card(
     max_length: int = 128,
     pair: bool = False,
     dev_rows: int | None = None,
+    timed: str | None = None,
     fingerprint: str | None = None,
     limits: Sequence[str] = (),
 ) -> str:
@@ -40,6 +41,7 @@ def model_card(
         max_length: word pieces a row in training.
         pair: the model reads two texts.
         dev_rows: rows the metrics were measured on.
+        timed: what the times are times of, and where they were measured; without it none are shown.
         fingerprint: of the artifact the folder is.
         limits: sentences about what it is not fit for, beside those always true.
     """
@@ -56,7 +58,7 @@ def model_card(
         f"---\n{front}---\n\n# {_prose(name)}",
         opening,
         _prose(summarise(own, main_metric)),
-        "## Results\n\n" + _table([row for row in results if main_metric in row.metrics], main_metric, dev_rows),
+        "## Results\n\n" + _table([row for row in results if main_metric in row.metrics], main_metric, dev_rows, timed),
         "## Use\n\n" + _usage(max_length, pair=pair, labels=bool(label_names)),
     ]
     if label_names:
@@ -64,6 +66,7 @@ def model_card(
         parts.append(f"## Labels\n\nIn the order of the logits, from 0:\n\n{rows}")
     fixed = [
         f"It was trained on rows of at most {max_length} word pieces; longer ones lose their end.",
+        "A transformers.pipeline needs truncation=True to cut them.",
         "It imitates its teacher, mistakes and biases included, and knows no task but this one.",
         CHOSEN_ON_DEV,
     ]
@@ -71,17 +74,23 @@ def model_card(
     return printable("\n\n".join(parts)) + "\n"
 
 
-def _table(results: Sequence[ResultRow], main_metric: str, dev_rows: int | None) -> str:
+def _table(results: Sequence[ResultRow], main_metric: str, dev_rows: int | None, timed: str | None) -> str:
     names = list(dict.fromkeys([main_metric, *(metric for row in results for metric in row.metrics)]))
-    heads = ["model", *map(words, names), "interval", "of teacher", "parameters"]
+    heads = ["model", *map(words, names), "interval", "of teacher", "parameters", *(["ms", "speed"] if timed else [])]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     for row in results:
         interval = f"{score(row.interval[0])} to {score(row.interval[1])}" if row.interval else score(None)
         figures = [score(row.metrics.get(metric)) for metric in names]
-        lines.append([row.name, *figures, interval, percent(row.retention), count(row.parameters)])
+        spent = [milliseconds(row.latency_ms), _speed(row)] if timed else []
+        lines.append([row.name, *figures, interval, percent(row.retention), count(row.parameters), *spent])
     table = "\n".join("| " + " | ".join(map(_prose, line)) + " |" for line in lines)
     where = f"{dev_rows:,} development rows" if dev_rows else "the development rows"
-    return f"On {where}; the interval is that of {words(main_metric)}.\n\n{table}"
+    told = f" Time: {_prose(timed)}; speed against the teacher, with its 95% interval." if timed else ""
+    return f"On {where}; the interval is that of {words(main_metric)}.{told}\n\n{table}"
+
+
+def _speed(row: ResultRow) -> str:
+    return speed(row.speed) if row.latency_reliable or row.latency_ms is None else "not measured reliably"
 
 
 def _usage(max_length: int, *, pair: bool, labels: bool) -> str:

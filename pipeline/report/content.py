@@ -20,7 +20,10 @@ class ResultRow:
         interval: confidence interval of the main metric, (low, high).
         retention: the main metric as a share of the teacher's, 1 = all of it.
         flops: operations of one row at ``ReportData.latency_length``.
-        latency_ms: median of one batch at ``ReportData.latency_length`` and ``latency_batch``.
+        latency_ms: of one batch at ``ReportData.latency_length`` and ``latency_batch``, the tenth percentile.
+        speed: how many times faster than the teacher that is: (ratio, low, high).
+        latency_reliable: whether the times were steady enough to be believed.
+        confusion: dev rows by true class (rows) and answer (columns); None without classes.
         difference: of the main metric to the label-only student: (difference, low, high).
     """
 
@@ -34,6 +37,9 @@ class ResultRow:
     size_bytes: int | None = None
     latency_ms: float | None = None
     difference: tuple[float, float, float] | None = None
+    speed: tuple[float, float, float] | None = None
+    latency_reliable: bool = True
+    confusion: Sequence[Sequence[int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,9 @@ class ReportData:
         dev_rows: rows the metrics were measured on.
         curves: stage -> logged points: ``step``, ``loss``, one key a named term, perhaps ``learning_rate``.
         evaluations: stage -> (step, main metric on the dev rows).
-        latency: rows of ``model``, ``length``, ``batch``, ``milliseconds``, ``p10``, ``p90``.
+        latency: rows of ``model``, ``length``, ``batch``, ``milliseconds``, ``speed``, ``reliable``.
+        machine: what the times were measured on, in words.
+        label_names: of the classes, in the order of ``ResultRow.confusion``.
         configuration: YAML.
         augmentation: what ``quality.json`` of stage ``teacher_logits`` says of the variants; None without any.
     """
@@ -81,7 +89,9 @@ class ReportData:
     curves: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
     evaluations: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     latency: Sequence[Mapping[str, Any]] = ()
+    machine: str | None = None
     stages: Sequence[StageRow] = ()
+    label_names: Sequence[str] = ()
     configuration: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()

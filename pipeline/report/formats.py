@@ -1,6 +1,8 @@
 """How a number is written for a reader: three figures that matter, and a unit."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 MISSING = "\u2013"
 MINUS = "\u2212"
@@ -55,6 +57,20 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
+def machine(found: Mapping[str, Any]) -> str:
+    """Where times were measured: device, processor, threads, torch."""
+    threads = f"{found['num_threads']} thread{'' if found['num_threads'] == 1 else 's'} of {found['cpu']}"
+    where = threads if found["device"] == "cpu" else f"{found['device']} with {threads}"
+    return f"{where} ({found['cores']} core{'' if found['cores'] == 1 else 's'}), torch {found['torch']}"
+
+
+def speed(value: tuple[float, float, float] | None) -> str:
+    """How many times faster, with its interval."""
+    if value is None:
+        return MISSING
+    return f"{times(value[0])} [{value[1]:.3g}, {value[2]:.3g}]"
+
+
 def duration(seconds: float | None) -> str:
     """How long something took: 0.4 s, 75 s, 12 min, 3.4 h."""
     if seconds is None:
@@ -64,9 +80,14 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f}\u202fmin" if seconds < 7200 else f"{seconds / 3600:.1f}\u202fh"
 
 
+def sentence(text: str) -> str:
+    """What a terminal shows as a line: a capital at its beginning, a full stop at its end."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def words(name: str) -> str:
-    """An identifier as it is spoken: pearson_spearman is pearson spearman."""
-    return name.replace("_", " ")
+    """An identifier as it is spoken: pearson_spearman is pearson spearman; what has spaces is spoken already."""
+    return name if " " in name and "/" not in name else name.replace("_", " ")
 
 
 def _scaled(value: float, units: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.report import formats
 from pipeline.report.augmentation import quality_examples, quality_figures
+from pipeline.report.classes import classes, majority
 from pipeline.report.content import ReportData, ResultRow
 from pipeline.report.lineage import lineage_svg
 from pipeline.report.plots import loss_curves, metric_curves, trade_off
@@ -33,6 +34,7 @@ def render(data: ReportData) -> str:
             "signed",
             "percent",
             "times",
+            "speed",
             "count",
             "size",
             "milliseconds",
@@ -52,7 +54,8 @@ def render(data: ReportData) -> str:
             data.evaluations, data.main_metric, teacher.metrics.get(data.main_metric) if teacher else None
         ),
         trade_off=trade_off(data),
-        latency=latency_table(data.latency, teacher.name if teacher else None),
+        latency=latency_table(data.latency),
+        classes=classes(shown_by_class(data), data.label_names),
         lineage=lineage_svg(data.stages),
         quality=quality_figures(data.augmentation) if data.augmentation else [],
         variants=quality_examples(data.augmentation) if data.augmentation else [],
@@ -60,7 +63,7 @@ def render(data: ReportData) -> str:
     return formats.printable(page)
 
 
-OPTIONAL = ("interval", "retention", "difference", "parameters", "size_bytes", "flops", "latency_ms")
+OPTIONAL = ("interval", "retention", "difference", "parameters", "size_bytes", "flops", "latency_ms", "speed")
 
 
 def metric_names(data: ReportData) -> list[str]:
@@ -70,27 +73,40 @@ def metric_names(data: ReportData) -> list[str]:
 
 def key_figures(data: ReportData) -> list[tuple[str, str]]:
     """The three figures of the best student that are set large: (figure, what it is)."""
-    students = [row for row in data.results if row.role == "student" and data.main_metric in row.metrics]
-    if not students:
+    student = best_student(data)
+    if student is None:
         return []
-    student: ResultRow = max(students, key=lambda row: row.metrics[data.main_metric])
     teacher = data.first("teacher")
-    size, speed = size_ratio(student, teacher), speed_ratio(student, teacher)
+    size, speed = size_ratio(student, teacher), speed_ratio(student)
+    of_teacher = f"of the teacher's {formats.words(data.main_metric)}"
+    alike = majority(student) if data.main_metric == "accuracy" else None
+    if alike is not None:
+        of_teacher += f": {student.metrics['accuracy']:.1%}, where one answer to every row has {alike:.1%}"
     candidates = [
-        (student.retention, formats.percent, f"of the teacher's {formats.words(data.main_metric)}"),
+        (student.retention, formats.percent, of_teacher),
         (size, formats.percent, "of its parameters"),
         (speed, formats.times, "its speed"),
     ]
     return [(write(value), what) for value, write, what in candidates if value is not None]
 
 
+def best_student(data: ReportData) -> ResultRow | None:
+    """The student with the highest main metric."""
+    students = [row for row in data.results if row.role == "student" and data.main_metric in row.metrics]
+    return max(students, key=lambda row: row.metrics[data.main_metric], default=None)
+
+
+def shown_by_class(data: ReportData) -> list[ResultRow]:
+    """The teacher and the best student."""
+    return [row for row in (data.first("teacher"), best_student(data)) if row is not None]
+
+
 class LatencyCell(NamedTuple):
-    """One model's time, milliseconds a batch, and how many times faster than the teacher that is."""
+    """One model's time, milliseconds a batch, how many times faster than the teacher, and whether to believe it."""
 
     milliseconds: float
-    p10: float
-    p90: float
-    speed: float | None
+    speed: tuple[float, float, float] | None
+    reliable: bool
 
 
 class LatencyTable(NamedTuple):
@@ -100,17 +116,17 @@ class LatencyTable(NamedTuple):
     lines: list[tuple[int, int, list[LatencyCell | None]]]
 
 
-def latency_table(rows: Sequence[Mapping[str, Any]], teacher: str | None) -> LatencyTable:
+def latency_table(rows: Sequence[Mapping[str, Any]]) -> LatencyTable:
     """Latency rows with the models side by side, by batch and then by length."""
     models = list(dict.fromkeys(row["model"] for row in rows))
-    found = {(row["batch"], row["length"], row["model"]): row for row in rows}
-    lines = []
-    for batch, length in sorted({key[:2] for key in found}):
-        base = found.get((batch, length, teacher))
-        cells = []
-        for model in models:
-            row = found.get((batch, length, model))
-            speed = base["milliseconds"] / row["milliseconds"] if base and row and model != teacher else None
-            cells.append(LatencyCell(row["milliseconds"], row["p10"], row["p90"], speed) if row else None)
-        lines.append((batch, length, cells))
-    return LatencyTable(models, lines)
+    found = {
+        (row["batch"], row["length"], row["model"]): LatencyCell(row["milliseconds"], row["speed"], row["reliable"])
+        for row in rows
+    }
+    return LatencyTable(
+        models,
+        [
+            (batch, length, [found.get((batch, length, model)) for model in models])
+            for batch, length in sorted({key[:2] for key in found})
+        ],
+    )

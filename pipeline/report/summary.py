@@ -22,9 +22,11 @@ def summarise(results: Sequence[ResultRow], main_metric: str) -> str:
         sentence = f"{_named(student)} scores {student.metrics[main_metric]:.3f} {metric}"
     else:
         sentence = f"{_named(student)} keeps {percent(student.retention)} of its teacher's {metric}"
-    bargain = [part for part in (relative_size(student, teacher), relative_speed(student, teacher)) if part]
+    bargain = [part for part in (relative_size(student, teacher), relative_speed(student)) if part]
     if bargain:
         sentence += " at " + " and ".join(bargain)
+    if student.speed and not student.latency_reliable:
+        sentence += " (its speed was not measured reliably)"
     return sentence + _lead(student) + "."
 
 
@@ -35,11 +37,9 @@ def size_ratio(row: ResultRow, teacher: ResultRow | None) -> float | None:
     return row.parameters / teacher.parameters
 
 
-def speed_ratio(row: ResultRow, teacher: ResultRow | None) -> float | None:
-    """How many times faster than the teacher one batch is."""
-    if teacher is None or not row.latency_ms or not teacher.latency_ms:
-        return None
-    return teacher.latency_ms / row.latency_ms
+def speed_ratio(row: ResultRow) -> float | None:
+    """How many times faster than the teacher one batch is; None where it was not measured reliably."""
+    return row.speed[0] if row.speed and row.latency_reliable else None
 
 
 def relative_size(row: ResultRow, teacher: ResultRow | None) -> str | None:
@@ -48,9 +48,9 @@ def relative_size(row: ResultRow, teacher: ResultRow | None) -> str | None:
     return None if ratio is None else f"{ratio:.0%} of its size"
 
 
-def relative_speed(row: ResultRow, teacher: ResultRow | None) -> str | None:
+def relative_speed(row: ResultRow) -> str | None:
     """The speed ratio in words."""
-    ratio = speed_ratio(row, teacher)
+    ratio = speed_ratio(row)
     return None if ratio is None else f"{times(ratio)} its speed"
 
 

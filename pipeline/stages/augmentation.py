@@ -1,17 +1,21 @@
 """Stage ``augmentation``: variants of the task's rows, drawn from the candidates of their words."""
 
+import re
 from functools import partial
 from typing import Any
 
 from pydantic import PositiveInt
 
 from pipeline.augmentation.segmentation import segmenter
+from pipeline.config.augmenters import children
 from pipeline.config.base import Config
 from pipeline.config.extras import require_extras
 from pipeline.config.run import RunConfig
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
-from pipeline.stages.candidates import task_rows
+from pipeline.stages.candidates import segmenter_input, task_rows
+from pipeline.stages.checks import Check
+from pipeline.stages.known import Known
 from pipeline.store.stage import Stage, StageRun
 
 
@@ -33,8 +37,6 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
     if wanted is None:
         raise ConfigError("there is no augmentation in this configuration: add an augmentation section")
     require_extras(wanted)
-    if ":" in wanted.words.segmentation:
-        segmenter(wanted.words.segmentation)  # a function that is not there is missed before anything runs
     if wanted.pair_mutation and not config.relu_logits:
         raise ConfigError(
             "augmentation.pair_mutation is a slip of the released code and goes with its recipe, whose mark is "
@@ -49,7 +51,33 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
         unlabelled=wanted.unlabelled,
         seed=config.seed if wanted.seed is None else wanted.seed,
     )
-    return Stage("augmentation", 3, settings, {"task_data": task_data, "candidates": candidates}, _run)
+    inputs: dict[str, Any] = {"task_data": task_data, "candidates": candidates}
+    return Stage("augmentation", 4, settings, inputs | segmenter_input(wanted.words), _run)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before variants are drawn: what an augmenter needs is installed, its expressions are some."""
+    return () if config.augmentation is None else (_check_extras, _check_segmenter, _check_expressions)
+
+
+def _check_extras(known: Known) -> None:
+    if known.config.augmentation is not None:
+        require_extras(known.config.augmentation)
+
+
+def _check_segmenter(known: Known) -> None:
+    wanted = known.config.augmentation
+    if wanted is not None and ":" in wanted.words.segmentation:
+        segmenter(wanted.words.segmentation)
+
+
+def _check_expressions(known: Known) -> None:
+    wanted = known.config.augmentation
+    for child in children(wanted.augmenters) if wanted is not None else ():
+        try:
+            re.compile(str(child.options.get("stopwords_regex", "")))
+        except re.error as error:
+            raise ConfigError(f"augmenter {child.name} with {dict(child.options)} does not work: {error}") from error
 
 
 def _run(config: AugmentationStage, run: StageRun) -> None:

@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
+from pipeline.augmentation.segmentation import own_code
 from pipeline.config.augmentation import VectorsConfig
 from pipeline.config.base import Config
 from pipeline.config.builtin import home_path
+from pipeline.config.extras import require_workers
 from pipeline.config.own_folder import own_folder
 from pipeline.config.run import RunConfig
 from pipeline.config.runtime import Runtime
 from pipeline.config.words import WordsConfig
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ModelError
+from pipeline.models.unloaded import MASKED_LM_HEADS
+from pipeline.stages.checks import Check, loads
 from pipeline.stages.engine import describe_device, device
 from pipeline.stages.inputs import model_input
+from pipeline.stages.known import Known
 from pipeline.stages.teacher_input import masked_lm, pretrained_teacher
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
@@ -78,7 +83,47 @@ def candidates(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         words=wanted.words,
         unlabelled=wanted.unlabelled,
     )
-    return Stage("candidates", 2, settings, inputs, _run)
+    return Stage("candidates", 3, settings, inputs | segmenter_input(wanted.words), _run)
+
+
+def segmenter_input(words: WordsConfig) -> dict[str, Source]:
+    """The code of a segmenter of the user's own, known by its content; a function that is not there is missed here."""
+    code = own_code(words.segmentation)
+    return {"segmenter": Source(paths=code, only=("*.py",))} if code else {}
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before candidates are proposed: a masked LM with its head, vectors, workers."""
+    wanted = config.augmentation
+    if wanted is None:
+        return ()
+    require: tuple[Check, ...] = (lambda known: require_workers(known.config.runtime.workers),)
+    if not any("tinybert" in child for child in wanted.augmenters):
+        return require
+    vectors = (_check_vectors,) if wanted.vectors and wanted.vectors.path else ()
+    if wanted.mlm is None:
+        return (*require, *vectors)
+    if wanted.mlm == "teacher":
+        return (*require, *vectors, *(() if config.pretrain else (partial(_check_head, config.teacher.model or ""),)))
+    return (*require, *vectors, *loads(wanted.mlm), partial(_check_head, wanted.mlm))
+
+
+def _check_vectors(known: Known) -> None:
+    from pipeline.augmentation.glove_lines import check_first_lines
+
+    wanted = known.config.augmentation
+    if wanted and wanted.vectors and wanted.vectors.path:
+        check_first_lines(home_path(wanted.vectors.path))
+
+
+def _check_head(location: str, known: Known) -> None:
+    model = known.model(location)
+    if model is None or model.family not in MASKED_LM_HEADS or model.has_weights(*MASKED_LM_HEADS[model.family]):
+        return
+    raise ModelError(
+        f"{model.location} has no masked-LM head: fit one with pretrain.mode: mlm_head, name another "
+        "augmentation.mlm, or set it to null"
+    )
 
 
 @dataclass(frozen=True)

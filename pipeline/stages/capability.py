@@ -13,7 +13,14 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import StoreError
 from pipeline.stages.compilation import compilation, find_compiler
-from pipeline.stages.precision import CPU_UNITS, CPU_WIDTH, has_device_file, resolve, slow_precision, wide_enough
+from pipeline.stages.precision import (
+    CPU_UNITS,
+    CPU_WIDTH,
+    has_device_file,
+    slow_precision,
+    student_precision,
+    teacher_precision,
+)
 from pipeline.store.disk import check_folder
 
 if TYPE_CHECKING:
@@ -51,8 +58,9 @@ class Findings:
         gpus: that torch can use.
         gpu_files: whether the system shows a GPU, usable or not.
         peaks: precision -> FLOP/s of a large product on the device.
-        precision: resolved.
-        slow: what speaks against that precision; None if nothing.
+        precision: of the students.
+        teacher_precision: of the teacher.
+        slow: what speaks against either precision; None if nothing.
         compiles: whether models are compiled, and why.
         compiler: path of the C++ compiler.
         shared_memory_bytes: size of /dev/shm; None where there is none.
@@ -68,6 +76,7 @@ class Findings:
     gpu_files: bool
     peaks: dict[Precision, float]
     precision: Precision
+    teacher_precision: Precision
     slow: str | None
     compiles: tuple[bool, str]
     compiler: str | None
@@ -91,7 +100,7 @@ def examine(config: RunConfig) -> Findings:
 
     where = device(config.runtime)
     exact_float32()
-    precision = resolve(config)
+    precision, teachers = student_precision(config), teacher_precision(config)
     return Findings(
         host=host(),
         disk=_store_disk(Path(config.runtime.store)),
@@ -106,7 +115,8 @@ def examine(config: RunConfig) -> Findings:
             "bfloat16": matmul_peak(where, torch.bfloat16),
         },
         precision=precision,
-        slow=slow_precision(precision, where),
+        teacher_precision=teachers,
+        slow=slow_precision(precision, where) or slow_precision(teachers, where),
         compiles=compilation(config.runtime, where),
         compiler=find_compiler(),
         shared_memory_bytes=shutil.disk_usage(SHARED_MEMORY).total if SHARED_MEMORY.is_dir() else None,
@@ -125,7 +135,12 @@ def choices(config: RunConfig, found: Findings) -> list[Choice]:
     return [
         Choice("device", found.device, why_device if wanted.device == "auto" else f"runtime.device is {wanted.device}"),
         Choice("cpu_threads", str(found.threads), _why_threads(config)),
-        Choice("precision", found.precision, _why_precision(config, found, cuda=cuda)),
+        Choice("precision", found.precision, _why_precision(config, found, found.precision, "students", cuda=cuda)),
+        Choice(
+            "teacher_precision",
+            found.teacher_precision,
+            _why_precision(config, found, found.teacher_precision, "a teacher", cuda=cuda),
+        ),
         Choice("attention", "fused (SDPA)", "in every layer; queries and keys are read in the mapped layers alone"),
         Choice(
             "attention_loss",
@@ -195,14 +210,14 @@ def _why_threads(config: RunConfig) -> str:
     return "OMP_NUM_THREADS" if os.environ.get("OMP_NUM_THREADS") else "torch's choice: one a core"
 
 
-def _why_precision(config: RunConfig, found: Findings, *, cuda: bool) -> str:
+def _why_precision(config: RunConfig, found: Findings, chosen: Precision, whose: str, *, cuda: bool) -> str:
     if config.precision != "auto":
         return f"precision is {config.precision}"
     where = "GPU" if cuda else "CPU"
-    if found.precision == "bfloat16":
+    if chosen == "bfloat16":
         return f"auto: the {where} has units for it"
-    if not cuda and CPU_UNITS in found.host.instructions and not wide_enough(config):
-        return f"auto: bfloat16 pays from students {CPU_WIDTH} wide on this CPU"
+    if not cuda and CPU_UNITS in found.host.instructions:
+        return f"auto: bfloat16 pays from {whose} {CPU_WIDTH} wide on this CPU"
     why = f"auto: the {where} is not known to have units for bfloat16"
     gain = found.peaks["bfloat16"] / found.peaks["float32"]
     if gain < MUCH_FASTER:

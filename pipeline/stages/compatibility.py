@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from pipeline.models.load import ModelSource
 
 
+PROBES = ("Paris", "caf\u00e9", "\u5317\u4eac", "don't stop-it", "\uff21\uff11", "a\u00ad b  c\n")
+"""Texts that cleaning treats differently: capitals, accents, Chinese, punctuation, wide letters, odd spaces."""
+
+
 def check_positions(model: "PreTrainedModel", length: int, setting: str) -> None:
     """Refuse sequences that a model has no positions for.
 
@@ -24,11 +28,31 @@ def check_positions(model: "PreTrainedModel", length: int, setting: str) -> None
     """
     from pipeline.evaluation.latency import longest_input
 
-    longest = longest_input(model)
-    if length > longest:
+    check_length(length, longest_input(model), setting)
+
+
+def check_length(length: int, positions: float, setting: str) -> None:
+    """Refuse sequences that are longer than a model's positions.
+
+    Args:
+        length: their greatest length in word pieces.
+        positions: of the model.
+        setting: the configuration key that decides the length.
+
+    Raises:
+        ModelError: names both numbers and the setting.
+    """
+    if length > positions:
         raise ModelError(
-            f"sequences have {length} word pieces, the model {longest} positions: set {setting} to {longest}"
+            f"sequences have {length} word pieces, the model {positions} positions: set {setting} to {positions}"
         )
+
+
+def longest_row(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast") -> int:
+    """The longest sequence that both a model's positions and its tokenizer allow."""
+    from pipeline.evaluation.latency import longest_input
+
+    return int(min(longest_input(model), tokenizer.model_max_length))
 
 
 def check_same_vocabulary(
@@ -41,6 +65,8 @@ def check_same_vocabulary(
 ) -> None:
     """Refuse a model of another vocabulary than the tokens it is to read: the ids would mean other words.
 
+    The same word pieces are not enough: a cased model of an uncased corpus has never seen half of its ids.
+
     Args:
         tokenizer: of the tokens.
         model: that is to read them.
@@ -49,7 +75,7 @@ def check_same_vocabulary(
         way_out: how the message ends.
 
     Raises:
-        ModelError: the model's own tokenizer differs, or it has none.
+        ModelError: the model's own tokenizer has other pieces, or cleans or cuts text in another way; or it has none.
     """
     from pipeline.data.tokenizer import load_tokenizer
 
@@ -59,6 +85,20 @@ def check_same_vocabulary(
             f"{said} {model.location}, whose vocabulary ({len(own)} word pieces) is not that of {whose} "
             f"({len(tokenizer)}): {way_out}"
         )
+    for text in PROBES:
+        its, ours = _read(own, text), _read(tokenizer, text)
+        if its != ours:
+            raise ModelError(
+                f"{said} {model.location}, whose tokenizer makes {its} of {text!r}, that of {whose} {ours}, "
+                f"though their word pieces are the same: {way_out}"
+            )
+
+
+def _read(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[str]:
+    """A text as the tokenizer cleans it and cuts it into words, before it looks for pieces."""
+    backend = tokenizer.backend_tokenizer
+    clean = backend.normalizer.normalize_str(text) if backend.normalizer else text
+    return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(clean)] if backend.pre_tokenizer else [clean]
 
 
 def check_one_batch(batches: "BatchPlan", section: str) -> None:

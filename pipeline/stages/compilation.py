@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 COMPILERS = ("c++", "g++", "clang++")
+NO_COMPILER = f"there is no C++ compiler on the path ({', '.join(COMPILERS)}): install one, such as g++"
 CAPABILITY = (7, 0)  # of the GPUs whose kernels Triton can write
 
 
@@ -40,9 +41,23 @@ def compilation(runtime: Runtime, device: "torch.device") -> Choice:
     missing = _missing(device)
     if runtime.compile == "on":
         if missing:
-            raise ConfigError(f"runtime.compile is on, but {missing}; or set runtime.compile to auto")
+            raise _refusal(missing)
         return Choice(on=True, why="runtime.compile is on")
     return Choice(on=missing is None, why="auto: " + (missing or "the GPU and its compilers are there"))
+
+
+def require_compiler(runtime: Runtime) -> None:
+    """Refuse to compile where there is no compiler; what a GPU lacks shows in the run.
+
+    Raises:
+        ConfigError: compiling is asked for and there is no C++ compiler.
+    """
+    if runtime.compile == "on" and find_compiler() is None:
+        raise _refusal(NO_COMPILER)
+
+
+def _refusal(missing: str) -> ConfigError:
+    return ConfigError(f"runtime.compile is on, but {missing}; or set runtime.compile to auto")
 
 
 def find_compiler() -> str | None:
@@ -53,7 +68,7 @@ def find_compiler() -> str | None:
 def _missing(device: "torch.device") -> str | None:
     """What compiling for a device needs and is not here, with the way to get it; None if nothing."""
     if find_compiler() is None:
-        return f"there is no C++ compiler on the path ({', '.join(COMPILERS)}): install one, such as g++"
+        return NO_COMPILER
     if device.type != "cuda":
         return None
     import torch

@@ -7,7 +7,10 @@ from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
 from pipeline.data.hub_folder import hub_folder
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check
 from pipeline.stages.inputs import expand, model_input, model_source
+from pipeline.stages.known import Known
+from pipeline.store.hub import HubName
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
 
@@ -34,7 +37,32 @@ def corpus(config: RunConfig) -> Stage[CorpusStage]:
     identity = wanted.model_copy(
         update={"paths": ("*",) if wanted.paths else (), "tokenizer": _trained(wanted), **local}
     )
-    return Stage("corpus", 1, CorpusStage(corpus=identity), inputs, _run)
+    return Stage("corpus", 2, CorpusStage(corpus=identity), inputs, _run)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the corpus is built: packages and files that are there, text where they begin, a tokenizer."""
+    wanted = config.corpus
+    if wanted is None:
+        return ()
+    location = None if isinstance(wanted.tokenizer, TokenizerTraining) else wanted.tokenizer or config.teacher.model
+    return (_check_text, *((lambda known: _check_tokenizer(known, location),) if location else ()))
+
+
+def _check_text(known: Known) -> None:
+    from pipeline.data.docstrings import package_dir
+    from pipeline.data.text import check_beginnings
+
+    wanted = known.config.corpus
+    assert wanted is not None, "asked of a run with a corpus"  # noqa: S101
+    for package in wanted.packages:
+        package_dir(package)
+    if wanted.paths:
+        check_beginnings(expand(wanted.paths), wanted.text_column)
+
+
+def _check_tokenizer(known: Known, location: str) -> None:
+    known.read_vocabulary(location)
 
 
 def _trained(config: CorpusConfig) -> TokenizerTraining | None:
@@ -49,7 +77,11 @@ def _text_source(config: CorpusConfig) -> Source:
     if folder := hub_folder(config.hub):
         return Source(paths=(str(folder),))
     if config.hub:
-        return Source(identity=f"datasets:{config.hub}:{config.hub_config}:{config.hub_split}@{config.hub_revision}")
+        return Source(
+            paths=(config.hub, config.hub_revision),
+            identity=f"datasets:{config.hub}:{config.hub_config}:{config.hub_split}@{config.hub_revision}",
+            hub=HubName("dataset", config.hub, config.hub_revision),
+        )
     return Source(paths=expand(config.paths))
 
 
@@ -93,6 +125,6 @@ def _documents(config: CorpusConfig, run: StageRun) -> Iterator[list[str]]:
 
     paths = [str(path) for path in run.paths("text")]
     if config.hub:
-        name = paths[0] if paths else config.hub
-        return hub_documents(name, config.hub_split, config.text_column, config.hub_revision, config.hub_config)
+        name, revision = (*paths, config.hub_revision)[:2]  # of a folder on this machine there is no revision
+        return hub_documents(name, config.hub_split, config.text_column, revision, config.hub_config)
     return documents(paths, config.text_column)

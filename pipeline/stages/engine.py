@@ -11,7 +11,7 @@ from pipeline.config.runtime import Runtime
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.compilation import compilation
-from pipeline.stages.precision import slow_precision
+from pipeline.stages.precision import NO_GPU_HERE, slow_precision
 from pipeline.store.stage import StageRun
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def accelerator(runtime: Runtime, *, partly: bool = False) -> "Accelerator":
     from pipeline.training.team import team
 
     if runtime.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("runtime.device is 'cuda', but torch finds no GPU here: set it to auto or cpu")
+        raise ConfigError(NO_GPU_HERE)
     if runtime.num_threads:
         torch.set_num_threads(runtime.num_threads)
     exact_float32()

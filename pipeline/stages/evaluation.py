@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config.base import Config
-from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check, trains
 from pipeline.stages.engine import describe_device, placed, write_json
-from pipeline.stages.label_only import distinct_shapes, shape_key, yardsticks
+from pipeline.stages.known import Known
+from pipeline.stages.label_only import same_size, yardsticks
 from pipeline.stages.student_models import folder, identities
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
     import numpy as np
-    from transformers import PreTrainedModel
 
     from pipeline.data.task_table import TaskData
 
@@ -24,11 +24,22 @@ if TYPE_CHECKING:
 RESERVED = ("teacher", "label-only")
 
 
-class EvaluationStage(Config):
+class Compared(Config):
+    """What says which models are compared, by whatever stage.
+
+    Attributes:
+        same_size: student -> the student whose label-only twin it is compared with.
+    """
+
+    students: tuple[StudentConfig, ...]
+    same_size: dict[str, str]
+
+
+class EvaluationStage(Compared):
     """What the figures depend on beside the models and the task."""
 
-    evaluation: EvaluationConfig
-    students: tuple[StudentConfig, ...]
+    bootstrap: int
+    tfidf: bool
     relu_logits: bool
     seed: int
 
@@ -66,47 +77,60 @@ def evaluation(
         if student.name in RESERVED:
             raise ConfigError(f"a student is named {student.name!r}, as another row of the results: rename it")
     settings = EvaluationStage(
-        # How the label-only student is trained is its own stage's business.
-        evaluation=config.evaluation.model_copy(update={"label_only": None}),
+        bootstrap=config.evaluation.bootstrap,
+        tfidf=config.evaluation.tfidf,
         students=identities(config.students),
+        same_size=same_size(config),
         relu_logits=config.relu_logits,
         seed=config.seed,
     )
     inputs = {"task_data": task_data, "teacher": teacher, "prediction": prediction}
     if label_only is not None:
         inputs["label_only"] = label_only
-    return Stage("evaluation", 1, settings, inputs, _run)
+    return Stage("evaluation", 2, settings, inputs, _run)
 
 
-def _judged(config: EvaluationStage, run: StageRun) -> list[Judged]:
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the models are compared: a device, and names that tell them apart."""
+    return (*trains(config.runtime), _check_names)
+
+
+def _check_names(known: Known) -> None:
+    for student in known.config.students:
+        if student.name in RESERVED:
+            raise ConfigError(f"a student is named {student.name!r}, as another row of the results: rename it")
+
+
+def judged(config: Compared, run: StageRun) -> list[Judged]:
+    """The models of the comparison, in the order of the table."""
     models = [Judged("teacher", "teacher", run.artifact("teacher") / "model")]
-    same_size = yardsticks(config.students) if run.has("label_only") else {}
-    if run.has("label_only"):
-        for student in distinct_shapes(config.students):
+    names = yardsticks(config.same_size)
+    for student in config.students:
+        if config.same_size.get(student.name) == student.name:
             place = folder(run.artifact("label_only"), student)
-            models.append(Judged(same_size[shape_key(student)], "label-only", place))
+            models.append(Judged(names[student.name], "label-only", place))
     distilled = any(student.start == "general" for student in config.students)
     for student in config.students:
         role = "ablation" if distilled and student.start == "random" else "student"
-        like = same_size.get(shape_key(student))
-        models.append(Judged(student.name, role, folder(run.artifact("prediction"), student), like))
+        models.append(Judged(student.name, role, folder(run.artifact("prediction"), student), names.get(student.name)))
     return models
 
 
 def _run(config: EvaluationStage, run: StageRun) -> None:
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
-    from pipeline.evaluation.cost import count_parameters, forward_flops, size_on_disk
-    from pipeline.evaluation.latency import measure_latency
+    from pipeline.evaluation.cost import count_parameters, size_on_disk
+    from pipeline.evaluation.metrics import main_metric
     from pipeline.models.load import ModelSource, load_finetuned
     from pipeline.models.released import relu_before_classifier
     from pipeline.stages.inference import decide, predict_logits
     from pipeline.stages.rows import write_rows
+    from pipeline.stages.scoring import metric_names
+    from pipeline.stages.yardstick import best_constant, unlearned
 
-    wanted = config.evaluation
     task = load_task(run.artifact("task_data"))
-    judged = _judged(config, run)
-    tokenizer = load_tokenizer(str(judged[0].folder))
+    models = judged(config, run)
+    tokenizer = load_tokenizer(str(models[0].folder))
     splits: list[str] = [split for split in ("dev", "dev_mismatched") if split in task.splits]
     tables = {
         split: write_rows(
@@ -118,47 +142,32 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
         )
         for split in splits
     }
-    models: dict[str, PreTrainedModel] = {}
+    sizes: dict[str, dict[str, int]] = {}
     predictions: dict[str, dict[str, np.ndarray]] = {}
-    for number, one in enumerate(judged):
+    for number, one in enumerate(models):
         model = placed(load_finetuned(ModelSource(str(one.folder))), run.runtime)
         if config.relu_logits and one.role != "label-only":
             relu_before_classifier(model)
-        models[one.name] = model
+        sizes[one.name] = {"parameters": count_parameters(model), "size_bytes": size_on_disk(one.folder)}
         predictions[one.name] = {
             split: decide(task, predict_logits(model, table, pad_id=tokenizer.pad_token_id))
             for split, table in tables.items()
         }
-        run.progress.update(number + 1, len(judged))
-    results = [
-        _figures(task, one.name, one.role, predictions, one.like, config)
-        | {
-            "parameters": count_parameters(models[one.name]),
-            "size_bytes": size_on_disk(one.folder),
-            "flops": forward_flops(models[one.name].config, shown_length(wanted)),
-        }
-        for one in judged
-    ]
-    if wanted.tfidf:
-        predictions["TF-IDF"] = {"dev": _tfidf(task)}
-        results.append(_figures(task, "TF-IDF", "tfidf", predictions, None, config))
-    latency = measure_latency(
-        models, wanted.latency_lengths, wanted.latency_batches, vocab_size=len(tokenizer), seed=config.seed
-    )
-    shown = {
-        row["model"]: row["milliseconds"]
-        for row in latency
-        if row["length"] == shown_length(wanted) and row["batch"] == wanted.latency_batches[0]
-    }
-    for result in results:
-        result["latency_ms"] = shown.get(result["name"])
+        run.progress.update(number + 1, len(models))
+    results = [_figures(task, one.name, one.role, predictions, one.like, config) | sizes[one.name] for one in models]
+    if config.tfidf:
+        name, predicted = _tfidf(task)
+        predictions[name] = {"dev": predicted}
+        results.append(_figures(task, name, "tfidf", predictions, None, config))
+    names, main = metric_names(task), main_metric(task.metric)
+    doubts = unlearned(task, results[0]["metrics"][main], best_constant(task))
+    for doubt in doubts:
+        run.progress.note(f"warning: {doubt}")
     found = {
         "results": results,
-        "latency": latency,
-        "latency_length": shown_length(wanted),
-        "latency_batch": wanted.latency_batches[0],
+        "warnings": [*doubts, *task.statistics["warnings"]],
+        "metric_names": names,
         "dev_rows": len(tables["dev"]),
-        **describe_device(run.runtime),
     }
     write_json(run.output / "results.json", found)
     run.record(
@@ -166,13 +175,9 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
             result["name"]: {"role": result["role"], **result["metrics"], "retention": result["retention"]}
             for result in results
         },
+        **describe_device(run.runtime),
+        **({"metric_names": names} if names else {}),
     )
-
-
-def shown_length(config: EvaluationConfig) -> int:
-    """The length that the result table's latency and operations are stated for."""
-    lengths = sorted(config.latency_lengths)
-    return lengths[len(lengths) // 2]
 
 
 def _figures(
@@ -190,30 +195,44 @@ def _figures(
         compute_metrics,
         main_metric,
     )
+    from pipeline.stages.scoring import scoring
+    from pipeline.stages.yardstick import best_constant
 
-    own = predictions[name]
+    own, way = predictions[name], scoring(task)
     labels = {split: task.splits[split]["label"].to_numpy() for split in own}
-    metrics = compute_metrics(task.metric, own["dev"], labels["dev"])
+    metrics = compute_metrics(way, own["dev"], labels["dev"])
     for split in own:
         if split != "dev":
-            scores = compute_metrics(task.metric, own[split], labels[split])
+            scores = compute_metrics(way, own[split], labels[split])
             metrics |= {f"{split}_{metric}": score for metric, score in scores.items()}
     main = main_metric(task.metric)
-    of_teacher = compute_metrics(task.metric, predictions["teacher"]["dev"], labels["dev"])[main]
-    resampling = (config.evaluation.bootstrap, config.seed)
+    of_teacher = compute_metrics(way, predictions["teacher"]["dev"], labels["dev"])[main]
+    resampling = (config.bootstrap, config.seed)
     return {
         "name": name,
         "role": role,
         "metrics": metrics,
-        "interval": bootstrap_interval(task.metric, own["dev"], labels["dev"], *resampling),
-        "retention": metrics[main] / of_teacher if of_teacher else None,
+        "interval": bootstrap_interval(way, own["dev"], labels["dev"], *resampling),
+        "retention": metrics[main] / of_teacher if of_teacher > best_constant(task).score else None,
         "difference": like
-        and bootstrap_difference(task.metric, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
+        and bootstrap_difference(way, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
+        "confusion": _confusion(task, own["dev"], labels["dev"]),
     }
 
 
-def _tfidf(task: "TaskData") -> "np.ndarray":
-    from pipeline.evaluation.baseline import tfidf_baseline
+def _confusion(task: "TaskData", predictions: "np.ndarray", labels: "np.ndarray") -> list[list[int]] | None:
+    """How often each class, by row, got each answer, by column; None without classes."""
+    from pipeline.evaluation.scores import count_pairs
+
+    if task.kind != "classification":
+        return None
+    found: list[list[int]] = count_pairs(labels, predictions, len(task.label_names))[0].tolist()
+    return found
+
+
+def _tfidf(task: "TaskData") -> "tuple[str, np.ndarray]":
+    """What the baseline is called, and its predictions."""
+    from pipeline.evaluation.baseline import tfidf_baseline, unit
 
     def texts(split: str) -> list[Any]:
         table = task.splits[split]
@@ -221,4 +240,6 @@ def _tfidf(task: "TaskData") -> "np.ndarray":
         return list(zip(first, table["text_pair"].to_pylist(), strict=True)) if task.pair else first
 
     labels = task.splits["train"]["label"].to_numpy()
-    return tfidf_baseline(texts("train"), labels, texts("dev"), kind=task.kind)
+    train = texts("train")
+    name = "TF-IDF" if unit(train) == "words" else "TF-IDF of characters"
+    return name, tfidf_baseline(train, labels, texts("dev"), kind=task.kind)

@@ -8,12 +8,13 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
-from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
+from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, students_fit, trains
+from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary, longest_row
 from pipeline.stages.compilation import compilation
 from pipeline.stages.engine import device, fit
 from pipeline.stages.inputs import model_input
-from pipeline.stages.precision import resolve
-from pipeline.stages.student_models import folder, student_encoder
+from pipeline.stages.precision import student_precision, teacher_precision
+from pipeline.stages.student_models import folder, identities, student_encoder
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
 
@@ -24,6 +25,7 @@ class GeneralDistillationStage(Config):
     distillation: GeneralDistillationConfig
     students: tuple[StudentConfig, ...]
     precision: Precision
+    teacher_precision: Precision
     seed: int
 
 
@@ -33,14 +35,30 @@ def general_distillation(
     """General students of a run: all that start from general distillation, from one teacher pass."""
     if config.general_distillation is None:
         raise ConfigError("there is no general distillation in this configuration: add a general_distillation section")
+    students = tuple(student for student in config.students if student.start == "general")
     settings = GeneralDistillationStage(
         distillation=config.general_distillation,
-        students=tuple(student for student in config.students if student.start == "general"),
-        precision=resolve(config),
+        students=identities(students),
+        precision=student_precision(config, students),
+        teacher_precision=teacher_precision(config),
         seed=config.seed,
     )
     inputs = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
-    return Stage("general_distillation", 3, settings, inputs, _run, parallel=True)
+    return Stage("general_distillation", 4, settings, inputs, _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before general distillation: a device, a teacher of the corpus, and students that fit it."""
+    if config.general_distillation is None:
+        return ()
+    students = [student for student in config.students if student.start == "general"]
+    return (
+        *trains(config.runtime),
+        *loads(config.teacher.model),
+        shares_vocabulary,
+        reads_corpus,
+        *students_fit(students, config.general_distillation.terms),
+    )
 
 
 def _run(config: GeneralDistillationStage, run: StageRun) -> None:
@@ -68,19 +86,8 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     batches = plan(table.lengths, training, seed=config.seed, max_length=longest)
     check_one_batch(batches, "general_distillation")
     compiled = compilation(run.runtime, device(run.runtime)).on
-    show = frozen_teacher(teacher, taps, device(run.runtime), precision=config.precision, compiled=compiled)
-    stored = stored_teacher(
-        show,
-        teacher,
-        batches,
-        training,
-        run,
-        rows="corpus",
-        terms=terms,
-        taps=taps,
-        dropout=False,
-        arithmetic=f"{config.precision}, compiled: {compiled}",
-    )
+    show = frozen_teacher(teacher, taps, device(run.runtime), precision=config.teacher_precision, compiled=compiled)
+    stored = stored_teacher(show, batches, training, run, rows="corpus", terms=terms)
     read = reader(
         table,
         pad_id=tokenizer.pad_token_id,
@@ -100,7 +107,8 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
         precision=config.precision,
     )
     for student in config.students:
-        save_model(models[student.name], tokenizer, folder(run.output, student))
+        model = models[student.name]
+        save_model(model, tokenizer, folder(run.output, student), max_length=longest_row(model, tokenizer))
     run.record(
         parameters={name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
         teacher_store=stored.record(),

@@ -12,6 +12,7 @@ from pipeline.data.task_table import TaskData
 from pipeline.evaluation.metrics import compute_metrics, main_metric
 from pipeline.models.taps import encode
 from pipeline.stages.rows import by_length, reader
+from pipeline.stages.scoring import scoring
 
 INFERENCE_TOKENS = 4_096
 
@@ -48,4 +49,4 @@ def decide(task: TaskData, logits: NDArray[np.float32]) -> NDArray[Any]:
 def dev_score(task: TaskData, logits: NDArray[np.float32]) -> float:
     """The task's main metric on its dev rows."""
     labels = task.splits["dev"]["label"].to_numpy()
-    return compute_metrics(task.metric, decide(task, logits), labels)[main_metric(task.metric)]
+    return compute_metrics(scoring(task), decide(task, logits), labels)[main_metric(task.metric)]

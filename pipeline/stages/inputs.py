@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config.builtin import builtin_path, home_path
 from pipeline.errors import ModelError
+from pipeline.store.hub import HubName
 from pipeline.store.source import Source
 from pipeline.store.stage import StageRun
 
@@ -13,18 +14,32 @@ if TYPE_CHECKING:
     from pipeline.models.load import ModelSource
 
 
+# What a model's folder is loaded from: configuration, weights and tokenizer, all in the folder itself. Whatever else
+# lies beside them (a README, a licence, pictures, weights for other libraries, states of a trainer) changes nothing.
+MODEL_FILES = ("*.json", "*.txt", "*.safetensors", "*.model", "*.bpe", "*.codes", "*.vocab", "*.tiktoken")
+NO_MODEL_FILES = (
+    *("*/*", "README*", "LICENSE*", "LICENCE*", "NOTICE*", "requirements*.txt"),
+    *("*_results.json", "trainer_state.json", "training_args.json", "generation_config.json", "model-index.json"),
+    *("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"),
+)
+
+
 def model_source(location: str, revision: str = "main") -> Source:
-    """A model folder, known by its content, or a hub id, known by its name and revision.
+    """A model folder, known by the content of the files it is loaded from, or a hub id, by its name and commit.
 
     Raises:
         ModelError: it looks like a path, but there is no such folder.
     """
     folder = builtin_path(location)
     if folder.is_dir():
-        return Source(paths=(str(folder),))
+        return Source(paths=(str(folder),), only=MODEL_FILES, never=NO_MODEL_FILES)
     if location.startswith((".", "/", "~", "builtin:")) or location.count("/") > 1:
         raise ModelError(f"there is no model folder {location!r}: check the path (relative to {Path.cwd()})")
-    return Source(paths=(location, revision), identity=f"hub:{location}@{revision}")
+    return Source(
+        paths=(location, revision),
+        identity=f"hub:{location}@{revision}",
+        hub=HubName("model", location, revision),
+    )
 
 
 def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check, students_fit, trains
 from pipeline.stages.compilation import compilation
 from pipeline.stages.engine import device, fit
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import student_precision, teacher_precision
 from pipeline.stages.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.store.stage import Stage, StageRun
 
@@ -27,6 +28,7 @@ class IntermediateStage(Config):
     students: tuple[StudentConfig, ...]
     labels: Labels
     precision: Precision
+    teacher_precision: Precision
     seed: int
 
 
@@ -44,11 +46,19 @@ def intermediate(
         intermediate=config.intermediate,
         students=identities(config.students),
         labels=labels_of_variants(config),
-        precision=resolve(config),
+        precision=student_precision(config),
+        teacher_precision=teacher_precision(config),
         seed=config.seed,
     )
     inputs = {"teacher": teacher, "rows": teacher_logits, "task_data": task_data}
-    return Stage("intermediate", 3, settings, inputs | inputs_for(config.students, general), _run, parallel=True)
+    return Stage("intermediate", 4, settings, inputs | inputs_for(config.students, general), _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before phase one: a device, and students that fit the teacher."""
+    if config.intermediate is None:
+        return ()
+    return (*trains(config.runtime), *students_fit(config.students, config.intermediate.terms))
 
 
 def labels_of_variants(config: RunConfig) -> Labels:
@@ -87,21 +97,10 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
         taps,
         device(run.runtime),
         dropout=phase.teacher_dropout,
-        precision=config.precision,
+        precision=config.teacher_precision,
         compiled=compiled,
     )
-    stored = stored_teacher(
-        show,
-        teacher,
-        batches,
-        phase.training,
-        run,
-        rows="rows",
-        terms=phase.terms,
-        taps=taps,
-        dropout=phase.teacher_dropout,
-        arithmetic=f"{config.precision}, compiled: {compiled}",
-    )
+    stored = stored_teacher(show, batches, phase.training, run, rows="rows", terms=phase.terms, chosen=rows)
     read_rows = reader(
         transfer.table,
         pad_id=tokenizer.pad_token_id,
@@ -126,4 +125,4 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
     )
     run.record(teacher_store=stored.record(), rows=len(rows))
     for student in config.students:
-        save_model(models[student.name], tokenizer, folder(run.output, student))
+        save_model(models[student.name], tokenizer, folder(run.output, student), max_length=task.max_length)

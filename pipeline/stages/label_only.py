@@ -1,18 +1,21 @@
 """Stage ``label_only``: same-size students that see the labels and never the teacher; the yardstick."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.config.base import Config
-from pipeline.config.models import StudentConfig
+from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ConfigError
 from pipeline.features import Outcome
+from pipeline.models.described import NAMES, describe, shape_of, sizes_of
+from pipeline.stages.checks import Check, loads, reads_task, students_fit, trains
 from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import student_precision
 from pipeline.stages.student_models import (
     NAMED,
     folder,
@@ -43,16 +46,34 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
     training = config.evaluation.label_only
     if training is None:
         raise ConfigError("there is no label-only student in this configuration: set evaluation.label_only")
-    students = distinct_shapes(config.students)
+    students = _first_of_each_size(config)
     settings = LabelOnlyStage(
-        training=training, students=_without_teaching(students), precision=resolve(config), seed=config.seed
+        training=training,
+        students=_without_teaching(students),
+        precision=student_precision(config, students),
+        seed=config.seed,
     )
     inputs = {
         "task_data": task_data,
         "teacher": pretrained_teacher(config, pretrain),
         **start_sources(students),
     }
-    return Stage("label_only", 3, settings, inputs, _run, parallel=True)
+    return Stage("label_only", 4, settings, inputs, _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before label-only training: a device, the teacher's tokenizer, and a shape for each student."""
+    return (
+        *trains(config.runtime),
+        *loads(config.teacher.model),
+        reads_task,
+        *students_fit(_first_of_each_size(config), None),
+    )
+
+
+def _first_of_each_size(config: RunConfig) -> tuple[StudentConfig, ...]:
+    firsts = set(same_size(config).values())
+    return tuple(student for student in config.students if student.name in firsts)
 
 
 def _without_teaching(students: tuple[StudentConfig, ...]) -> tuple[StudentConfig, ...]:
@@ -65,25 +86,64 @@ def _without_teaching(students: tuple[StudentConfig, ...]) -> tuple[StudentConfi
     )
 
 
-def distinct_shapes(students: tuple[StudentConfig, ...]) -> tuple[StudentConfig, ...]:
-    """The first student of each shape."""
-    first: dict[tuple[Any, ...], StudentConfig] = {}
-    for student in students:
-        first.setdefault(shape_key(student), student)
-    return tuple(first.values())
+def same_size(config: RunConfig) -> dict[str, str]:
+    """Student -> the first student of its size, whose label-only student is trained; empty without any.
+
+    A size is the real shape: that of a preset, of the folder a student starts from, or as it is written. What cannot
+    be known before the run, the shape of a model on a hub, is compared with itself alone.
+    """
+    if config.evaluation.label_only is None:
+        return {}
+    first: dict[tuple[Any, ...], str] = {}
+    teacher = _described_teacher(config)
+    return {student.name: first.setdefault(real_size(student, teacher), student.name) for student in config.students}
 
 
-def yardsticks(students: tuple[StudentConfig, ...]) -> dict[tuple[Any, ...], str]:
-    """Shape -> what the results call its label-only student."""
-    first, *others = distinct_shapes(students)
-    return {shape_key(first): "label-only"} | {shape_key(other): f"label-only like {other.name}" for other in others}
+def yardsticks(same: Mapping[str, str]) -> dict[str, str]:
+    """Student -> what the results call the label-only student of its size.
+
+    Args:
+        same: from ``same_size``.
+    """
+    firsts = list(dict.fromkeys(same.values()))
+    names = {name: f"label-only like {name}" if number else "label-only" for number, name in enumerate(firsts)}
+    return {student: names[first] for student, first in same.items()}
 
 
-def shape_key(student: StudentConfig) -> tuple[Any, ...]:
-    """What makes two students the same size."""
-    # One whose shape only the model it starts from knows is compared with itself alone.
-    unknown = student.name if student.layers is None and student.preset is None else ""
-    return (student.preset, student.layers, student.hidden, student.heads, student.intermediate, unknown)
+def real_size(student: StudentConfig, teacher: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """What makes two students the same size.
+
+    Args:
+        student: as it is written.
+        teacher: its configuration, whose family, vocabulary and heads a student takes; None where it is unknown.
+    """
+    if student.start not in NAMED:
+        described = describe(student.start)
+        if described is None:
+            return (student.start,)
+        shape = shape_of(described)
+        return (*(shape.get(name) for name in NAMES), sizes_of(described))
+    if student.preset:
+        shape = dict(PRESETS[student.preset])
+    else:
+        width = student.hidden or 0
+        heads = student.heads or shape_of(teacher or {}).get("heads") or 0
+        shape = {
+            "layers": student.layers or 0,
+            "hidden": width,
+            "heads": heads,
+            "intermediate": student.intermediate or 4 * width,
+        }
+    family = dict(teacher or {})
+    if "embedding_size" in family:  # no wider than the student, as where it is built
+        family["embedding_size"] = min(family["embedding_size"], shape["hidden"])
+    return (*(shape[name] for name in NAMES), sizes_of(family))
+
+
+def _described_teacher(config: RunConfig) -> Mapping[str, Any] | None:
+    if config.pretrain is not None and config.pretrain.architecture is not None:
+        return {"num_attention_heads": config.pretrain.architecture.heads}
+    return describe(config.teacher.model or "")
 
 
 def _run(config: LabelOnlyStage, run: StageRun) -> None:
@@ -143,5 +203,5 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
         precision=config.precision,
     )
     for student in config.students:
-        save_model(models[student.name], tokenizer, folder(run.output, student))
+        save_model(models[student.name], tokenizer, folder(run.output, student), max_length=task.max_length)
     run.record(dev_score={name: history.best for name, history in histories.items()})

@@ -9,8 +9,9 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.features import Outcome
+from pipeline.stages.checks import Check, students_fit, trains
 from pipeline.stages.engine import fit
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import student_precision
 from pipeline.stages.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.store.stage import Stage, StageRun
 
@@ -43,7 +44,7 @@ def prediction(
         students=identities(config.students),
         labels=labels_of_variants(config),
         relu_logits=config.relu_logits,
-        precision=resolve(config),
+        precision=student_precision(config),
         seed=config.seed,
     )
     inputs: dict[str, Any] = {"logits": teacher_logits, "task_data": task_data}
@@ -52,7 +53,12 @@ def prediction(
     else:
         # Without phase one nothing else brings the teacher's shape and vocabulary.
         inputs |= {"teacher": teacher_logits.inputs["teacher"], **inputs_for(config.students, general)}
-    return Stage("prediction", 3, settings, inputs, _run, parallel=True)
+    return Stage("prediction", 4, settings, inputs, _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before phase two: a device, and students of a shape where phase one did not make them."""
+    return (*trains(config.runtime), *(() if config.intermediate else students_fit(config.students, None)))
 
 
 def labels_of_variants(config: RunConfig) -> Labels:
@@ -145,5 +151,5 @@ def _run(config: PredictionStage, run: StageRun) -> None:
         precision=config.precision,
     )
     for student in config.students:
-        save_model(models[student.name], tokenizer, folder(run.output, student))
+        save_model(models[student.name], tokenizer, folder(run.output, student), max_length=task.max_length)
     run.record(dev_score={name: history.best for name, history in histories.items()}, rows=len(rows))

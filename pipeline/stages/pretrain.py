@@ -10,10 +10,11 @@ from pipeline.config.models import PretrainConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
-from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary
+from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, trains
+from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary, longest_row
 from pipeline.stages.engine import fit
 from pipeline.stages.inputs import model_input, model_source
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import teacher_precision
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
@@ -35,8 +36,15 @@ def pretrain(config: RunConfig, corpus: Stage[Any]) -> Stage[PretrainStage]:
     inputs: dict[str, Any] = {"corpus": corpus}
     if config.teacher.model:
         inputs["encoder"] = model_source(config.teacher.model, config.teacher.revision)
-    settings = PretrainStage(pretrain=config.pretrain, precision=resolve(config), seed=config.seed)
-    return Stage("pretrain", 3, settings, inputs, _run, parallel=True)
+    settings = PretrainStage(pretrain=config.pretrain, precision=teacher_precision(config), seed=config.seed)
+    return Stage("pretrain", 4, settings, inputs, _run, parallel=True)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before pretraining: a device, an encoder to begin with, of the corpus's words and lengths."""
+    if config.pretrain is None:
+        return ()
+    return (*trains(config.runtime), *loads(config.teacher.model), shares_vocabulary, reads_corpus)
 
 
 def _run(config: PretrainStage, run: StageRun) -> None:
@@ -82,7 +90,7 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     histories = fit(
         Training({"mlm": learner}, batches, read), training, run, seed=config.seed, precision=config.precision
     )
-    save_model(model, tokenizer, run.output / "model")
+    save_model(model, tokenizer, run.output / "model", max_length=longest_row(model, tokenizer))
     run.record(
         parameters=sum(p.numel() for p in model.parameters()),
         first_loss=histories["mlm"].curve[0]["loss"],

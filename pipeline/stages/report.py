@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
-from pipeline.stages.label_only import shape_key, yardsticks
+from pipeline.stages.engine import write_json
+from pipeline.stages.label_only import same_size, yardsticks
 from pipeline.stages.student_models import folder, identities
 from pipeline.stages.teacher_logits import QUALITY
 from pipeline.store.artifact import Manifest, load_artifact
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
-    from pipeline.report.content import ResultRow
+    from pipeline.report.content import ReportData, ResultRow
 
 RELU_LIMIT = (
     "It was trained and measured with logits classifier(relu(pooled)), a habit of the released TinyBERT code; "
     "loaded with from_pretrained it leaves the relu out, and its figures differ."
 )
+
+
+TIMES = ("latency", "latency_length", "latency_batch", "machine")
 
 
 class ReportStage(Config):
@@ -30,29 +34,28 @@ class ReportStage(Config):
     name: str
     configuration: dict[str, Any]
     students: tuple[StudentConfig, ...]
-    latency_length: int
-    latency_batch: int
+    same_size: dict[str, str]
     bootstrap: int
 
 
 def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[ReportStage]:
-    """The report of a run; ``inputs`` are its stages by name, ``evaluation`` and ``prediction`` among them."""
+    """The report of a run; ``inputs`` are its stages by name, from ``prediction`` to ``latency`` among them."""
     from pipeline.config.load import to_yaml
+    from pipeline.config.locations import as_shown
     from pipeline.config.yaml_text import read_yaml
-    from pipeline.stages.evaluation import shown_length
 
     # As values, not as text: what changed in it is then told key by key.
-    shown = to_yaml(config.model_copy(update={"runtime": type(config.runtime)()}))
+    spelt = as_shown(config, Path.cwd())  # a deployment names the same files by other paths
+    shown = to_yaml(spelt.model_copy(update={"runtime": type(config.runtime)()}))
     settings = ReportStage(
         name=config.name,
         configuration=read_yaml(shown, "the configuration"),
-        students=identities(config.students),
-        latency_length=shown_length(config.evaluation),
-        latency_batch=config.evaluation.latency_batches[0],
+        students=identities(spelt.students),
+        same_size=same_size(config),
         bootstrap=config.evaluation.bootstrap,
     )
     given = {name: stage for name, stage in inputs.items() if stage is not None}
-    return Stage("report", 2, settings, given, _run)
+    return Stage("report", 3, settings, given, _run)
 
 
 def _run(config: ReportStage, run: StageRun) -> None:
@@ -61,13 +64,23 @@ def _run(config: ReportStage, run: StageRun) -> None:
     from pipeline.evaluation.metrics import main_metric
     from pipeline.report.card import model_card
     from pipeline.report.content import ReportData, ResultRow
+    from pipeline.report.diagnosis import diagnose
+    from pipeline.report.formats import machine
+    from pipeline.report.formats import sentence as said
     from pipeline.report.report import render
+    from pipeline.stages.latency import read_latency, timed
 
     stages = {role: _manifest(run.artifact(role)) for role in run.inputs}
     found = json.loads((run.artifact("evaluation") / "results.json").read_text())
     task = load_task(run.artifact("task_data"))
-    results = [ResultRow(**_tuples(row)) for row in found["results"]]
-    main = main_metric(task.metric)
+    times = read_latency(run.artifact("latency"))
+    found["results"] = timed(found["results"], times)
+    write_json(run.output / "results.json", found | {key: times[key] for key in TIMES})
+    warnings = tuple(said(warning) for warning in found["warnings"])
+    names = found["metric_names"]
+    results = [ResultRow(**_tuples(row | {"metrics": _named(row["metrics"], names)})) for row in found["results"]]
+    main = names.get(main_metric(task.metric), main_metric(task.metric))
+    curves, classes = _curves(run), task.label_names if task.kind == "classification" else ()
     data = ReportData(
         title=config.name,
         created=stages["evaluation"].timings.finished,
@@ -75,20 +88,23 @@ def _run(config: ReportStage, run: StageRun) -> None:
         results=results,
         dev_rows=found["dev_rows"],
         resamples=config.bootstrap,
-        latency_length=config.latency_length,
-        latency_batch=config.latency_batch,
-        curves=_curves(run),
+        latency_length=times["latency_length"],
+        latency_batch=times["latency_batch"],
+        machine=machine(times["machine"]),
+        curves=curves,
+        label_names=classes,
         evaluations=_evaluations(run),
-        latency=found["latency"],
+        latency=times["latency"],
         stages=_stage_rows(stages),
         configuration=block(config.configuration),
-        environment={"device": found["device"], "threads": found["threads"], **_environment(stages["evaluation"])},
+        environment=_environment(stages["evaluation"]),
         augmentation=_augmentation(run),
+        notes=(*warnings, *diagnose(curves, len(classes))),
     )
     (run.output / "report.html").write_text(render(data), encoding="utf-8")
-    same_size = yardsticks(config.students)
+    yardstick = yardsticks(config.same_size)
     for student in config.students:
-        compared = (student.name, same_size[shape_key(student)])
+        compared = (student.name, yardstick.get(student.name))
         target = folder(run.output, student)
         shutil.copytree(folder(run.artifact("prediction"), student), target)
         card = model_card(
@@ -97,15 +113,21 @@ def _run(config: ReportStage, run: StageRun) -> None:
             task=task.name,
             main_metric=main,
             results=[row for row in results if row.role == "teacher" or row.name in compared],
-            label_names=task.label_names if task.kind == "classification" else (),
+            label_names=classes,
             max_length=task.max_length,
             pair=task.pair,
             dev_rows=found["dev_rows"],
+            timed=_timed(data),
             fingerprint=stages["prediction"].fingerprint,
-            limits=(RELU_LIMIT,) if stages["prediction"].config["relu_logits"] else (),
+            limits=(*warnings, *((RELU_LIMIT,) if stages["prediction"].config["relu_logits"] else ())),
         )
         (target / "README.md").write_text(card, encoding="utf-8")
     run.record(summary=_summary(results, main))
+
+
+def _timed(data: "ReportData") -> str:
+    """What the times of a model card are times of."""
+    return f"one forward pass, batch {data.latency_batch}, {data.latency_length} word pieces, on {data.machine}"
 
 
 def _summary(results: "list[ResultRow]", main: str) -> str:
@@ -116,6 +138,11 @@ def _summary(results: "list[ResultRow]", main: str) -> str:
 
 def _manifest(artifact: Path) -> Manifest:
     return load_artifact(artifact).manifest
+
+
+def _named(metrics: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
+    """The scores under the names that a reader understands."""
+    return {names.get(key, key): value for key, value in metrics.items()}
 
 
 def _tuples(row: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +193,7 @@ def _stage_rows(stages: Mapping[str, Manifest]) -> list[Any]:
 
 def _environment(manifest: Manifest) -> dict[str, Any]:
     return {
+        **{key: manifest.metrics[key] for key in ("device", "threads") if key in manifest.metrics},
         "python": manifest.python,
         "platform": manifest.platform,
         "git commit": manifest.git_commit or "unknown",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.training import TrainingConfig
 from pipeline.data.batches import BatchPlan
+from pipeline.data.special_tokens import Holes
 from pipeline.data.table import TokenTable
 from pipeline.data.table_writer import TokenTableWriter
 from pipeline.progress import Progress
@@ -32,18 +33,23 @@ def write_rows(
     """Tokenise the text (pair) columns of some tables into one token table.
 
     Columns: row_id, and label where the tables have it (a float; not a number where it is unknown).
-    A row longer than ``max_length`` is cut, the longer text of a pair first, and counted in a note.
+    A row longer than ``max_length`` is cut, the longer text of a pair first, and counted in a note. A table
+    without labels holds variants, in which augmenters may have left holes.
     """
+    holes: Tokenizer | None = None
     truncated, count = 0, 0
     with TokenTableWriter(folder, vocab_size=len(tokenizer)) as writer:
         for table in tables:
             for chunk in table.to_batches(max_chunksize=CHUNK_ROWS):
-                encoded, cut = _encode(chunk, tokenizer, max_length)
+                variants = "label" not in chunk.schema.names
+                if variants and holes is None:
+                    holes = Holes(tokenizer)
+                encoded, cut = _encode(chunk, holes if variants else tokenizer, max_length)
                 truncated += cut
                 count += chunk.num_rows
                 types = encoded.get("token_type_ids")
                 ids = chunk["row_id"].to_pylist()
-                labels = chunk["label"].to_pylist() if "label" in chunk.schema.names else [None] * len(ids)
+                labels = [None] * len(ids) if variants else chunk["label"].to_pylist()
                 for place, (row_id, label) in enumerate(zip(ids, labels, strict=True)):
                     writer.append(
                         encoded["input_ids"][place],

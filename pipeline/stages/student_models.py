@@ -1,12 +1,13 @@
 """Students as stages start them: at random, from general distillation, or from a model the user names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from pipeline.config.models import StudentConfig
+from pipeline.config.models import PRESETS, USUAL_DROPOUT, StudentConfig
 from pipeline.errors import ModelError
+from pipeline.models.described import NAMES, describe, dropout_of, shape_of
 from pipeline.stages.compatibility import check_positions, check_same_vocabulary
 from pipeline.stages.inputs import model_input, model_source
 from pipeline.store.source import Source
@@ -31,29 +32,113 @@ def start_sources(students: Sequence[StudentConfig]) -> dict[str, Source]:
 
 
 def identities(students: Sequence[StudentConfig]) -> tuple[StudentConfig, ...]:
-    """The students without the places of the models they start from; those are inputs of their own."""
-    return tuple(
-        student if student.start in NAMED else student.model_copy(update={"start": "model"}) for student in students
-    )
+    """The students as what they are, however that was written.
+
+    The models they start from are inputs of their own, so their places do not count; a default that is stated is no
+    other student than one that is left out.
+
+    Raises:
+        ModelError: a student is said to have another shape than the folder it starts from.
+    """
+    return tuple(map(_identity, students))
+
+
+def _identity(student: StudentConfig) -> StudentConfig:
+    if student.start in NAMED:
+        return student.model_copy(update=_shape_as_written_shortest(student) | {"dropout": dropout(student)})
+    described = describe(student.start)
+    if described is None:  # what is stated is compared once the model is there
+        return student.model_copy(update={"start": "model"})
+    check_stated(student, described)
+    return student.model_copy(update={"start": "model", "preset": None, **dict.fromkeys((*NAMES, "dropout"))})
+
+
+def _shape_as_written_shortest(student: StudentConfig) -> dict[str, Any]:
+    """A preset that was spelt out by its name, and a usual feed-forward width not at all."""
+    if student.preset or not student.hidden:
+        return {}
+    width = student.intermediate or 4 * student.hidden
+    written = (student.layers, student.hidden, student.heads, width)
+    preset = next((name for name, shape in PRESETS.items() if tuple(dict(shape).values()) == written), None)
+    if preset:
+        return {"preset": preset, **dict.fromkeys(NAMES)}
+    return {"intermediate": None if width == 4 * student.hidden else width}
+
+
+def dropout(student: StudentConfig) -> float:
+    """The dropout of a student that starts from no model of its own."""
+    return USUAL_DROPOUT if student.dropout is None else student.dropout
+
+
+def check_stated(student: StudentConfig, described: Mapping[str, Any]) -> None:
+    """Refuse a shape or dropout that the model a student starts from does not have; it would be ignored.
+
+    Args:
+        student: that starts from a model.
+        described: the configuration of that model.
+
+    Raises:
+        ModelError: names both numbers and the way out.
+    """
+    stated = dict(PRESETS[student.preset]) if student.preset else {name: getattr(student, name) for name in NAMES}
+    own = {**shape_of(described), "dropout": dropout_of(described)}
+    for name, wanted in {**stated, "dropout": student.dropout}.items():
+        there = own.get(name)
+        if wanted is not None and there is not None and wanted != there:
+            said = f"preset {student.preset!r} ({name} {wanted})" if name in stated and student.preset else ""
+            raise ModelError(
+                f"student {student.name!r} has {said or f'{name} {wanted}'} but starts from {student.start}, which has "
+                f"{name} {there}: leave the shape to the model it starts from, or start from random"
+            )
 
 
 def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun) -> "PretrainedConfig":
-    """The student's model configuration, with a warning where it is larger than its teacher."""
+    """The student's model configuration, tried out, with a warning where it is larger than its teacher."""
     from pipeline.models.load import load_config
-    from pipeline.models.students import larger_than_teacher, student_config, student_shape
+    from pipeline.models.shapes import student_shape
+    from pipeline.models.students import larger_than_teacher, student_config
+    from pipeline.models.trial import try_student
+    from pipeline.training.team import team
 
     if run.has(_role(student)):
         found = load_config(model_input(run, _role(student)))
+        check_stated(student, found.to_dict())
         if found.vocab_size != teacher.vocab_size:
             raise ModelError(
                 f"student {student.name!r} starts from a model with {found.vocab_size} word pieces, the teacher has "
                 f"{teacher.vocab_size}: start from one that shares the teacher's vocabulary"
             )
         return found
-    shape = student_shape(student, teacher)
+    shape, mapped = student_shape(student, teacher), mapped_layers(student, teacher)
     for warning in larger_than_teacher(shape, teacher):
         run.progress.note(f"warning: {student.name}: {warning}")
-    return student_config(shape, teacher, dropout=student.dropout)
+    config = student_config(shape, teacher, dropout=dropout(student), layers=mapped)
+    if not team().follows:  # of several processes Transformers lets the first alone write a model
+        try_student(config, student.name, attention=False)
+    return config
+
+
+def mapped_layers(
+    student: StudentConfig, teacher: "PretrainedConfig", own: "PretrainedConfig | None" = None
+) -> tuple[int, ...]:
+    """The teacher layer that each layer of the student imitates.
+
+    Args:
+        student: says how its layers are mapped.
+        teacher: the teacher's model configuration.
+        own: the student's, where it has one already; None takes the shape that ``student`` gives.
+
+    Raises:
+        ModelError: an explicit map does not fit the layers there are.
+    """
+    from pipeline.distillation.layer_map import layer_map
+    from pipeline.models.shapes import student_shape
+
+    layers = own.num_hidden_layers if own is not None else student_shape(student, teacher).layers
+    try:
+        return layer_map(student.layer_map, layers, teacher.num_hidden_layers)
+    except ValueError as error:
+        raise ModelError(f"student {student.name!r}: {error}") from error
 
 
 def student_encoder(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun, seed: int) -> "PreTrainedModel":

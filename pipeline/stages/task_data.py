@@ -1,13 +1,19 @@
 """Stage ``task_data``: the downstream task's files in; tables with ids, texts and labels by name out."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.config.task import TaskConfig
+from pipeline.data.glue import glue_task
 from pipeline.data.hub_folder import hub_folder
+from pipeline.data.task_paths import USUAL_LENGTH, file_sources
 from pipeline.errors import ConfigError
+from pipeline.stages.checks import Check
+from pipeline.stages.known import Known
+from pipeline.store.hub import HubName
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun
 
@@ -24,6 +30,9 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
     wanted = config.task
     if wanted is None:
         raise ConfigError("there is no task in this configuration: set task.dir, or task.train and task.dev")
+    from pipeline.data.positive_class import check_positive_class
+
+    check_positive_class(wanted)
     # Where the files lie is no part of what they say; that they were given at all is.
     local = {"hub": ".", "hub_revision": "main"} if hub_folder(wanted.hub) else {}
     identity = wanted.model_copy(
@@ -33,14 +42,62 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
             "dev": wanted.dev and Path(wanted.dev).suffix,
             "unlabelled": tuple(Path(path).suffix for path in wanted.unlabelled),
             **local,
+            **_stated_defaults(wanted),
         }
     )
-    return Stage("task_data", 1, TaskDataStage(task=identity, seed=config.seed), _inputs(wanted), _run)
+    return Stage("task_data", 2, TaskDataStage(task=identity, seed=config.seed), _inputs(wanted), _run)
+
+
+def _stated_defaults(task: TaskConfig) -> dict[str, None]:
+    """What is stated as it would be anyway, left out: it is the same task."""
+    glue = glue_task(task.name) if task.dir else None
+    regression = task.kind == "regression"
+    usual = {
+        "kind": glue.kind if glue else "classification",
+        "metric": glue.metric if glue else "pearson_spearman" if regression else "accuracy",
+        "max_length": glue.max_length if glue else USUAL_LENGTH,
+        "label_range": glue.label_range if glue else None,
+    }
+    return {key: None for key, value in usual.items() if getattr(task, key) == value}
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the task is written: its files are there and their rows can be used as they are."""
+    task = config.task
+    if task is None:
+        return ()
+    named = [
+        ("task.train", task.train),
+        ("task.dev", task.dev),
+        *(("task.unlabelled", path) for path in task.unlabelled),
+    ]
+    files = [partial(_check_file, key, path) for key, path in named if path]
+    return (*files, _check_packages if task.packages else _check_rows)
+
+
+def _check_file(key: str, path: str, _known: Known) -> None:
+    from pipeline.data.task_paths import require_file
+
+    require_file(key, Path(path).expanduser())
+
+
+def _check_rows(known: Known) -> None:
+    known.read_task()
+
+
+def _check_packages(known: Known) -> None:
+    from pipeline.data.docstring_task import rows_of_each
+    from pipeline.data.docstrings import package_dir
+    from pipeline.data.task_readers import docstring_counts
+
+    task = known.config.task
+    assert task is not None, "asked of a run with a task"  # noqa: S101
+    train_rows, dev_rows, _ = docstring_counts(task)
+    for package in rows_of_each(task.packages, train_rows, dev_rows)[0]:
+        package_dir(package)
 
 
 def _inputs(task: TaskConfig) -> dict[str, Source]:
-    from pipeline.data.task_paths import file_sources
-
     if task.packages:
         from pipeline.data.docstrings import packages_identity
 
@@ -48,7 +105,11 @@ def _inputs(task: TaskConfig) -> dict[str, Source]:
     files = file_sources(task)
     if task.hub and not hub_folder(task.hub):
         return {
-            "hub": Source(identity=f"datasets:{task.hub}:{task.hub_config}"),
+            "hub": Source(
+                paths=(task.hub, task.hub_revision),
+                identity=f"datasets:{task.hub}:{task.hub_config}@{task.hub_revision}",
+                hub=HubName("dataset", task.hub, task.hub_revision),
+            ),
             "files": Source(paths=files),
         }
     return {"files": Source(paths=files)}
@@ -60,6 +121,8 @@ def _run(config: TaskDataStage, run: StageRun) -> None:
     data = read_task(_located(config.task, run), config.seed)
     save_task(data, run.output)
     run.record(**data.statistics)
+    for warning in data.statistics["warnings"]:
+        run.progress.note(f"warning: {warning}")
     for split, dropped in data.statistics.get("empty_dropped", {}).items():
         if dropped:
             run.progress.note(f"{dropped} empty rows of {split} were dropped")
@@ -75,6 +138,8 @@ def _located(task: TaskConfig, run: StageRun) -> TaskConfig:
         files = files[:-count]
     if task.hub and files:
         changes["hub"] = files[0]
+    elif run.has("hub"):
+        changes["hub_revision"] = str(run.paths("hub")[1])
     if task.dir:
         changes["dir"] = str(Path(files[0]).parent)
     if task.train:

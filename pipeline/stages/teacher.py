@@ -1,5 +1,6 @@
 """Stage ``teacher``: a pretrained encoder fine-tuned on the downstream task, the best of several seeds."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config.base import Config
@@ -7,10 +8,14 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ModelError, TrainingError
+from pipeline.models.described import MULTI_LABEL, describe
+from pipeline.models.unloaded import CLASSIFIERS, DEEP_CLASSIFIERS
+from pipeline.stages.checks import Check, loads, reads_task, trains
 from pipeline.stages.compatibility import check_positions
 from pipeline.stages.engine import fit, placed
 from pipeline.stages.inputs import model_input
-from pipeline.stages.precision import resolve
+from pipeline.stages.known import Known
+from pipeline.stages.precision import teacher_precision
 from pipeline.stages.student_models import output_names
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
@@ -40,11 +45,71 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
         finetune=config.teacher.finetune,
         restarts=config.teacher.restarts,
         relu_logits=config.relu_logits,
-        precision=resolve(config) if config.teacher.finetune else None,
+        precision=teacher_precision(config) if config.teacher.finetune else None,
         seed=config.seed,
     )
+    if config.teacher.finetune is None and pretrain is None:
+        refuse_multi_label(config.teacher.model or "", describe(config.teacher.model or "") or {})
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
-    return Stage("teacher", 3, settings, inputs, _run, parallel=settings.finetune is not None)
+    return Stage("teacher", 4, settings, inputs, _run, parallel=settings.finetune is not None)
+
+
+def refuse_multi_label(location: str, described: Mapping[str, Any]) -> None:
+    """Refuse a teacher that says yes or no to each label by itself: its logits are no distribution over classes.
+
+    Raises:
+        ModelError: it says so of itself.
+    """
+    if described.get("problem_type") == MULTI_LABEL:
+        raise ModelError(
+            f"the teacher {location} is for several labels a row (problem_type {MULTI_LABEL} in its config.json), the "
+            "task has one: name a teacher with one label a row, or set teacher.finetune to train it on the task"
+        )
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the teacher learns: a device, an encoder, and of one that learns nothing its labels."""
+    tuned = () if config.teacher.finetune else (_check_tuned,)
+    released = (_check_released,) if config.relu_logits else ()
+    return (*trains(config.runtime), *loads(config.teacher.model), reads_task, *tuned, *released)
+
+
+def _check_tuned(known: Known) -> None:
+    """Check that a teacher which is not fine-tuned here already knows the task."""
+    from pipeline.data.labels import align_labels
+
+    model, pretrain = known.teacher, known.config.pretrain
+    if pretrain is not None and pretrain.mode != "mlm_head":
+        raise ModelError(
+            "the teacher comes from pretraining and is not fine-tuned: set teacher.finetune to train it on the task"
+        )
+    if model is None:
+        return
+    if model.family in CLASSIFIERS and not model.has_weights("classifier."):
+        raise ModelError(
+            f"{model.location} is not fine-tuned (its classification head is not there): "
+            "set teacher.finetune to train it on the task"
+        )
+    if known.task is None:
+        return
+    if known.task.kind == "regression":
+        _check_one_output(len(model.labels))
+    else:
+        align_labels(model.labels, known.task.label_names)
+
+
+def _check_released(known: Known) -> None:
+    model = known.teacher
+    if model is not None and model.family in DEEP_CLASSIFIERS:
+        raise ModelError(f"relu_logits needs a BERT classifier, a {model.family!r} model has none: set it to false")
+
+
+def _check_one_output(num_labels: int | None) -> None:
+    if num_labels != 1:
+        raise ModelError(
+            f"the teacher has {num_labels} outputs, a regression needs one: name a teacher that was "
+            "fine-tuned on a score, or set teacher.finetune to train it on the task"
+        )
 
 
 def _run(config: TeacherStage, run: StageRun) -> None:
@@ -78,7 +143,7 @@ def _run(config: TeacherStage, run: StageRun) -> None:
         best = score(model)
     else:
         model, best = _finetune(config, config.finetune, run, source, tokenizer, task, score)
-    save_model(model, tokenizer, run.output / "model")
+    save_model(model, tokenizer, run.output / "model", max_length=task.max_length)
     if team().follows:  # of several processes Transformers lets the first alone write a model
         return
     reloaded = placed(load_finetuned(ModelSource(str(run.output / "model"))), run.runtime)
@@ -168,12 +233,9 @@ def _already_finetuned(source: Any, task: "TaskData") -> "PreTrainedModel":
     from pipeline.models.load import load_finetuned, permute_labels
 
     model = load_finetuned(source)
+    refuse_multi_label(source.location, model.config.to_dict())
     if task.kind == "regression":
-        if model.config.num_labels != 1:
-            raise ModelError(
-                f"the teacher has {model.config.num_labels} outputs, a regression needs one: name a teacher that was "
-                "fine-tuned on a score, or set teacher.finetune to train it on the task"
-            )
+        _check_one_output(model.config.num_labels)
     else:
         permute_labels(
             model,

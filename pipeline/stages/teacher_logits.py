@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.stages.checks import Check, trains
 from pipeline.stages.engine import placed, write_json
-from pipeline.stages.precision import resolve
+from pipeline.stages.precision import teacher_precision
 from pipeline.stages.teacher_store import decide
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun, ancestors
@@ -30,14 +31,10 @@ SHARD_ROWS = 16_384
 
 
 class TeacherLogitsStage(Config):
-    """Nothing beside its inputs decides the teacher's logits, but the precision and the released code's habits.
-
-    The seed draws the variants that are looked at more closely.
-    """
+    """Nothing beside its inputs decides the teacher's logits, but the precision and the released code's habits."""
 
     relu_logits: bool
     precision: Precision
-    seed: int
 
 
 def teacher_logits(
@@ -50,8 +47,13 @@ def teacher_logits(
         mlm = _masked_lm(augmentation)
         if mlm is not None:
             inputs["mlm"] = mlm
-    settings = TeacherLogitsStage(relu_logits=config.relu_logits, precision=resolve(config), seed=config.seed)
-    return Stage("teacher_logits", 3, settings, inputs, _run)
+    settings = TeacherLogitsStage(relu_logits=config.relu_logits, precision=teacher_precision(config))
+    return Stage("teacher_logits", 4, settings, inputs, _run)
+
+
+def checks(config: RunConfig) -> tuple[Check, ...]:
+    """What shows before the teacher is asked: a device."""
+    return trains(config.runtime)
 
 
 def _masked_lm(augmentation: Stage[Any]) -> Stage[Any] | Source | None:
@@ -125,7 +127,7 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
     if run.has("augmentation"):
         from pipeline.stages.variant_quality import figures, variant_quality
 
-        quality = variant_quality(run, task, transfer, config.seed)
+        quality = variant_quality(run, task, transfer)
         write_json(run.output / QUALITY, quality)
         run.record(quality=figures(quality))
 

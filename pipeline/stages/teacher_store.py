@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING
 from pipeline.config.builtin import home_path
 from pipeline.config.distillation import Terms
 from pipeline.config.training import TrainingConfig
+from pipeline.evaluation.host import host
 from pipeline.store.artifact import load_artifact
 from pipeline.store.fingerprint import canonical, digest_bytes
 from pipeline.store.stage import StageRun
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
-    from transformers import PreTrainedModel
+    from numpy.typing import NDArray
 
     from pipeline.data.batches import BatchPlan
-    from pipeline.engine.guides.stored import StoredTeacher, Teacher
-    from pipeline.features import Tap
+    from pipeline.engine.guides.frozen import FrozenTeacher
+    from pipeline.engine.guides.stored import StoredTeacher
 
 SHELF = ".teacher-store"
+KEY_VERSION = 2  # raise it when features were stored under keys that did not hold all they depend on
 SPARED_BYTES = 1_000_000_000  # left free on the disk, for checkpoints
 GB = 1e9
 
@@ -47,6 +50,7 @@ def decide(
     write_seconds: float,
     read_seconds: float,
     what: str = "teacher features",
+    always: bool = False,
 ) -> Decision:
     """Store what the teacher says if it fits, and if writing it once and reading it later takes less time.
 
@@ -60,6 +64,7 @@ def decide(
         write_seconds: a byte.
         read_seconds: a byte.
         what: is stored, for the reason.
+        always: store what fits, however long it takes.
     """
     needed, teacher = tokens * bytes_per_token, tokens * teacher_seconds
     write, read = needed * write_seconds, needed * read_seconds
@@ -74,16 +79,13 @@ def decide(
         f"of which {SPARED_BYTES / GB:.3g} GB is left to checkpoints"
         if needed > free - SPARED_BYTES
         else f"a pass takes {teacher:.3g} s, writing it {write:.3g} s and reading it {read:.3g} s"
-        if write >= (passes - 1) * (teacher - read)
+        if not always and write >= (passes - 1) * (teacher - read)
         else ""
     )
     if obstacle:
         return Decision(False, f"{what} recomputed: {obstacle}")
-    return Decision(
-        True,
-        f"{what} stored: {needed / GB:.3g} GB of {budget / GB:.3g} GB, "
-        f"saves about {passes - 1:.3g} x {teacher - read:.3g} s",
-    )
+    why = "runtime.teacher_store is always" if always else f"saves about {passes - 1:.3g} x {teacher - read:.3g} s"
+    return Decision(True, f"{what} stored: {needed / GB:.3g} GB of {budget / GB:.3g} GB, {why}")
 
 
 def num_passes(config: TrainingConfig, batches: int) -> float:
@@ -94,49 +96,41 @@ def num_passes(config: TrainingConfig, batches: int) -> float:
 
 
 def stored_teacher(
-    features: "Teacher",
-    model: "PreTrainedModel",
+    teacher: "FrozenTeacher",
     plan: "BatchPlan",
     training: TrainingConfig,
     run: StageRun,
     *,
     rows: str,
     terms: Terms,
-    taps: "tuple[Tap, ...]",
-    dropout: bool,
-    arithmetic: str = "float32",
+    chosen: "NDArray[np.int64] | None" = None,
 ) -> "StoredTeacher":
     """A teacher whose features are stored under this store, if that is possible and pays.
 
     Args:
-        features: the teacher of a batch.
-        model: what runs in it.
+        teacher: is asked for what is not stored.
         plan: the batches.
         training: says how often they come.
         run: the stage that trains.
         rows: role of the artifact the rows come from.
         terms: say whether padding counts.
-        taps: what is read from the teacher.
-        dropout: whether the teacher's is on.
-        arithmetic: its precision, and whether it is compiled.
+        chosen: the rows of that artifact that the batches are made of; all of them when None.
     """
     from pipeline.engine.guides.stored import StoredTeacher
 
     budget = run.runtime.teacher_store_gb * GB
-    never = _obstacle(plan, terms, dropout=dropout)
+    never = _obstacle(plan, terms, dropout=teacher.dropout)
     source = load_artifact(run.artifact(rows)).manifest.digest
-    key = ""
-    if budget and not never:
-        key = _key(model, plan, source, taps=taps, arithmetic=arithmetic)
     return StoredTeacher(
-        features,
+        teacher,
         plan,
         shelf=home_path(run.runtime.store) / SHELF,
-        key=key,
+        key=feature_key(teacher, plan, source, chosen) if budget and not never else "",
         passes=num_passes(training, len(plan)),
         budget=budget,
         progress=run.progress,
         never=never,
+        always=run.runtime.teacher_store == "always",
     )
 
 
@@ -153,41 +147,42 @@ def _obstacle(plan: "BatchPlan", terms: Terms, *, dropout: bool) -> str:
     return "" if plan.fixed else "drop_last draws other batches each epoch"
 
 
-def _key(model: "PreTrainedModel", plan: "BatchPlan", source: str, *, taps: "tuple[Tap, ...]", arithmetic: str) -> str:
-    """Digest of all that the last bit of a feature depends on."""
+def feature_key(
+    teacher: "FrozenTeacher", plan: "BatchPlan", source: str, chosen: "NDArray[np.int64] | None" = None
+) -> str:
+    """Digest of all that the last bit of a feature depends on.
+
+    Args:
+        teacher: what is read, known by its own identity.
+        plan: the batches.
+        source: digest of the artifact that holds the rows.
+        chosen: as for ``stored_teacher``.
+    """
     import numpy as np
     import torch
     import transformers
 
-    device = next(model.parameters()).device
-    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     shape = [plan.pad_to or 0, *(len(batch) for batch in plan.batches)]
     return digest_bytes(
         canonical(
             {
-                "teacher": _weights(model),
+                "version": KEY_VERSION,
+                "teacher": dict(teacher.identity),
                 "rows": source,
+                "chosen": None if chosen is None else digest_bytes(chosen.astype(np.int64).tobytes()),
                 "batches": digest_bytes(np.concatenate([shape, *plan.batches]).astype(np.int64).tobytes()),
-                "taps": [list(tap) for tap in taps],
-                "arithmetic": arithmetic,
-                "device": [device.type, kind, torch.get_num_threads()],
+                "device": [teacher.device.type, *_processor(teacher.device), torch.get_num_threads()],
                 "versions": [torch.__version__, transformers.__version__],
             }
         )
     )[:32]
 
 
-def _weights(model: "PreTrainedModel") -> str:
-    """Digest of an encoder's weights and shape, its head not counted."""
+def _processor(device: "torch.device") -> list[str]:
+    """What decides how a product is rounded: the GPU, or the processor and the instructions it has."""
     import torch
 
-    told = {name: value for name, value in model.config.to_dict().items() if not name.startswith("_")}
-    digests = {
-        name: digest_bytes(_flat(tensor).view(torch.uint8).numpy().tobytes())
-        for name, tensor in model.base_model.state_dict().items()
-    }
-    return digest_bytes(canonical([repr(sorted(told.items())), digests]))
-
-
-def _flat(tensor: "torch.Tensor") -> "torch.Tensor":
-    return tensor.detach().cpu().contiguous().flatten()
+    if device.type == "cuda":
+        return [torch.cuda.get_device_name(device)]
+    own = host()
+    return [torch.backends.cpu.get_cpu_capability(), own.cpu, *own.instructions]

@@ -13,6 +13,7 @@ from pipeline.stages.evaluation import evaluation
 from pipeline.stages.general_distillation import general_distillation
 from pipeline.stages.intermediate import intermediate
 from pipeline.stages.label_only import label_only
+from pipeline.stages.latency import latency
 from pipeline.stages.prediction import prediction
 from pipeline.stages.pretrain import pretrain
 from pipeline.stages.report import report
@@ -20,7 +21,7 @@ from pipeline.stages.task_data import task_data
 from pipeline.stages.teacher import teacher
 from pipeline.stages.teacher_logits import teacher_logits
 from pipeline.store.source import Source
-from pipeline.store.stage import Stage, ancestors
+from pipeline.store.stage import Stage, ancestors, by_name
 
 AnyStage = Stage[Any]
 
@@ -41,6 +42,7 @@ class TwoStage:
     prediction: AnyStage | None = None
     label_only: AnyStage | None = None
     evaluation: AnyStage | None = None
+    latency: AnyStage | None = None
     report: AnyStage | None = None
 
     def __iter__(self) -> Iterator[AnyStage]:
@@ -61,18 +63,18 @@ def two_stage(config: RunConfig, until: str | None = None) -> TwoStage:
         ConfigError: there is no such stage in this run, or none at all, or it would ask a hub and may not.
     """
     stages = _all_stages(config)
+    named = by_name(stages)
     if not any(stages):
         raise ConfigError("there is nothing to run: set a corpus, a task, or both")
     if config.runtime.offline:
         _check_offline(stages)
     if until is None:
         return stages
-    named = {stage.name: stage for stage in stages}
     if until not in named:
         raise ConfigError(f"this run has no stage {until!r}: choose one of {', '.join(named)}")
     last = named[until]
     wanted = {stage.name for stage in (*ancestors(last), last)}
-    return TwoStage(**{name: stage for name, stage in named.items() if name in wanted})
+    return TwoStage(**{place: stage for place, stage in vars(stages).items() if stage and stage.name in wanted})
 
 
 def _all_stages(config: RunConfig) -> TwoStage:
@@ -95,6 +97,7 @@ def _all_stages(config: RunConfig) -> TwoStage:
     final = made["prediction"] = prediction(config, logits, data, matched, general)
     yardstick = made["label_only"] = label_only(config, data, mlm) if config.evaluation.label_only else None
     made["evaluation"] = evaluation(config, data, tuned, final, yardstick)
+    made["latency"] = latency(config, tuned, final, yardstick)
     made["report"] = report(config, made)
     return TwoStage(**made)
 

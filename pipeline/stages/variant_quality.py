@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from pipeline.augmentation.pseudo_perplexity import affordable, pseudo_log_likelihoods, pseudo_perplexity
 from pipeline.augmentation.quality import Shown, length_ratio, survey, teacher_shift
+from pipeline.config.augmenters import HOLE
 from pipeline.data.task_table import TaskData
 from pipeline.data.tokenizer import load_tokenizer
 from pipeline.models.load import load_masked_lm
@@ -22,18 +23,18 @@ from pipeline.store.artifact import load_artifact
 from pipeline.store.stage import StageRun
 
 EXAMPLES = 20
+SAMPLE_SEED = 0  # one for all runs: the teacher's logits, which lie in the same artifact, do not depend on the run's
 SAMPLE = 200  # variants that the masked LM is asked about, each beside its origin, or fewer:
 SAMPLE_TOKENS = 100_000  # so many tokens are half a minute of a 12-layer model on two CPU cores
 
 
-def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet, seed: int) -> dict[str, Any]:
+def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet) -> dict[str, Any]:
     """What the variants of a run are worth.
 
     Args:
         run: has an augmentation, and the masked LM where it has one.
         task: the rows they were made of.
         transfer: rows and variants, with the teacher's logits.
-        seed: of the sample and the examples.
 
     Returns:
         Counts and shares; ``length_ratio``; ``teacher``, see ``teacher_shift``; ``pseudo_perplexity``, None
@@ -43,12 +44,13 @@ def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet, seed: 
     made = load_artifact(folder).metrics
     origins = transfer.origins[transfer.originals :]
     flipped = transfer.flipped[transfer.originals :]
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SAMPLE_SEED)
     sample = random.choice(len(origins), min(SAMPLE, len(origins)), replace=False, shuffle=True)
     found = survey(parquet.ParquetFile(folder / "variants.parquet").iter_batches(), sample.tolist())
     order = {place: number for number, place in enumerate(sample.tolist())}
     shown = sorted(found.shown, key=lambda one: order[one.place])
     texts = _origin_texts(task, shown, origins)
+    made_of = [one.text.replace(HOLE, "") for one in shown]
     return {
         "rows": made["rows"],
         "variants": found.variants,
@@ -57,21 +59,22 @@ def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet, seed: 
         "replacement_rate": made["replacement_rate"],
         "length_ratio": length_ratio(transfer.table.lengths, origins),
         "teacher": teacher_shift(transfer.logits, origins, flipped) | {"flip_tolerance": transfer.tolerance},
-        "pseudo_perplexity": _perplexities(run, texts, [one.text for one in shown]),
+        "pseudo_perplexity": _perplexities(run, texts, made_of),
         "examples": [
             {
                 "row_id": row_id,
                 "column": one.column,
                 "num_changed": one.num_changed,
                 "original": original,
-                "variant": one.text,
+                "variant": variant,
                 "original_label": said(task, transfer.logits[origins[one.place]]),
                 "variant_label": said(task, transfer.logits[transfer.originals + one.place]),
                 "flipped": bool(flipped[one.place]),
             }
-            for one, original, row_id in zip(
+            for one, original, variant, row_id in zip(
                 shown[:EXAMPLES],
                 texts[:EXAMPLES],
+                made_of[:EXAMPLES],
                 transfer.table.column("row_id")[origins[sample[:EXAMPLES]]].tolist(),
                 strict=True,
             )

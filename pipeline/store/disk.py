@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,17 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def give_usual_mode(path: Path) -> None:
+    """Give a file the permissions that the umask gives any new file, whatever library wrote it.
+
+    Some write through a temporary file of their own, which nobody else may read. The umask shows in the folder, which
+    was made under it; asking the system for the umask itself would change it for all threads.
+    """
+    usual = stat.S_IMODE(path.parent.stat().st_mode) & 0o666
+    if stat.S_IMODE(path.stat().st_mode) != usual:
+        path.chmod(usual)
 
 
 def move_aside(path: Path, folder: Path) -> Path:
@@ -86,6 +98,21 @@ def check_folder(root: Path) -> None:
             raise StoreError(f"cannot use the store {root}: {there} is not a folder; set runtime.store to a folder")
 
 
+def check_writable(root: Path) -> None:
+    """Make the store's folder, and see that something can be written into it.
+
+    Raises:
+        StoreError: it cannot be made, or written.
+    """
+    with store_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        probe = root / f".{uuid.uuid4().hex}.draft"
+        try:
+            probe.touch()
+        finally:
+            probe.unlink(missing_ok=True)
+
+
 @contextmanager
 def store_errors(root: Path) -> Iterator[None]:
     """Turn a disk that is full or must not be written into a ``StoreError`` of one line.
@@ -114,7 +141,9 @@ def _complaint(error: Exception, root: Path) -> str | None:
         )
     if not isinstance(error, OSError) or not _concerns(error.filename, root):
         return None
-    if error.errno not in REFUSED and (error.errno not in NOT_A_FOLDER or root.is_dir()):
+    # A file system that has no place for folders of ours (/proc) says that there is no such file.
+    impossible = NOT_A_FOLDER | {errno.ENOENT, errno.EINVAL}
+    if error.errno not in REFUSED and (error.errno not in impossible or root.is_dir()):
         return None
     return (
         f"cannot use the store {root}: {error.strerror} ({error.filename}); make it writable, or set "

@@ -21,7 +21,7 @@ from pipeline.store.disk import store_errors
 from pipeline.store.explain import Reason, explain, plan
 from pipeline.store.fan_out import FanOut, one_after_other
 from pipeline.store.leases import inventory
-from pipeline.store.source import Source
+from pipeline.store.source import Source, pinned, unpinned_note
 from pipeline.store.stage import Stage, StageRun, ancestors
 from pipeline.store.store import Store
 
@@ -103,6 +103,9 @@ def _build(
         lost = [role for role, found in folders.items() if isinstance(found, Path) and not found.is_dir()]
     if lost:
         raise StoreError(f"the input {' and '.join(lost)} of {stage.name} has just been pruned: run again")
+    for given in stage.inputs.values():
+        if isinstance(given, Source) and (note := unpinned_note(given)):
+            progress.note(note)
     run = StageRun(folders, work.output, work.scratch, runtime, progress, fan_out)
     if announce is not None:
         announce(run)
@@ -138,5 +141,5 @@ def _inputs(stage: Stage[Any], store: Store) -> tuple[dict[str, InputRecord], di
     folders: dict[str, Path | tuple[Path, ...]] = {role: found.path for role, found in artifacts.items()}
     for role, given in stage.inputs.items():
         if isinstance(given, Source):
-            folders[role] = tuple(Path(path) for path in given.paths)
+            folders[role] = tuple(Path(path) for path in pinned(given).paths)
     return records, folders

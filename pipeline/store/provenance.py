@@ -2,14 +2,31 @@
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 PACKAGES = (
-    "accelerate", "datasets", "nlpaug", "numpy", "prefect", "pyarrow", "pydantic", "safetensors",
+    "accelerate", "datasets", "jieba", "nlpaug", "numpy", "prefect", "pyarrow", "pydantic", "safetensors",
     "scikit-learn", "scipy", "tinybert-pipeline", "tokenizers", "torch", "transformers",
 )  # fmt: skip
+# Those that compute, or cut a text into what is computed with: another version may give another result.
+DECISIVE = (
+    *("accelerate", "datasets", "jieba", "nlpaug", "numpy", "scikit-learn", "scipy"),
+    *("tokenizers", "torch", "transformers"),
+)
+
+
+def other_versions(then: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Libraries that may change a result, in another version now than then: name -> then, now.
+
+    Args:
+        then: versions of an artifact's manifest; what it does not name is not compared.
+    """
+    now = packages()
+    pairs = {name: (then[name], now.get(name, "not installed")) for name in DECISIVE if name in then}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def packages() -> dict[str, str]:

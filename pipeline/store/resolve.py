@@ -12,7 +12,7 @@ from pipeline.store.artifact import Artifact, DamagedError, InputRecord, check_f
 from pipeline.store.catalog import Catalog
 from pipeline.store.digest_cache import DigestCache
 from pipeline.store.fingerprint import fingerprint
-from pipeline.store.source import Source, source_digest
+from pipeline.store.source import Source, pinned, source_digest
 from pipeline.store.stage import Stage
 
 
@@ -80,11 +80,12 @@ class Resolver:
         records = {}
         for role, given in stage.inputs.items():
             if isinstance(given, Source):
+                today = pinned(given)
                 records[role] = InputRecord(
                     kind="source",
                     digest=self.digest(given),
-                    paths=list(given.paths),
-                    identity=given.identity or None,
+                    paths=list(today.paths),
+                    identity=today.identity or None,
                 )
             elif (artifact := self.find(given).artifact) is not None:
                 records[role] = InputRecord(

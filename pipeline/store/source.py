@@ -1,15 +1,19 @@
 """A source is an input from outside the store: files known by their content, or a name that is enough.
 
+A name on a hub is known by the commit that it stands for.
+
 Moving a corpus changes nothing; editing one byte of it does.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.store.fingerprint import canonical, digest_bytes, digest_file
+from pipeline.store.hub import HubName, pin
 
 SUFFIXES_THAT_COUNT = 2  # .jsonl.gz
 
@@ -21,10 +25,37 @@ class Source:
     Args:
         paths: files or folders, in an order that matters.
         identity: when given, it alone is digested ("hub:bert-base-uncased@main", package versions).
+        only: patterns; of a folder the files alone that match one, by their names relative to it. All when empty.
+        never: patterns; of a folder no file that matches one.
+        hub: a name on a hub; ``paths`` are then the name and its revision, and ``identity`` ends with ``@revision``.
     """
 
     paths: tuple[str, ...] = ()
     identity: str = ""
+    only: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    hub: HubName | None = None
+
+    def counts(self, name: str) -> bool:
+        """Whether a file of a folder is part of the content."""
+        return (not self.only or _matches(name, self.only)) and not _matches(name, self.never)
+
+
+def pinned(source: Source) -> Source:
+    """A source as it is today: a name on a hub at the commit it stands for, if anybody knows it."""
+    if source.hub is None or (commit := pin(source.hub).commit) is None:
+        return source
+    identity = source.identity.removesuffix(f"@{source.hub.revision}")
+    return Source(paths=(source.hub.name, commit), identity=f"{identity}@{commit}")
+
+
+def unpinned_note(source: Source) -> str:
+    """What a user should know about a name on a hub that could not be asked; empty otherwise."""
+    return "" if source.hub is None else pin(source.hub).note
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def source_digest(source: Source, digest: Callable[[Path], str] = digest_file) -> str:
@@ -40,16 +71,17 @@ def source_digest(source: Source, digest: Callable[[Path], str] = digest_file) -
     Raises:
         DataError: a path is missing, unreadable, or neither file nor folder.
     """
+    source = pinned(source)
     if source.identity:
         return digest_bytes(canonical({"identity": source.identity}))
-    return digest_bytes(canonical({"paths": [_content(Path(path), digest) for path in source.paths]}))
+    return digest_bytes(canonical({"paths": [_content(Path(path), digest, source) for path in source.paths]}))
 
 
-def _content(path: Path, digest: Callable[[Path], str]) -> dict[str, object]:
+def _content(path: Path, digest: Callable[[Path], str], source: Source) -> dict[str, object]:
     """What one path of a source contributes to its digest."""
     try:
         if path.is_dir():
-            names = sorted(_files_in(path))
+            names = sorted(filter(source.counts, _files_in(path)))
             return {"folder": [[name, digest(_regular(path / name))] for name in names]}
         return {"file": "".join(path.suffixes[-SUFFIXES_THAT_COUNT:]), "sha256": digest(_regular(path))}
     except OSError as error:

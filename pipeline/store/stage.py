@@ -5,7 +5,7 @@ cycles whose identity is known before any of it has run.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -79,6 +79,7 @@ class Stage(Generic[ConfigT]):
         inputs: role -> the stage or source that fills it.
         run: the function that fills ``StageRun.output``.
         parallel: whether it trains, so that several processes may run it together; no part of its identity.
+        timed: whether it measures times, which mean nothing while others train beside it; no part of its identity.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Stage(Generic[ConfigT]):
     inputs: "Mapping[str, Stage[Any] | Source]"
     run: Callable[[ConfigT, StageRun], None]
     parallel: bool = False
+    timed: bool = False
 
     def __post_init__(self) -> None:
         if not STAGE_NAME.fullmatch(self.name):
@@ -96,6 +98,19 @@ class Stage(Generic[ConfigT]):
     def settings(self) -> dict[str, Any]:
         """The configuration as JSON values: what is fingerprinted and kept."""
         return self.config.model_dump(mode="json")
+
+
+def by_name(stages: Iterable[Stage[Any]]) -> dict[str, Stage[Any]]:
+    """The stages of a run by their names, in their order.
+
+    Raises:
+        ValueError: two have one name, so one would stand for both wherever a run is looked up by name.
+    """
+    found: dict[str, Stage[Any]] = {}
+    for stage in stages:
+        if found.setdefault(stage.name, stage) is not stage:
+            raise ValueError(f"two stages of a run have the name {stage.name!r}: give one of them another")
+    return found
 
 
 def ancestors(stage: Stage[Any]) -> list[Stage[Any]]:

@@ -19,7 +19,7 @@ from pipeline.store.artifact import (
     artifact_version,
     manifest_bytes,
 )
-from pipeline.store.disk import delete, remove, sync, write_atomic
+from pipeline.store.disk import delete, give_usual_mode, remove, sync, write_atomic
 from pipeline.store.fingerprint import digest_file
 from pipeline.store.layout import MANIFEST, Layout, folder_name
 
@@ -77,7 +77,7 @@ def needs(work: Path) -> list[str]:
 
 
 def record_files(output: Path) -> dict[str, FileRecord]:
-    """Hash every file of an output and make it survive a power cut.
+    """Hash every file of an output, make it survive a power cut and readable to whom the umask allows it.
 
     Raises:
         StoreError: it holds something that cannot be sealed: a link, a device, a manifest.
@@ -89,6 +89,7 @@ def record_files(output: Path) -> dict[str, FileRecord]:
             relative = path.relative_to(output).as_posix()
             if relative == MANIFEST or not stat.S_ISREG(path.lstat().st_mode):
                 raise StoreError(f"a stage left {relative} in its output, which cannot be sealed: write a file")
+            give_usual_mode(path)
             records[relative] = FileRecord(size=path.stat().st_size, sha256=digest_file(path))
             sync(path)
         sync(Path(parent))

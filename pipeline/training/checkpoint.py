@@ -18,6 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from pipeline.store.disk import give_usual_mode
+
 KEPT = 2
 
 
@@ -31,6 +33,7 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], stat
     partial.mkdir()
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial / "tensors.safetensors")
     (partial / "state.json").write_text(json.dumps({"step": step, **state}))
+    give_usual_mode(partial / "tensors.safetensors")
     for path in (*partial.iterdir(), partial):
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)

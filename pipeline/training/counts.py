@@ -2,35 +2,43 @@
 
 A loss is a sum over the rows at hand divided by a count of the whole step. So a step cut into
 micro-batches, or shared out to several processes, has the gradient of one large batch exactly, however
-unequal its parts are.
+unequal its parts are. Where padding counts too, the parts have to be padded as the large batch would be,
+to the longest row of the step; the feed sees to it.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor
 
 from pipeline.features import IGNORED
 
 NAMES = ("rows", "tokens", "pairs", "positions", "position_pairs", "predicted")
-# What a process without a row of its own divides by: it takes part in the step and adds nothing to it.
-NOTHING = dict.fromkeys(NAMES, math.inf)
 
 
-def count(batch: Mapping[str, Tensor]) -> dict[str, float]:
+def count(batch: Mapping[str, Tensor], windows: Iterable[int] = ()) -> dict[str, float]:
     """The counts of one batch.
 
     Args:
         batch: attention_mask (batch, length); of a masked-LM batch, labels (batch, length).
+        windows: distances within which pairs are counted too, for layers with local attention.
 
     Returns:
         rows; tokens (real ones); pairs (query and key both real, summed over rows); positions (padding
-        included); position_pairs (padded keys and queries included); predicted (masked-LM labels).
+        included); position_pairs (padded keys and queries included); predicted (masked-LM labels);
+        for each window w, pairs_w and position_pairs_w: those at most w positions apart.
     """
     mask = batch["attention_mask"]
     real = mask.sum(dim=1)
     rows, length = mask.shape
     labels = batch.get("labels")
+    near: dict[str, float] = {}
+    for window in windows:
+        near |= {
+            f"pairs_{window}": _near(mask, window),
+            f"position_pairs_{window}": _near(torch.ones_like(mask), window),
+        }
     return {
         "rows": rows,
         "tokens": int(real.sum()),
@@ -38,10 +46,26 @@ def count(batch: Mapping[str, Tensor]) -> dict[str, float]:
         "positions": rows * length,
         "position_pairs": rows * length * length,
         "predicted": int((labels != IGNORED).sum()) if labels is not None and labels.ndim > 1 else 0,
+        **near,
     }
 
 
 def total(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """The counts of several batches together."""
     parts = list(parts)
-    return {name: sum(part[name] for part in parts) for name in NAMES}
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: sum(part.get(name, 0) for part in parts) for name in names}
+
+
+def nothing(counts: Mapping[str, float]) -> dict[str, float]:
+    """What a process without a row of its own divides by: it takes part in the step and adds nothing to it."""
+    return dict.fromkeys(counts, math.inf)
+
+
+def _near(mask: Tensor, window: int) -> int:
+    """Pairs of positions in the mask that are at most ``window`` apart."""
+    before = torch.nn.functional.pad(mask.long().cumsum(dim=1), (1, 0))
+    length = mask.shape[1]
+    places = torch.arange(length)
+    first, end = (places - window).clamp(min=0), (places + window + 1).clamp(max=length)
+    return int(((before[:, end] - before[:, first]) * mask).sum())

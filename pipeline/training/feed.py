@@ -4,7 +4,7 @@ Every process reads the whole batch, which is cheap, and keeps each world-th row
 batch, its masks, its padded length and its counts are then those of a run on one process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.training.counts import NOTHING, count, total
+from pipeline.training.counts import count, nothing, total
 
 Batch = dict[str, Tensor]
 Read = Callable[[NDArray[np.int64], int], Batch]
@@ -66,6 +66,9 @@ class Feed:
         rank: of this process.
         world: number of processes.
         pin: copy the batches into page-locked memory, from which a GPU can fetch them meanwhile.
+        windows: of the learners' local attention; pairs within them are counted too.
+        alike: pad all batches of a step to its longest row, for losses whose means padding counts in: what a step
+            holds then does not depend on how it is cut into batches.
     """
 
     def __init__(
@@ -78,7 +81,10 @@ class Feed:
         rank: int = 0,
         world: int = 1,
         pin: bool = False,
+        windows: Iterable[int] = (),
+        alike: bool = False,
     ) -> None:
+        self._windows, self._alike = tuple(windows), alike
         self._plan, self._read, self._accumulate, self._total = plan, read, accumulate, total
         self._rank, self._world, self._pin = rank, world, pin
         self._per_epoch = -(-len(plan) // accumulate)
@@ -109,19 +115,29 @@ class Feed:
             self._order = (epoch, self._plan.epoch(epoch))
         parts = self._order[1][within * self._accumulate : (within + 1) * self._accumulate]
         first = step * self._accumulate
-        batches = [self._read(rows, first + part) for part, rows in enumerate(parts)]
-        whole = total(count(batch) for batch in batches)
+        batches = self._read_alike(parts, first) if self._alike else self._read_each(parts, first)
+        whole = total(count(batch, self._windows) for batch in batches)
         micro = tuple(
             self._part(rows, first + part, batch, whole)
             for part, (rows, batch) in enumerate(zip(parts, batches, strict=True))
         )
         return Step(micro, whole)
 
+    def _read_each(self, parts: list[NDArray[np.int64]], first: int) -> list[Batch]:
+        return [self._read(rows, first + part) for part, rows in enumerate(parts)]
+
+    def _read_alike(self, parts: list[NDArray[np.int64]], first: int) -> list[Batch]:
+        """The batches as parts of one large batch."""
+        large = self._read(np.concatenate(parts), first)
+        ends = np.cumsum([len(rows) for rows in parts]).tolist()
+        cuts = [slice(end - len(rows), end) for rows, end in zip(parts, ends, strict=True)]
+        return [{name: tensor[cut] for name, tensor in large.items()} for cut in cuts]
+
     def _part(self, rows: NDArray[np.int64], draw: int, batch: Batch, counts: dict[str, float]) -> Micro:
         if self._world > 1:
             mine = slice(self._rank, None, self._world)
             if self._rank >= len(rows):
-                mine, counts = slice(0, 1), NOTHING
+                mine, counts = slice(0, 1), nothing(counts)
             rows, batch = rows[mine], {name: tensor[mine] for name, tensor in batch.items()}
         if self._pin:
             batch = {name: tensor.pin_memory() for name, tensor in batch.items()}

@@ -48,7 +48,9 @@ class Training:
 
     Attributes:
         learners: modules mapping (batch, target, moment) to named loss terms, by name; one that has ``flops``
-            says what its passes cost, given the counts of what they read.
+            says what its passes cost, given the counts of what they read, one that has ``windows`` within which
+            distances pairs are counted, and one whose ``counts_padding`` is true has every batch of a step padded
+            to the longest row of the step.
         plan: which rows make up each batch.
         read: row indices and the number of the batch in, a batch on the CPU out.
         target: (batch on the device, its row indices) -> what all learners are given beside the batch;
@@ -124,6 +126,8 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
         rank=accelerator.process_index,
         world=accelerator.num_processes,
         pin=accelerator.device.type == "cuda",
+        windows=sorted({window for learner in plain.values() for window in getattr(learner, "windows", ())}),
+        alike=any(getattr(learner, "counts_padding", False) for learner in plain.values()),
     )
 
     with feed, rescued(state, checkpoints, saves=accelerator.is_main_process):

@@ -10,6 +10,7 @@ from pipeline.augmentation.flow import make_flow
 from pipeline.augmentation.row_statistics import Statistics, count_statistics, wants_statistics
 from pipeline.augmentation.variants import Row, augment_rows
 from pipeline.config.augmentation import AugmentationConfig
+from pipeline.config.augmenters import HOLE
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
 
@@ -75,12 +76,12 @@ def test_rows_is_the_share_of_the_variants(share):
     flow = make_flow(config({"mask": {"probability": 1.0}, "rows": share}), None)
     made = list(augment_rows([Row(number, f"word{number}") for number in range(800)], flow, variants=1, seed=0))
     assert len(made) / 800 == pytest.approx(share, abs=0.05)
-    assert all(variant.text == "[MASK]" for variant in made)
+    assert all(variant.text == HOLE + "[MASK]" for variant in made)
 
 
 def test_children_work_one_after_the_other(table):
     flow = make_flow(config({"tinybert": {"probability": 1.0}}, {"mask": {"probability": 1.0}}), table)
-    assert [made.text for made in variants(flow, ["the lazy dog"])] == ["[MASK] [MASK] [MASK]"]
+    assert [made.text for made in variants(flow, ["the lazy dog"])] == [" ".join([HOLE + "[MASK]"] * 3)]
 
 
 @pytest.mark.parametrize("child", ALL_STOCK, ids=str)

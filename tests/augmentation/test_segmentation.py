@@ -1,8 +1,10 @@
 """A segmenter of one's own: named by module and function, found or refused in one line."""
 
+import sys
+
 import pytest
 
-from pipeline.augmentation.segmentation import segmenter
+from pipeline.augmentation.segmentation import own_code, segmenter
 from pipeline.augmentation.stretches import Stretches
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
@@ -26,6 +28,7 @@ def own_cutter(tmp_path, monkeypatch):
     (tmp_path / "own_cutter.py").write_text(OWN)
     (tmp_path / "broken_cutter.py").write_text("raise RuntimeError('no\\nlicence')")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_cutter", raising=False)  # of the test before
 
 
 def test_a_function_of_ones_own_cuts_chinese_and_nothing_else():
@@ -54,3 +57,16 @@ def test_what_cannot_be_imported_is_one_line(name, said):
 def test_words_that_are_not_the_text_are_refused():
     with pytest.raises(ConfigError, match=r"cuts '电影' into .*: give words that joined are the text"):
         segmenter("own_cutter:losing")("电影")
+
+
+def test_the_file_of_a_segmenter_is_named_and_read_again_when_it_was_edited(tmp_path):
+    assert own_code("own_cutter:by_two") == (str(tmp_path / "own_cutter.py"),)
+    assert own_code("jieba") == own_code("tokenizer") == ()
+    (tmp_path / "own_cutter.py").write_text(OWN.replace("2", "3") + "# by three\n")
+    assert segmenter("own_cutter:by_two")("电影很好看") == ["电影很", "好看"]
+
+
+def test_the_folder_of_a_package_of_ones_own_is_named(tmp_path):
+    (tmp_path / "own_package").mkdir()
+    (tmp_path / "own_package" / "__init__.py").write_text("def cut(text):\n    return [text]\n")
+    assert own_code("own_package:cut") == (str(tmp_path / "own_package"),)

@@ -47,11 +47,17 @@ def test_replacing_a_word_leaves_the_others_and_the_spacing(wordpiece):
 def test_stop_words_numbers_punctuation_and_unknown_words_stay(wordpiece):
     split = WordSplitter(wordpiece)
     sentence = split("Not the Lazy dog no VERY 3d 42 , fox 中 😀 [MASK]")
-    assert [sentence.words[at] for at in sentence.replaceable] == ["lazy", "dog", "fox", "mask"]
+    assert [sentence.words[at] for at in sentence.replaceable] == ["lazy", "dog", "fox"]
 
 
 def test_a_mask_in_the_text_is_plain_text(wordpiece):
     assert wordpiece.mask_token_id not in WordSplitter(wordpiece)("a [MASK] b").ids()
+
+
+@pytest.mark.parametrize("marker", ["[SEP]", "[PAD]", "<s>", "</s>", "<mask>", "[sep]"])
+def test_the_name_of_a_special_token_is_no_word_to_replace(wordpiece, marker):
+    sentence = WordSplitter(wordpiece)(f"lazy fox {marker} lovely {marker}lazy")
+    assert {sentence.words[at] for at in sentence.replaceable} == {"lazy", "fox", "lovely"}
 
 
 def test_capitals_survive_where_the_tokenizer_keeps_them(byte_level):

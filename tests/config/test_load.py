@@ -148,7 +148,20 @@ def test_a_mistake_names_the_key_its_value_and_the_way_out(override, parts):
 def test_the_other_mistakes_are_named_too_unknown_keys_first():
     message = said("seed=x", "foo=1", "task.train_rows=three")
     assert message.startswith("foo is not a known key")
-    assert message.endswith("(also wrong: seed, task.train_rows)")
+    _, *also = message.split("; also: ")
+    assert [one.split(",")[0] for one in also] == ["seed is 'x'", "task.train_rows is 'three'"]
+    assert all("expected a whole number" in one for one in also)
+    many = said("seed=x", *(f"foo{number}=1" for number in range(6)))
+    assert many.count("not a known key") == 4
+    assert many.endswith("; also: 3 more")
+    assert "\n" not in many
+
+
+def test_a_file_with_the_other_ending_is_what_was_meant(tmp_path):
+    (tmp_path / "ok.yaml").write_text("recipe: demo\n")
+    for meant in ("ok.yml", "okk.yaml", "ok"):
+        with pytest.raises(ConfigError, match=r"did you mean .*/ok\.yaml\?"):
+            load_config(str(tmp_path / meant), [])
 
 
 def test_contradictions_of_the_whole_run_are_said_as_they_are():

@@ -5,7 +5,7 @@ from pathlib import Path
 from tiny_run import tiny
 
 from pipeline.config.load import load_config
-from pipeline.config.locations import anchored
+from pipeline.config.locations import anchored, as_shown
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.explain import plan
 
@@ -26,12 +26,23 @@ def test_every_file_of_a_run_is_named_from_the_root(tmp_path: Path) -> None:
 
 
 def test_an_anchored_run_is_the_same_run(tmp_path: Path) -> None:
-    """But for the report, which shows the paths."""
+    """To the report, which shows the paths: how they are spelt is not what they are."""
     run = tiny(tmp_path, finished=True)
     config = anchored(run.config(), tmp_path)
     assert anchored(config, Path("/elsewhere")) == config
     actions = {stage.name: reason.action for stage, reason in plan(two_stage(config), run.store)}
-    assert {name for name, action in actions.items() if action != "reuse"} == {"report"}
+    assert set(actions.values()) == {"reuse"}
+    assert set(run.plan("corpus.paths=[./corpus.txt]", "task.dev=teacher/../dev.csv").values()) == set(
+        run.plan().values()
+    )
+
+
+def test_a_path_outside_is_shown_whole(tmp_path: Path) -> None:
+    given = ["corpus.paths=[/data/*.txt, ./near/*.txt]", "teacher.model=~/bert", "runtime.store=sub/../artifacts"]
+    shown = as_shown(load_config(None, given), tmp_path)
+    assert shown.corpus is not None
+    assert shown.corpus.paths == ("/data/*.txt", "near/*.txt")
+    assert shown.teacher.model == str(Path.home() / "bert")
 
 
 def test_a_name_on_a_hub_stays_one_unless_there_is_such_a_folder(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Labels meet by name, whatever the order they come in."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.task import TaskConfig
+from pipeline.config.task import TaskConfig, label_value
 from pipeline.data.labels import (
     align_labels,
     label_indices,
@@ -92,6 +94,56 @@ def test_a_row_without_a_label_or_with_an_unnamed_one_is_pointed_at():
             read(["a", missing], {})
     with pytest.raises(DataError, match=r"t\.csv:3 has label '7', not one of '0', '1'"):
         read([1, 7], {"0": "no", "1": "yes"})
+
+
+def task(folder, values, **options):
+    """A task whose labels are values of JSON."""
+    lines = [json.dumps({"text": f"text {number}", "label": value}) for number, value in enumerate(values)]
+    (folder / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    return TaskConfig(train=str(folder / "rows.jsonl"), dev=str(folder / "rows.jsonl"), **options)
+
+
+@pytest.mark.parametrize(
+    "pair", [("positive", "POSITIVE"), ("1", "1.0"), (1, "1.0"), (True, "True"), ("a b", "a  b"), ("1e1", 10)]
+)
+def test_one_class_written_twice_is_refused_with_both_places(tmp_path, pair):
+    values = ["other", *pair, "other"]
+    with pytest.raises(DataError, match=r"rows\.jsonl:2\) and .*rows\.jsonl:3\) are written differently") as found:
+        read_task(task(tmp_path, values), 0)
+    assert all(repr(label_value(value)) in str(found.value) for value in pair)
+    names = {label_value(value): label_value(value) for value in (*pair, "other")}
+    assert len(read_task(task(tmp_path, values, label_names=names), 0).label_names) == 3  # where it is meant
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(["a"], "a list"), ({"a": 1}, "a dict"), (float("inf"), "not a finite number")]
+)
+def test_what_is_no_class_is_refused(tmp_path, value, kind):
+    with pytest.raises(DataError, match=rf"rows\.jsonl:2 has label .*, {kind}.*: give each row one label"):
+        read_task(task(tmp_path, ["a", value, "b"]), 0)
+
+
+def test_half_a_character_is_no_label(tmp_path):
+    with pytest.raises(DataError, match=r"rows\.jsonl:2 has label '\\ud83d', which holds half a character"):
+        read_task(task(tmp_path, ["a", "\ud83d", "b"]), 0)
+
+
+def test_measurements_are_no_classes_unless_it_is_said(tmp_path):
+    values = [number / 7 for number in range(30)]
+    with pytest.raises(
+        DataError, match=r"has 30 labels that are numbers, such as 0\.14.*: set task\.kind to regression"
+    ):
+        read_task(task(tmp_path, values), 0)
+    assert len(read_task(task(tmp_path, values, kind="classification"), 0).label_names) == 30
+    assert len(read_task(task(tmp_path, [number / 2 for number in range(9)] * 2), 0).label_names) == 9  # marks
+    assert len(read_task(task(tmp_path, list(range(30)) * 2), 0).label_names) == 30
+
+
+def test_a_number_is_what_files_hold_and_not_what_python_takes():
+    assert regression_labels(rows(["1", "-2.5", " 3. ", ".5", "1e-3"]), None).tolist() == [1, -2.5, 3, 0.5, 0.001]
+    for value in ("1_5", "\u0661", "1,5", "0x1", "infinity"):
+        with pytest.raises(DataError, match=r"t\.csv:3 has label"):
+            regression_labels(rows([1, value]), None)
 
 
 def test_one_label_is_no_task():

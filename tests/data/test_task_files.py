@@ -66,6 +66,17 @@ def test_a_byte_order_mark_and_carriage_returns_are_no_text(tmp_path):
     assert read_back(path) == [("yes", "one", "two")]
 
 
+@pytest.mark.parametrize(("mark", "said"), [(";", "semicolons"), ("\t", "tabs")])
+def test_csv_with_other_separators_is_read_and_told(tmp_path, mark, said):
+    path = tmp_path / "x.csv"
+    rows = [("yes", "one; two, three\tfour", 'say "x"'), ("no", "b", "c")]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=mark).writerows([("label", "text", "other"), *rows])
+    assert read_back(path) == rows
+    assert read_rows(path, COLUMNS).remark == f"{path} separates its columns with {said} and was read so: use commas"
+    assert read_rows(write(tmp_path / "y.csv", rows), COLUMNS).remark == ""
+
+
 def test_txt_is_one_text_a_line(tmp_path):
     path = tmp_path / "x.txt"
     path.write_text("one\n\n two \n")
@@ -102,6 +113,25 @@ BAD = {
     "number.jsonl": (
         b'{"text": 7, "other": "b", "label": 1}\n',
         r"number\.jsonl:1: column 'text' holds 7, not text",
+    ),
+    "half.jsonl": (
+        b'{"text": "a", "other": "b", "label": 1}\n{"text": "so \\ud83d bad", "other": "b", "label": 1}\n',
+        r"half\.jsonl:2: column 'text' holds half a character, '\\ud83d', in 'so \\ud83d bad'",
+    ),
+    "mac.csv": (
+        HEAD.replace(b"\n", b"\r") + b"a,b,c\rd,e,f\r",
+        r"mac\.csv ends its lines with a carriage return alone",
+    ),
+    "mac.tsv": (b"text\tother\tlabel\ra\tb\tc", r"ends its lines with a carriage return alone .*: convert it"),
+    "headless.tsv": (
+        b"a film that was much too long for me\tb\t0\nanother\tb\t1\n",
+        r"no header: its first line, 'a film .*, seems to be a row of 3 columns: .* such as 'text\\tother\\tlabel'",
+    ),
+    "headless.csv": (b"4,so good a film it was,x,1\n", r"no header: .* 4 columns: .*'text,other,column3,label'"),
+    "commas.tsv": (HEAD + b"a,b,c\n", "separates its columns with commas, not tabs: name it .csv"),
+    "quoted.tsv": (
+        b'"text"\t"other"\t"label"\n"a"\t"b"\t"c"\n',
+        "no column 'text', .*: its fields are quoted, and .tsv is read without quoting: save it as .csv",
     ),
     "not.parquet": (b"PAR0 nothing", "is not a Parquet file"),
     "sheet.xlsx": (b"x", r"ends in '\.xlsx', none of \.tsv, \.csv"),

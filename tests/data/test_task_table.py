@@ -118,7 +118,35 @@ def test_empty_texts_are_dropped_from_training_and_kept_in_dev(tmp_path):
     assert data.splits["dev"].num_rows == 2
     assert data.statistics["empty_dropped"] == {"train": 2, "unlabelled": 0}
     assert data.statistics["empty_kept"] == {"dev": 1}
-    assert data.statistics["repeated"] == {"dev": {"train": 1}}
+    assert data.statistics["repeated"] == {"dev": {"train": {"rows": 1, "other_label": 0}}}
+
+
+def test_dev_rows_that_were_learned_are_counted_and_told(tmp_path):
+    train = [*numbered(30), ("Twice  seen", "good"), ("twice seen", "bad")]
+    dev = [("TEXT 0 ", "good"), ("text\t1", "odd"), ("twice SEEN", "bad"), ("new", "odd")]
+    data = read_task(config(tmp_path, train=train, dev=dev, unlabelled_rows="rest", train_rows=32), 0)
+    assert data.statistics["repeated"]["dev"]["train"] == {"rows": 3, "other_label": 1}
+    (warning,) = data.statistics["warnings"]
+    assert warning.startswith("3 of 4 dev rows stand in the training rows too, 1 of them with another label: ")
+    assert read_task(config(tmp_path), 0).statistics["warnings"] == []
+
+
+def test_a_tsv_that_pandas_quoted_is_told(tmp_path):
+    import pandas as pd
+
+    rows = {"text": ['He said "no", twice', "plain", '"a quotation"', "b", "c", "d"], "label": ["x", "y"] * 3}
+    for name in ("train", "dev"):
+        pd.DataFrame(rows).to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
+    data = read_task(TaskConfig(train=str(tmp_path / "train.tsv"), dev=str(tmp_path / "dev.tsv")), 0)
+    found = [warning for warning in data.statistics["warnings"] if "quoted" in warning]
+    assert len(found) == 2
+    assert 'train.tsv are quoted, such as "He said ""no"", twice": .tsv is read without quoting' in found[0]
+
+
+def test_labels_that_nearly_every_row_has_alone_are_doubted(tmp_path):
+    train = [(f"text {number}", f"id{number}") for number in range(20)]
+    (warning,) = read_task(config(tmp_path, train=train, dev=[("x", "id1")]), 0).statistics["warnings"]
+    assert warning.startswith("the task has 20 labels on 20 training rows ('id0', 'id1', 'id10' and so on)")
 
 
 def test_pairs_and_extra_text(tmp_path):
@@ -205,6 +233,60 @@ def test_a_hub_folder_speaks_with_its_own_class_names(hub_folder):
     with pytest.raises(DataError, match="cannot be loaded") as found:
         read_task(TaskConfig(hub=str(hub_folder), hub_splits=("train", "test")), 0)
     assert "\n" not in str(found.value)
+
+
+def swapped():
+    """Two splits that number the same two classes differently; a text says which class its row is of."""
+    import datasets
+
+    splits = {}
+    for split, names in (("train", ["neg", "pos"]), ("validation", ["pos", "neg"])):
+        features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
+        rows = {"text": [names[index % 2] for index in range(6)], "label": [index % 2 for index in range(6)]}
+        splits[split] = datasets.Dataset.from_dict(rows, features=features)
+    return datasets.DatasetDict(splits)
+
+
+@pytest.mark.parametrize("kind", ["save_to_disk", "parquet"])
+def test_each_split_numbers_its_classes_for_itself(tmp_path, monkeypatch, kind):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "hub"
+    if kind == "save_to_disk":
+        swapped().save_to_disk(folder)
+    else:
+        folder.mkdir()
+        for split, rows in swapped().items():
+            rows.to_parquet(folder / f"{split}.parquet")
+    data = read_task(TaskConfig(hub=str(folder)), 0)
+    assert data.label_names == ("neg", "pos")
+    for split in ("train", "dev"):
+        assert labels(data, split) == data.splits[split].column("text").to_pylist()
+
+
+def test_a_saved_folder_says_what_it_lacks(tmp_path):
+    swapped().save_to_disk(tmp_path / "many")
+    with pytest.raises(DataError, match=r"no split 'test', only train, validation: correct task\.hub_splits"):
+        read_task(TaskConfig(hub=str(tmp_path / "many"), hub_splits=("train", "test")), 0)
+    with pytest.raises(DataError, match=r"hub_config is 'de', but .*save_to_disk"):
+        read_task(TaskConfig(hub=str(tmp_path / "many"), hub_config="de"), 0)
+    swapped()["train"].save_to_disk(tmp_path / "one")
+    with pytest.raises(DataError, match="one data set without splits"):
+        read_task(TaskConfig(hub=str(tmp_path / "one")), 0)
+
+
+def test_a_hub_folder_of_csv_reads_null_and_na_as_the_texts_they_are(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    for split in ("train", "validation"):
+        write_csv(folder / f"{split}.csv", [("null", "yes"), ("NA", "no"), ("None", "yes"), ("nan", "NA")])
+    data = read_task(TaskConfig(hub=str(folder)), 0)
+    assert data.splits["train"].column("text").to_pylist() == ["null", "NA", "None", "nan"]
+    assert data.label_names == ("NA", "no", "yes")
 
 
 def test_packages_need_to_know_how_many_rows():

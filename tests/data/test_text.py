@@ -115,6 +115,7 @@ def test_a_parquet_file_without_the_column_names_those_it_has(tmp_path):
         ("a.txt", b"fine\na\0b", ["binary", "byte 6"]),
         ("a.txt", b" \n\n", ["no text"]),
         ("a.jsonl", b'{"text": "a"}\n{"text": \n', ["a.jsonl:2", "not JSON"]),
+        ("a.txt", b"one\rtwo\rthree\r", ["carriage return alone", "convert"]),
         ("a.jsonl", b"[1]\n", ["a.jsonl:1", "list"]),
         ("a.jsonl", b'{"body": "a", "n": 1}\n', ["a.jsonl:1", "'text'", "body, n"]),
         ("a.jsonl", b'{"text": 3}\n', ["a.jsonl:1", "int 3"]),

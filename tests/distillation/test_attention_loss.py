@@ -312,3 +312,27 @@ def test_head_counts_that_differ_are_named() -> None:
     mask = mask_of([3])
     with pytest.raises(ValueError, match=r"teacher has 6 attention heads, student 4: choose .* 6 heads"):
         attention_score_loss(attention(0, 1, 4, 3, 2), attention(0, 1, 6, 3, 2), mask)
+
+
+@pytest.mark.parametrize("count_padding", [False, True])
+@pytest.mark.parametrize("window", [0, 2, 30])
+def test_scores_outside_the_window_of_local_attention_are_not_compared(window: int, count_padding: bool) -> None:
+    student, teacher = attention(1, 3, 2, 9, 4), attention(2, 3, 2, 9, 6)
+    mask = mask_of([9, 5, 1])
+    scores = [query @ key.mT / query.shape[-1] ** 0.5 for query, key in (student, teacher)]
+    places = torch.arange(9)
+    near = ((places[:, None] - places).abs() <= window).expand(3, 9, 9)
+    queries = torch.ones_like(mask) if count_padding else mask
+    compared = queries[:, :, None] & mask[:, None, :] & near
+    error = ((scores[0] - scores[1]).square() * compared[:, None]).sum()
+    expected = error / (2 * (near if count_padding else compared).sum())
+    found = attention_score_loss(student, teacher, mask, window=window, count_padding=count_padding)
+    torch.testing.assert_close(found, expected)
+
+    given = leaves(student)
+    attention_score_loss(given, teacher, mask, window=window, count_padding=count_padding).backward()
+    reference = leaves(student)
+    difference = reference.query @ reference.key.mT / 2 - scores[1]
+    ((difference.square() * compared[:, None]).sum() / (2 * (near if count_padding else compared).sum())).backward()
+    torch.testing.assert_close(given.query.grad, reference.query.grad)
+    torch.testing.assert_close(given.key.grad, reference.key.grad)

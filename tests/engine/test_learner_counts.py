@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import TEACHER, guide_taps, hard, imitators, masked_words, soft
 from pipeline.features import Moment
 from pipeline.training.counts import count
+from pipeline.training.feed import Feed
 
 Make = Callable[..., Any]
 Batch = dict[str, torch.Tensor]
@@ -85,6 +87,33 @@ def test_parts_add_up_to_the_whole(make: Any, make_bert: Make, batch: Batch) -> 
         assert terms == pytest.approx(expected, rel=1e-5)
         for gradient, reference in zip(found, wanted, strict=True):
             torch.testing.assert_close(gradient, reference, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", ["excluded", "included"])
+def test_batches_of_unlike_lengths_accumulate_to_the_gradient_of_one(
+    padding: str, make_bert: Make, batch: Batch
+) -> None:
+    """As a training feeds them: each batch padded by itself, or all of a step alike where padding counts."""
+    learner, whole, target = imitator(make_bert, batch, padding)
+    learner.eval()
+    lengths = whole["attention_mask"].sum(dim=1).numpy()
+
+    def read(rows: Any, _draw: int) -> Batch:
+        return {name: tensor[rows][:, : int(lengths[rows].max())] for name, tensor in whole.items()}
+
+    class Cut:
+        def __len__(self) -> int:
+            return 2
+
+        def epoch(self, _epoch: int) -> list[Any]:
+            return [np.array([1, 2]), np.array([0])]  # of 5 and of 7 tokens
+
+    with Feed(Cut(), read, accumulate=2, total=1, alike=learner.counts_padding) as feed:
+        step = feed.take(0)
+    _, wanted = gradients(learner, [whole], target, None)
+    _, found = gradients(learner, [micro.batch for micro in step.micro], target, step.counts)
+    for gradient, reference in zip(found, wanted, strict=True):
+        torch.testing.assert_close(gradient, reference, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("make", [mlm, classifier, predictor, imitator])

@@ -1,10 +1,20 @@
 """What Linux says of a machine is read as it is written, and a disk is measured without leaving a trace."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from pipeline.evaluation.host import DISK_TEST_BYTES, disk, field, filesystem_of, host, sizes
+from pipeline.evaluation.host import (
+    DISK_TEST_BYTES,
+    cores_of,
+    disk,
+    field,
+    filesystem_of,
+    host,
+    sizes,
+    usual_threads,
+)
 
 CPUINFO = (
     "processor\t: 0\nmodel name\t: Xeon: Gold\nflags\t\t: fpu avx2 amx_bf16\n\nprocessor\t: 1\nmodel name\t: other\n"
@@ -19,6 +29,40 @@ def test_the_first_processor_is_read() -> None:
     assert field(CPUINFO, "model name") == "Xeon: Gold"
     assert field(CPUINFO, "flags").split() == ["fpu", "avx2", "amx_bf16"]
     assert field(CPUINFO, "Features") == ""
+
+
+def test_processors_that_share_a_core_are_one() -> None:
+    text = "".join(f"processor : {n}\nphysical id : {n // 4}\ncore id : {n % 2}\n\n" for n in range(8))
+    assert len(cores_of(range(8), text)) == 4
+    assert len(cores_of((0, 2), text)) == 1
+    assert len(cores_of((0, 4), text)) == 2
+    assert len(cores_of(range(8), "")) == 8  # where nothing is known
+
+
+@pytest.mark.parametrize(
+    ("text", "threads"), [("1", 1), ("1,2", 1), ("many", None), ("0", None), ("", None), ("9999", None)]
+)
+def test_the_environment_says_how_many_threads(text: str, threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert usual_threads() == threads or (threads is None and 1 <= usual_threads() <= host().cores)
+
+
+def test_torch_would_use_as_many() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import torch; from pipeline.evaluation.host import usual_threads; print(torch.get_num_threads(), "
+        "usual_threads())"
+    )
+    for environment in ({}, {"OMP_NUM_THREADS": "1"}):
+        kept = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=True
+        )
+        torchs, ours = done.stdout.split()
+        assert torchs == ours, environment
 
 
 def test_memory_is_read_in_bytes() -> None:

@@ -12,7 +12,7 @@ from flows.cli import main
 from pipeline.errors import StoreError
 from pipeline.store.layout import MANIFEST
 
-MEASURED = ("evaluation", "report")
+MEASURED = ("latency", "report")
 
 
 def some_file(run: Tiny, stage: str) -> Path:
@@ -56,7 +56,7 @@ def check_found_and_mended(
     assert "1 damaged" in error
     outcomes = run.run()
     again = [name for name, one in outcomes.items() if one.state != "reused"]
-    assert again == [stage, *(["report"] if stage == "evaluation" else [])]
+    assert again == [stage, *(["report"] if stage == "latency" else [])]
     assert len([*run.store.layout.quarantine.iterdir()]) == 1
     if stage not in MEASURED:
         assert run.artifact(stage).manifest.digest == digest

@@ -12,7 +12,7 @@ from tiny_run import EVERY_STAGE, STAGES, Tiny, finished_with
 from pipeline.errors import StoreError
 from pipeline.store.disk import folder_bytes
 
-WRITES = tuple(stage for stage in EVERY_STAGE if stage not in {"evaluation", "report"})
+WRITES = tuple(stage for stage in EVERY_STAGE if stage not in {"latency", "report"})
 Mount = Callable[[Path], None]
 
 

@@ -67,4 +67,4 @@ def test_services_on_a_database_of_ones_own(postgres: OwnPostgres, tmp_path: Pat
         assert flow_run["state"]["type"] == "COMPLETED"
         assert not list(services.prefect_home.glob("*.db"))
     finally:
-        services.tinybert("down")
+        services.tinybert("down", "--cancel")

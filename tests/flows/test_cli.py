@@ -1,6 +1,7 @@
 """The command line where the store alone has the answer: neither Prefect nor torch is needed."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -88,7 +89,12 @@ def test_a_plan_for_a_script(run: Tiny, tinybert: Ask) -> None:
     assert (code, err) == (0, "")
     steps = json.loads(out)
     assert [step["stage"] for step in steps] == list(STAGES)
-    assert {step["stage"] for step in steps if step["action"] == "run"} == {"prediction", "evaluation", "report"}
+    assert {step["stage"] for step in steps if step["action"] == "run"} == {
+        "prediction",
+        "evaluation",
+        "latency",
+        "report",
+    }
     changed = next(step for step in steps if step["stage"] == "prediction")
     assert changed["reasons"] == ["configuration: prediction.temperature 1.0 -> 2.0"]
     assert next(step for step in steps if step["stage"] == "teacher") == {
@@ -96,13 +102,14 @@ def test_a_plan_for_a_script(run: Tiny, tinybert: Ask) -> None:
         "action": "reuse",
         "reasons": [],
         "fingerprint": run.artifact("teacher").manifest.fingerprint,
+        "other_versions": {},
     }
 
 
 def test_a_plan_for_a_person(run: Tiny, tinybert: Ask) -> None:
-    code, out, _ = tinybert("plan", "tiny.yaml", "task.text='[bold]'", "--until", "task_data")
+    code, out, _ = tinybert("plan", "tiny.yaml", "task.name='[bold]'", "--until", "task_data")
     assert code == 0
-    assert "task.text" in out
+    assert "task.name" in out
     assert "[bold]" in out  # and not a word in bold
     code, out, _ = tinybert("plan", "tiny.yaml", "--until", "corpus")
     assert out.split() == ["stage", "why", "corpus", "reuse", run.artifact("corpus").ref]
@@ -118,9 +125,12 @@ def test_a_plan_of_an_empty_store_makes_none(fresh: Tiny, tinybert: Ask) -> None
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
-        (("plan", "tiny.yam"), ConfigError, ("tiny.yam", "does not exist")),
+        (("plan", "tiny.yam"), ConfigError, ("tiny.yam", "does not exist", "did you mean tiny.yaml?")),
         (("plan", "tiny.yaml", "seed=many"), ConfigError, ("seed", "many")),
         (("plan", "tiny.yaml", "sead=1"), ConfigError, ("sead", "seed")),
+        (("run", "tiny.yaml", "--seed", "3"), ConfigError, ("--seed is no option", "seed=3")),
+        (("plan", "--prediction.temperature=2"), ConfigError, ("written prediction.temperature=2",)),
+        (("run", "tiny.yaml", "seed=9", "runtime.store=/proc/x"), StoreError, ("/proc/x", "runtime.store")),
         (("plan", "tiny.yaml", "--recipe", "huaway"), ConfigError, ("huaway", "huawei")),
         (("plan", "tiny.yaml", "--until", "corpse"), ConfigError, ("'corpse'", "corpus")),
         (("run", "tiny.yaml", "--until", "corpse"), ConfigError, ("'corpse'", "corpus")),
@@ -164,6 +174,50 @@ def test_exit_codes_are_those_the_help_names(tinybert: Ask) -> None:
         assert f"{error.exit_code} {name}" in named
     for command in ("run", "plan", "artifacts", "recipes", "init"):
         assert command in named
+
+
+@pytest.mark.parametrize("arguments", [("plan",), ("plan", "--json"), ("plan", "seed=3", "--json")])
+def test_the_demonstration_is_not_taken_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tinybert: Ask, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = tinybert(*arguments)
+    assert (code, err) == (0, "no configuration was named: this is the demonstration (--recipe demo)\n")
+    assert "--json" not in arguments or json.loads(out)
+    assert tinybert("plan", "--recipe", "demo")[2] == ""
+
+
+def test_it_says_its_version_its_help_and_its_schema(tinybert: Ask) -> None:
+    from importlib.metadata import version
+
+    assert tinybert("--version") == (0, f"tinybert-pipeline {version('tinybert-pipeline')}\n", "")
+    assert tinybert("-h") == tinybert("--help")
+    assert tinybert("artifacts", "list", "-h")[0] == 0
+    assert "--install-completion" in tinybert("--help")[1]
+    assert "teacher" in json.loads(tinybert("schema")[1])["properties"]
+
+
+def test_a_shell_is_told_the_commands() -> None:
+    """As the script that --install-completion leaves asks for them."""
+    asked = {"_TINYBERT_COMPLETE": "complete_bash", "COMP_WORDS": "tinybert pl", "COMP_CWORD": "1"}
+    command = [str(Path(sys.executable).with_name("tinybert"))]
+    done = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["plan"]
+
+
+@pytest.mark.parametrize("name", ["pipeline", "tasks"])
+def test_a_folder_that_hides_one_of_ours_is_named_in_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "recipes"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"{tmp_path / name} hides the package {name!r} of tinybert" in done.stderr
+    assert "torchrun --no-python tinybert run" in done.stderr
+    own = str(Path(sys.executable).with_name("tinybert"))
+    assert subprocess.run([own, "recipes"], cwd=tmp_path, capture_output=True, check=False).returncode == 0
 
 
 def test_recipes_are_listed(tinybert: Ask) -> None:

@@ -17,6 +17,7 @@ USED = [
     "device",
     "cpu_threads",
     "precision",
+    "teacher_precision",
     "attention",
     "attention_loss",
     "teacher_layers",

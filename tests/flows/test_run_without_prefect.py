@@ -7,6 +7,9 @@ import time
 import pytest
 from tiny_run import STAGES, Tiny
 
+from pipeline.engine.guides.stored import DESCRIPTION
+from pipeline.stages.teacher_store import SHELF
+
 NOBODY = "http://127.0.0.1:9/api"  # the discard port: nothing answers
 
 
@@ -41,7 +44,9 @@ def test_a_run_goes_on_when_no_server_answers(fresh: Tiny) -> None:
 
 @pytest.mark.slow
 def test_a_run_told_to_end_leaves_its_last_step(fresh: Tiny) -> None:
-    long = ("general_distillation.training.epochs=600", "runtime.checkpoint_seconds=1e6", "--until")
+    """Its teacher's features, which are kept once a few steps were taken, say that it is at work."""
+    options = ("runtime.checkpoint_seconds=1e6", "runtime.teacher_store=always", "--until")
+    long = ("general_distillation.training.epochs=100000", *options)
     command = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", "run", "tiny.yaml", *long, "general_distillation"],
         cwd=fresh.folder,
@@ -50,11 +55,11 @@ def test_a_run_told_to_end_leaves_its_last_step(fresh: Tiny) -> None:
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    scratch, deadline = fresh.folder / "artifacts" / ".work", time.monotonic() + 120
-    while not list(scratch.glob("*/scratch")) or not fresh.versions().get("corpus"):
+    scratch, deadline = fresh.folder / "artifacts" / ".work", time.monotonic() + 240
+    while not list((fresh.folder / "artifacts" / SHELF).glob(f"*/{DESCRIPTION}")):
+        assert command.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(3)  # some steps
     command.send_signal(signal.SIGTERM)
     _, said = command.communicate(timeout=60)
     assert command.returncode == 143, said

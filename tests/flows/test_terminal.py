@@ -6,6 +6,7 @@ import time
 
 import pytest
 from rich.console import Console
+from tiny_run import STAGES
 
 from flows import prefect_settings
 from flows.terminal import watching
@@ -33,18 +34,35 @@ def test_a_terminal_shows_a_bar_for_a_stage_and_its_notes() -> None:
     assert "tokens per second 12,345" in shown
 
 
-def test_a_bar_tells_the_time_left_until_the_next_stage_begins() -> None:
+def test_the_running_stage_is_one_line_that_fits_80_columns() -> None:
+    """With the longest name of a stage and more figures than fit: the bar, the share, the time and the loss do."""
     screen = io.StringIO()
-    with watching(Console(file=screen, force_terminal=True, width=140), quiet=False):
-        corpus = progress_for("corpus", logging.getLogger("nobody"))
-        for done in (0, 1, 2):
-            corpus.update(done, 1000)
-        while not re.search(r"corpus.* left", screen.getvalue()):  # the screen is drawn ten times a second
+    with watching(Console(file=screen, force_terminal=True, width=80), quiet=False, stages=STAGES):
+        progress_for("corpus", logging.getLogger("nobody"))
+        training = progress_for("general_distillation", logging.getLogger("nobody"))
+        figures = {"attention": 0.1234, "hidden": 0.1234, "embedding": 0.1234, "tokens_per_second": 12345.0}
+        for done in range(3):
+            training.update(done, 1000, loss=0.1234, **figures)
+        while "loss" not in screen.getvalue():  # the screen is drawn ten times a second
             time.sleep(0.05)
-        progress_for("teacher", logging.getLogger("nobody"))
-    last = [line for line in screen.getvalue().splitlines() if "corpus" in line or "teacher" in line][-2:]
-    assert [line.split()[0] for line in map(bare, last)] == ["corpus", "teacher"]
-    assert all("100%" in line and "left" not in line for line in last)
+    lines = [bare(line).rstrip() for line in screen.getvalue().splitlines()]
+    (place,) = {
+        line
+        for line in lines
+        if "loss" in line and "general" in line[:30] and "left" in line and line.endswith("0.1234")
+    }
+    assert re.fullmatch(r"2 of 12 general distillation \S{12}   0% .+ left  loss 0\.1234", place)
+    assert all(len(line) <= 80 for line in lines)
+    assert any(re.match(r".+ in all  attention 0\.1234  hidden 0\.1234", line) for line in lines)
+
+
+def test_a_stage_ends_where_the_next_one_begins() -> None:
+    screen = io.StringIO()
+    with watching(Console(file=screen, force_terminal=True, width=80), quiet=False, stages=STAGES):
+        progress_for("corpus", logging.getLogger("nobody"))
+        progress_for("teacher", logging.getLogger("nobody")).note("teacher/v0001 in 3 s")
+    last = [bare(line) for line in screen.getvalue().splitlines() if "corpus" in line or "of 12" in line][-1]
+    assert last.startswith("4 of 12 teacher")
 
 
 def test_without_a_terminal_there_are_plain_lines_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ FAMILIES: dict[str, Callable[..., PretrainedConfig]] = {
     ),
     "deberta": lambda: DebertaV2Config(**SHAPE),
     "modernbert": lambda: ModernBertConfig(
-        **SHAPE, pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2
+        **SHAPE, local_attention=4, pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2
     ),
 }
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AutoModel, BertConfig, PretrainedConfig
 
-from pipeline.models.packed import PackedLinear, pack
+from pipeline.models.packed import OPERATORS, PackedLinear, pack
 from pipeline.models.precision import autocast, prepare_teacher
 
 Configs = Callable[[str], PretrainedConfig]
@@ -102,5 +102,22 @@ def test_a_layer_with_a_hook_stays() -> None:
 
 def test_a_model_in_a_precision_it_cannot_be_packed_in_stays() -> None:
     model = nn.Sequential(nn.Linear(3, 3)).double().requires_grad_(False)
+    assert not pack(model)
+    assert type(model[0]) is nn.Linear
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_a_torch_without_one_of_the_operators_packs_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Without:
+        """The operators of a torch in which one has another name."""
+
+        def __getattr__(self, asked: str) -> object:
+            if asked == name:
+                raise AttributeError(asked)
+            return getattr(there, asked)
+
+    there = torch.ops.mkldnn
+    monkeypatch.setattr(torch.ops, "mkldnn", Without())
+    model = nn.Sequential(nn.Linear(3, 3)).requires_grad_(False)
     assert not pack(model)
     assert type(model[0]) is nn.Linear

@@ -3,20 +3,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, PretrainedConfig
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 
 from pipeline.config.models import PRESETS, Shape, StudentConfig
 from pipeline.data.tokenizer import train_wordpiece
 from pipeline.errors import ModelError
 from pipeline.features import Tap
 from pipeline.models.load import save_model
+from pipeline.models.shapes import check_heads, student_shape
 from pipeline.models.students import (
     build_encoder,
-    check_heads,
     larger_than_teacher,
     set_dropout,
     student_config,
-    student_shape,
 )
 from pipeline.models.taps import Reader, encode
 
@@ -73,8 +72,10 @@ def test_a_saved_student_reloads_with_from_pretrained_alone(
     model = AutoModelForSequenceClassification.from_config(config).eval()
     Reader(model, [Tap("query", 1)])  # a student that was distilled carries our attention function; its folder must not
     tokenizer = train_wordpiece(["some words of a text", "and some more words"], 40)
-    save_model(model, tokenizer, tmp_path)
+    save_model(model, tokenizer, tmp_path, max_length=9)
     assert "tinybert_tap" not in (tmp_path / "config.json").read_text()
+    assert AutoTokenizer.from_pretrained(tmp_path).model_max_length == 9
+    assert tokenizer.model_max_length == 512
     reloaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     assert not reloaded.training
     assert reloaded.state_dict().keys() == model.state_dict().keys()

@@ -10,6 +10,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, Pretrain
 
 from pipeline.errors import ModelError
 from pipeline.models.taps import encode, truncate
+from pipeline.models.windows import attention_windows
 
 Configs = Callable[[str], PretrainedConfig]
 Batch = dict[str, torch.Tensor]
@@ -35,10 +36,15 @@ def test_hidden_states_and_scores_are_those_of_the_eager_model(
         embedding, hidden, pairs = read_layers(deepcopy(eager), [1, 2, 4], batch)
     real = batch["attention_mask"]
     torch.testing.assert_close(embedding[real], expected.hidden_states[0][real], atol=1e-5, rtol=1e-4)
+    places = torch.arange(9)
+    windows = attention_windows(eager.config)
+    assert (2 in windows) == (family == "modernbert")
     for layer, state, (query, key) in zip((1, 2, 4), hidden, pairs, strict=True):
         torch.testing.assert_close(state[real], expected.hidden_states[layer][real], atol=1e-5, rtol=1e-4)
         scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
-        probabilities = scores.masked_fill(~real[:, None, None, :], -torch.inf).softmax(dim=-1)
+        window = windows[layer - 1]
+        seen = real[:, None, None, :] & ((places[:, None] - places).abs() <= (9 if window is None else window))
+        probabilities = scores.masked_fill(~seen, -torch.inf).softmax(dim=-1)
         wanted = expected.attentions[layer - 1]
         assert wanted[0].std() > 0.02  # far enough from uniform for the comparison to mean something
         torch.testing.assert_close(

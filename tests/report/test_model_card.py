@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import yaml
 
 from pipeline.report.card import model_card
@@ -40,6 +42,22 @@ def test_its_table_is_a_table():
     assert len(lines) == 5
     assert len({line.count("|") for line in lines}) == 1
     assert "\u2013" in lines[3], "a metric that a model lacks"
+
+
+def test_times_stand_with_where_they_were_measured():
+    timed = "one forward pass, batch 1, 16 word pieces, on 1 thread of EPYC"
+    rows = [
+        replace(RESULTS[0], latency_ms=9.0),
+        replace(RESULTS[1], latency_ms=3.0, speed=(3.0, 2.9, 3.1)),
+        replace(RESULTS[2], latency_ms=3.0, speed=(3.0, 1.0, 9.0), latency_reliable=False, role="ablation"),
+    ]
+    text = card(results=rows, timed=timed)
+    assert timed in text
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.replace("\\|", "").count("|") for line in table}) == 1
+    assert table[3].endswith("| 3.00 | 3\u00d7 \\[2.9, 3.1\\] |")
+    assert table[4].endswith("| 3.00 | not measured reliably |")
+    assert "| ms |" not in card(results=rows)
 
 
 def test_its_example_is_python_for_the_kind_of_task():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.report.augmentation import changed_words
 from pipeline.report.content import ReportData, ResultRow, StageRow
+from pipeline.report.formats import machine
 from pipeline.report.plots import loss_curves, metric_curves, trade_off
 from pipeline.report.report import latency_table, render
 
@@ -25,9 +26,9 @@ RESULTS = [
     ResultRow("words", "tfidf", {"accuracy": 0.7}, (0.67, 0.73), 0.778),
 ]  # fmt: skip
 LATENCY = [
-    {"model": model, "length": 16, "batch": batch, "milliseconds": ms * batch, "p10": ms, "p90": 40 * ms}
+    {"model": model, "length": 16, "batch": batch, "milliseconds": ms * batch, "speed": speed, "reliable": batch == 1}
     for batch in (32, 1)
-    for model, ms in (("teacher", 10.0), ("student", 2.0))
+    for model, ms, speed in (("teacher", 10.0, None), ("student", 2.0, (5.0, 4.8, 5.25)))
 ]
 QUALITY = {
     "rows": 48,
@@ -60,6 +61,7 @@ FULL = ReportData(
     curves={"intermediate": CURVE, "teacher": [{"step": 1, "loss": 2.0}]},
     evaluations={"prediction": [(1, 0.5), (2, 0.88)]},
     latency=LATENCY,
+    machine="2 threads of a Xeon",
     stages=[
         StageRow("teacher", "teacher/v0002", "ab" * 32, "reused", 95.0),
         StageRow("prediction", "prediction/v0001", "cd" * 32, "completed", 12.0, ["teacher/v0002"]),
@@ -94,7 +96,8 @@ def test_the_page_says_everything():
     for said in (
         "872 dev rows", "95% confidence interval of 1,000 bootstrap", "97.8%", "+0.100", "[0.860, 0.900]",
         "prediction/v0001", "seed: 42", "3 rows were truncated.", "<mark>fine</mark>", "2.13", "22.7",
-        "batch 1, 64 word pieces", "12.5%", "<b>negative 51%</b>", "45.6",
+        "batch 1, 64 word pieces, on 2 threads of a Xeon",
+        "[4.8, 5.25]", "not measured reliably", "12.5%", "<b>negative 51%</b>", "45.6",
     ):  # fmt: skip
         assert said in page, said
     assert page.count("<caption") == page.count("<table") == 5
@@ -160,13 +163,35 @@ def test_a_run_with_little_to_say_says_that():
 
 
 def test_the_latency_table_sets_the_models_side_by_side():
-    table = latency_table(LATENCY, "teacher")
+    table = latency_table(LATENCY)
     assert table.models == ["teacher", "student"]
     assert [line[:2] for line in table.lines] == [(1, 16), (32, 16)]
-    teacher, student = table.lines[0][2]
-    assert teacher.speed is None
-    assert student.speed == pytest.approx(5)
-    assert latency_table(LATENCY[:1] + LATENCY[3:], "teacher").lines[0][2] == [None, (2.0, 2.0, 80.0, None)]
+    assert table.lines[0][2] == [(10.0, None, True), (2.0, (5.0, 4.8, 5.25), True)]
+    assert latency_table(LATENCY[:1] + LATENCY[3:]).lines[0][2] == [None, (2.0, (5.0, 4.8, 5.25), True)]
+
+
+def test_a_time_that_is_not_reliable_is_called_so_and_makes_no_speed():
+    steady, scattered = (
+        replace(RESULTS[1], speed=(4.58, 4.4, 4.7), latency_reliable=reliable) for reliable in (True, False)
+    )
+    page = render(replace(FULL, results=[RESULTS[0], steady], latency=()))
+    assert "4.6\u00d7 [4.4, 4.7]" in page
+    assert "<strong>4.6\u00d7</strong> its speed" in page
+    page = render(replace(FULL, results=[RESULTS[0], scattered], latency=()))
+    assert "4.6\u00d7" not in page
+    assert "3.10 <small>not measured reliably</small>" in page
+    assert "its speed was not measured reliably" in page
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("cpu", "2 threads of EPYC (8 cores), torch 2.13"),
+        ("NVIDIA H200", "NVIDIA H200 with 2 threads of EPYC (8 cores), torch 2.13"),
+    ],
+)
+def test_a_machine_in_words(device, said):
+    assert machine({"device": device, "cpu": "EPYC", "cores": 8, "num_threads": 2, "torch": "2.13"}) == said
 
 
 @given(

@@ -7,7 +7,7 @@ TEACHER = ResultRow("teacher", "teacher", {"accuracy": 0.9}, retention=1.0, para
 
 
 def student(**fields):
-    plain = {"retention": 0.982, "parameters": 210, "latency_ms": 2.0}
+    plain = {"retention": 0.982, "parameters": 210, "latency_ms": 2.0, "speed": (5.3, 5.1, 5.5)}
     return ResultRow("two-stage student", "student", {"accuracy": 0.884}, **(plain | fields))
 
 
@@ -31,6 +31,13 @@ def test_it_says_what_is_kept_at_what_size_and_speed():
 )
 def test_a_lead_is_a_lead_only_outside_the_interval(difference, verdict):
     assert verdict in summarise([TEACHER, student(difference=difference)], "accuracy")
+
+
+def test_a_speed_that_was_not_measured_reliably_is_not_claimed():
+    assert summarise([TEACHER, student(latency_reliable=False)], "accuracy") == (
+        "The two-stage student keeps 98.2% of its teacher's accuracy at 21% of its size "
+        "(its speed was not measured reliably)."
+    )
 
 
 def test_the_best_student_speaks():

@@ -90,7 +90,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, d
         state = json.loads((house.folder / "home" / "tinybert" / "services.json").read_text())
         yield house, state
     finally:
-        house.tinybert("down")
+        house.tinybert("down", "--cancel")
 
 
 def addresses(state: dict[str, Any]) -> tuple[str, str]:

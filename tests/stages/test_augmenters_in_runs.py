@@ -6,6 +6,8 @@ import pytest
 from pyarrow import parquet
 from tiny_run import Tiny, sentences, tiny, write_csv
 
+from pipeline.config.augmenters import HOLE
+from pipeline.data.table import TokenTable
 from pipeline.errors import ConfigError
 
 MIXED = (
@@ -45,6 +47,23 @@ def test_the_same_variants_whatever_the_shards(run: Tiny, tmp_path: Path, monkey
     monkeypatch.setattr("pipeline.stages.candidates.READ_ROWS", 5)
     other.run(MIXED, until="augmentation")
     assert made(other) == made(run)
+
+
+def test_the_teacher_reads_a_hole_as_its_mask_and_a_users_marker_as_text(run: Tiny) -> None:
+    rows = [(f"{text} [MASK] [SEP]", topic) for text, topic in sentences(48, 1)]
+    write_csv(run.folder / "train.csv", ("sentence", "topic"), rows)
+    run.run(MIXED, "task.max_length=48", until="teacher_logits")
+    folder = run.path("teacher_logits")
+    table = TokenTable.open(folder / "tokens")
+    mask, ends = 4, 3  # of every vocabulary that was trained here
+    ids = [table.rows([row])["input_ids"][0].tolist() for row in range(len(table))]
+    originals = 48 + 9
+    assert {row.count(mask) for row in ids[:originals]} == {0}
+    assert {row.count(ends) for row in ids} == {1}
+    holes = [str(row["text"]).count(HOLE) for row in made(run)]
+    assert max(holes) > 0
+    assert [row.count(mask) for row in ids[originals:]] == holes
+    assert HOLE not in (folder / "quality.json").read_text()
 
 
 def test_without_tinybert_no_word_needs_a_candidate(run: Tiny) -> None:

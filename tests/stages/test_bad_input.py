@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_run import STAGES, Tiny, save_teacher, sentences, tiny, write_csv
+from tiny_run import SHAPE, STAGES, Tiny, save_teacher, sentences, tiny, write_csv
 from transformers import AutoModelForSequenceClassification, BertConfig, GPT2Config
 
 from pipeline.data.tokenizer import train_wordpiece
@@ -148,9 +148,25 @@ def vectors(text: str) -> Change:
     return write
 
 
+def starts(student: int) -> tuple[str, ...]:
+    """The student starts from ./own, whose shape it takes."""
+    return (f"students.{student}.start=./own", *(f"students.{student}.{key}=null" for key in SHAPE))
+
+
+def a_start_in_another_shape(run: Tiny) -> tuple[str, ...]:
+    save_teacher(run.folder / "own", num_hidden_layers=3)
+    return ("students.1.start=./own", "students.1.layers=2", "students.1.hidden=32", "students.1.intermediate=48")
+
+
+def a_teacher_for_several_labels(run: Tiny) -> tuple[str, ...]:
+    path = run.folder / "teacher" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"problem_type": "multi_label_classification"}))
+    return ("teacher.finetune=null",)
+
+
 def a_start_with_another_vocabulary(run: Tiny) -> tuple[str, ...]:
     save_teacher(run.folder / "own", vocab_size=200)
-    return ("students.0.start=./own",)
+    return starts(0)
 
 
 def a_start_with_other_words(run: Tiny) -> tuple[str, ...]:
@@ -162,12 +178,12 @@ def a_start_with_other_words(run: Tiny) -> tuple[str, ...]:
     (first, last) = list(pieces)[-2:]
     pieces[first], pieces[last] = pieces[last], pieces[first]
     path.write_text(json.dumps(vocabulary))
-    return ("students.1.start=./own",)
+    return starts(1)
 
 
 def a_start_with_few_positions(run: Tiny) -> tuple[str, ...]:
     save_teacher(run.folder / "own", max_position_embeddings=16)
-    return ("students.1.start=./own",)
+    return starts(1)
 
 
 def pretraining(mode: str, change: Change, **training: int) -> Change:
@@ -248,6 +264,12 @@ MISTAKES = {
     "one label": Mistake(one_label, DataError, ("'city'", "two labels"), 2),
     "a dev label nobody trained": Mistake(a_label_nobody_trained, DataError, ("dev.csv:8", "'river'"), 2),
     "more rows than there are": Mistake(overrides("task.train_rows=90"), DataError, ("90", "48"), 2),
+    "a teacher for several labels": Mistake(
+        a_teacher_for_several_labels, ModelError, ("./teacher", "multi_label_classification", "teacher.finetune"), 0
+    ),
+    "a start in another shape": Mistake(
+        a_start_in_another_shape, ModelError, ("'random-start' has layers 2", "./own, which has layers 3"), 0
+    ),
     "a start in another vocabulary": Mistake(
         a_start_with_another_vocabulary, ModelError, ("'distilled'", "200", "110"), 6
     ),

@@ -25,6 +25,7 @@ FITTING = Findings(
     gpu_files=False,
     peaks={"float32": 1e11, "bfloat16": 1e10},
     precision="float32",
+    teacher_precision="float32",
     slow=None,
     compiles=(False, "auto: a CPU"),
     compiler=None,

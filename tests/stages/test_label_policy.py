@@ -11,7 +11,7 @@ from tiny_run import Tiny, tiny
 from pipeline.data.logits import read_logits
 from pipeline.stages.prediction import labels_of_variants
 
-END = {"evaluation", "report"}
+END = {"evaluation", "latency", "report"}
 STUDENT = {"intermediate", "prediction"} | END
 
 

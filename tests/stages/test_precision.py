@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import STAGES, Tiny, tiny
+from tiny_run import STAGES, Tiny, save_teacher, tiny
 
 from pipeline.config.precision import Precision
 from pipeline.evaluation.machine import matmul_peak
-from pipeline.stages.precision import may_have_gpu, resolve, slow_precision
+from pipeline.stages.precision import may_have_gpu, slow_precision, student_precision, teacher_precision
 
 CPU = torch.device("cpu")
 
@@ -40,41 +40,91 @@ def test_auto_is_what_the_cpu_has_units_for(
     files: Tiny, monkeypatch: pytest.MonkeyPatch, flags: str, students: str, expected: Precision
 ) -> None:
     monkeypatch.setattr("pipeline.evaluation.host._text", lambda _path: f"flags\t\t: fpu {flags}\n")
-    assert resolve(files.config("precision=auto", "runtime.device=cpu", students)) == expected
+    assert student_precision(files.config("precision=auto", "runtime.device=cpu", students)) == expected
 
 
 def test_auto_pays_on_this_cpu(files: Tiny) -> None:
-    assert slow_precision(resolve(files.config("precision=auto", "runtime.device=cpu", WIDE)), CPU) is None
+    assert slow_precision(student_precision(files.config("precision=auto", "runtime.device=cpu", WIDE)), CPU) is None
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_what_is_asked_for_is_taken(files: Tiny, precision: Precision, device: str) -> None:
-    assert resolve(files.config(f"precision={precision}", f"runtime.device={device}")) == precision
+    config = files.config(f"precision={precision}", f"runtime.device={device}")
+    assert student_precision(config) == teacher_precision(config) == precision
 
 
 @pytest.mark.parametrize("hidden", ["", "-1"])
 def test_a_hidden_gpu_is_none(files: Tiny, monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     assert not may_have_gpu()
-    here, cpu = (resolve(files.config("precision=auto", f"runtime.device={device}")) for device in ("auto", "cpu"))
+    here, cpu = (
+        student_precision(files.config("precision=auto", f"runtime.device={device}")) for device in ("auto", "cpu")
+    )
     assert here == cpu
+
+
+@pytest.fixture
+def amx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor with units for bfloat16."""
+    monkeypatch.setattr("pipeline.evaluation.host._text", lambda _path: "flags\t\t: fpu amx_bf16\n")
+
+
+ON_CPU = ("precision=auto", "runtime.device=cpu")
+
+
+@pytest.mark.usefixtures("amx")
+@pytest.mark.parametrize(
+    ("hidden", "students", "teacher", "student"),
+    [
+        (32, NARROW, "float32", "float32"),
+        (32, WIDE, "float32", "bfloat16"),
+        (256, NARROW, "bfloat16", "float32"),
+        (256, WIDE, "bfloat16", "bfloat16"),
+    ],
+)
+def test_teacher_and_students_are_decided_apart_each_by_its_own_width(
+    files: Tiny, hidden: int, students: str, teacher: Precision, student: Precision
+) -> None:
+    save_teacher(files.folder / "teacher", hidden_size=hidden)
+    config = files.config(*ON_CPU, students)
+    assert (teacher_precision(config), student_precision(config)) == (teacher, student)
+
+
+@pytest.mark.usefixtures("amx")
+def test_a_student_that_starts_from_a_folder_is_as_wide_as_its_folder_says(files: Tiny) -> None:
+    assert student_precision(files.config(*ON_CPU, "students=[{start: ./teacher}]")) == "float32"
+
+
+@pytest.mark.usefixtures("amx")
+def test_a_wide_student_more_changes_nothing_about_the_teacher(files: Tiny) -> None:
+    narrow = "{name: narrow, layers: 1, hidden: 16}"
+    before, after = (
+        {stage.name: files.store.fingerprint(stage) for stage in files.stages(*ON_CPU, f"students=[{students}]")}
+        for students in (narrow, f"{narrow}, {{name: wide, layers: 1, hidden: 256, start: random}}")
+    )
+    assert {name for name in before if before[name] == after[name]} == set(STAGES) - {
+        *("intermediate", "prediction", "label_only", "evaluation", "report")
+    }
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_auto_is_what_the_gpu_has(files: Tiny) -> None:
     native = torch.cuda.is_bf16_supported(including_emulation=False)
-    assert resolve(files.config("precision=auto", "runtime.device=auto")) == ("bfloat16" if native else "float32")
+    assert student_precision(files.config("precision=auto", "runtime.device=auto")) == (
+        "bfloat16" if native else "float32"
+    )
 
 
 def test_without_a_gpu_torch_is_not_loaded_to_tell(files: Tiny) -> None:
     code = (
         "import os, sys\nos.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
-        "from pipeline.config.load import load_config\nfrom pipeline.stages.precision import resolve\n"
-        "print(resolve(load_config('tiny.yaml', ['precision=auto', 'runtime.device=auto'])), 'torch' in sys.modules)"
+        "from pipeline.config.load import load_config\nfrom pipeline.stages.precision import student_precision\n"
+        "config = load_config('tiny.yaml', ['precision=auto', 'runtime.device=auto'])\n"
+        "print(student_precision(config), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=files.folder, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [resolve(files.config("precision=auto", "runtime.device=cpu")), "False"]
+    assert done.stdout.split() == [student_precision(files.config("precision=auto", "runtime.device=cpu")), "False"]
 
 
 def test_another_precision_trains_anew_and_no_more_than_that(files: Tiny) -> None:

@@ -190,7 +190,7 @@ def test_the_revision_that_was_asked_for_is_the_one_that_is_loaded(tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     first, second = (run.store.open(f"teacher/v{version}") for version in (1, 2))
-    assert second.manifest.inputs["pretrained"].identity == "hub:org/bert@v2"
+    assert second.manifest.inputs["pretrained"].identity == f"hub:org/bert@{'2' * 40}"
     weights = [(one.path / "model" / "model.safetensors").read_bytes() for one in (first, second)]
     assert weights[0] == weights[1]  # v2 is the very teacher of the undisturbed run
 
@@ -200,3 +200,20 @@ def test_a_run_that_must_stay_offline_refuses_a_hub_id(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"runtime.offline is set, but the tokenizer of corpus is hub:bert-base@main"):
         run.stages("runtime.offline=true", "teacher.model=bert-base")
     assert run.stages("runtime.offline=true").report is not None
+
+
+@pytest.mark.parametrize(
+    ("stated", "same"),
+    [("task.metric=matthews", True), ("task.max_length=64", True), ("task.max_length=63", False)],
+)
+def test_what_glue_says_of_a_task_may_be_stated(tmp_path: Path, stated: str, *, same: bool) -> None:
+    (tmp_path / "cola").mkdir()
+    for split in ("train", "dev"):
+        (tmp_path / "cola" / f"{split}.tsv").write_text("a\t1\t*\ta sentence\n", encoding="utf-8")
+    run = tiny(tmp_path)
+    files = ("task.train=null", "task.dev=null", "task.unlabelled=[]", "task.max_length=null")
+    usual, other = (
+        next(stage.settings for stage in run.stages(*files, *more) if stage.name == "task_data")
+        for more in (("task.name=cola", "task.dir=cola"), ("task.name=cola", "task.dir=cola", stated))
+    )
+    assert (usual == other) == same

@@ -79,3 +79,11 @@ def test_what_is_stored_takes_less_time_in_all(
 )
 def test_passes_end_with_the_steps(options: dict[str, int], batches: int, passes: float) -> None:
     assert num_passes(TrainingConfig(**options), batches) == passes
+
+
+def test_a_store_that_is_asked_for_is_kept_whatever_it_costs_and_only_where_it_fits() -> None:
+    slow = {"tokens": 1_000, "bytes_per_token": 4, "passes": 2, "free": 1e12, "what": "features"}
+    slow |= {"teacher_seconds": 1e-6, "write_seconds": 1.0, "read_seconds": 1.0}
+    assert not decide(**slow, budget=1e9).store
+    assert decide(**slow, budget=1e9, always=True).store
+    assert not decide(**slow, budget=1e3, always=True).store

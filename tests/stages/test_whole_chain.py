@@ -82,7 +82,7 @@ def test_stored_logits_are_the_teachers_own_of_originals_unlabelled_and_variants
 def test_the_table_holds_the_scores_that_the_saved_models_have(run: Tiny) -> None:
     dev = parquet.read_table(run.path("task_data") / "dev.parquet")
     labels = dev["label"].to_numpy()
-    results = {row["name"]: row for row in json.loads((run.path("evaluation") / "results.json").read_text())["results"]}
+    results = {row["name"]: row for row in json.loads((run.path("report") / "results.json").read_text())["results"]}
     assert set(results) == {"teacher", "label-only", *STUDENTS, "TF-IDF"}
     folders = {
         "teacher": run.path("teacher") / "model",
@@ -97,6 +97,8 @@ def test_the_table_holds_the_scores_that_the_saved_models_have(run: Tiny) -> Non
         assert results[name]["size_bytes"] == (folder / "model.safetensors").stat().st_size
         assert results[name]["retention"] == pytest.approx(accuracy / results["teacher"]["metrics"]["accuracy"])
         assert results[name]["latency_ms"] > 0
+        assert (results[name]["speed"] is None) == (name == "teacher")
+        assert results[name]["flops"] > 0
     assert [results[name]["role"] for name in STUDENTS] == ["student", "ablation"]
     assert results["teacher"]["metrics"]["accuracy"] > 0.5
     assert run.artifact("teacher").metrics["dev_score"] == results["teacher"]["metrics"]["accuracy"]

@@ -13,6 +13,7 @@ from pipeline.config.runtime import Runtime
 from pipeline.errors import DataError, StoreError
 from pipeline.store.materialize import ancestors, materialize
 from pipeline.store.source import Source
+from pipeline.store.stage import by_name
 from pipeline.store.store import Store
 
 
@@ -304,3 +305,10 @@ def test_a_read_only_store_still_reuses_and_says_why_it_cannot_run(open_folder):
     assert answer["plan"] == "run"
     assert answer["error"].startswith(f"cannot use the store {root}: Permission denied")
     assert "\n" not in answer["error"]
+
+
+def test_two_stages_of_one_name_are_refused_and_not_taken_for_one(house):
+    one, other = house.stage("train"), house.stage("train", version=2)
+    assert by_name([one, house.stage("test"), one])["train"] is one
+    with pytest.raises(ValueError, match="two stages of a run have the name 'train'"):
+        by_name([one, other])

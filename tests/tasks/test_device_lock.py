@@ -92,10 +92,19 @@ def test_the_second_waits_says_for_whom_and_goes_on_when_the_first_is_killed(run
 
 
 @pytest.mark.parametrize("name", ["corpus", "task_data", "augmentation", "teacher_logits", "evaluation", "report"])
-def test_only_training_needs_the_device(run: Tiny, name: str) -> None:
+def test_what_neither_trains_nor_measures_needs_no_device(run: Tiny, name: str) -> None:
     stage = getattr(run.stages(), name)
     with own_device(stage, Runtime(device="cpu"), Notes(), None) as announce:
         assert announce is None
+
+
+def test_times_are_not_measured_while_another_run_trains(run: Tiny) -> None:
+    stage = run.stages().latency
+    assert stage is not None
+    with own_device(stage, Runtime(device="cpu"), Notes(), None) as announce:
+        assert announce is not None
+        announce(StageRun({}, run.folder, run.folder, Runtime(device="cpu"), Silent()))
+        assert [one.stage for one in holders()] == ["latency"]
 
 
 def test_a_run_that_shares_the_device_does_not_wait(run: Tiny) -> None:

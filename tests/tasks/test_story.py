@@ -45,13 +45,24 @@ def test_a_stage_that_trains_once_names_no_learner(run: Tiny) -> None:
 def test_the_result_table_has_a_row_for_each_model(run: Tiny) -> None:
     import json
 
-    found = json.loads((run.path("evaluation") / "results.json").read_text())["results"]
-    rows = {row["model"]: row for row in result_rows(found)}
+    found = json.loads((run.path("report") / "results.json").read_text())["results"]
+    rows = {row["model"]: row for row in result_rows(found, {})}
     assert list(rows) == ["teacher", "label-only", "distilled", "random-start", "TF-IDF"]
     student = next(row for row in found if row["name"] == "distilled")
     assert rows["distilled"]["accuracy"] == f"{student['metrics']['accuracy']:.3f}"
     assert rows["distilled"]["of the teacher"].endswith("%")
-    assert rows["TF-IDF"]["parameters"] == ""
+    assert rows["TF-IDF"]["parameters"] == rows["TF-IDF"]["ms a batch"] == rows["teacher"]["speed"] == ""
+
+
+def test_before_anything_was_timed_the_table_has_no_times() -> None:
+    row = {"name": "teacher", "role": "teacher", "metrics": {"accuracy": 1.0}}
+    assert list(result_rows([row])[0])[-1] == "parameters"
+    timed = row | {"latency_ms": 1.23, "speed": (2.0, 1.91, 2.1), "latency_reliable": True}
+    scattered = timed | {"latency_reliable": False}
+    assert [list(shown.values())[-2:] for shown in result_rows([timed, scattered])] == [
+        ["1.2", "2\u00d7 [1.91, 2.1]"],
+        ["1.2", "not measured reliably"],
+    ]
 
 
 def test_over_http_everything_is_a_link(run: Tiny) -> None:

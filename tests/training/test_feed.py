@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.data.batches import BatchPlan
-from pipeline.training.counts import NAMES, NOTHING, count, total
+from pipeline.training.counts import NAMES, count, total
 from pipeline.training.feed import Feed, Step
 
 QUICK = settings(max_examples=30, deadline=None)
@@ -42,7 +42,7 @@ def test_processes_share_every_batch_out(lengths: np.ndarray, world: int, accumu
     for number, step in enumerate(whole):
         for place, micro in enumerate(step.micro):
             parts = [ranks[number].micro[place] for ranks in shared]
-            working = [part for part in parts if part.counts is not NOTHING]
+            working = [part for part in parts if np.isfinite(part.counts["rows"])]
             assert sorted(np.concatenate([part.rows for part in working])) == sorted(micro.rows)
             assert all(part.counts == micro.counts == step.counts for part in working)
             assert all(part.draw == micro.draw for part in parts)
@@ -106,3 +106,26 @@ def test_counts(lengths: list[int]) -> None:
     }
     assert count({"attention_mask": mask, "labels": torch.ones(len(lengths))})["predicted"] == 0
     assert total([found, found]) == {name: 2 * found[name] for name in NAMES}
+
+
+@QUICK
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=6), st.integers(0, 8))
+def test_counts_within_a_window(lengths: list[int], window: int) -> None:
+    mask = torch.arange(7) < torch.tensor(lengths)[:, None]
+    found = count({"attention_mask": mask}, [window])
+    near = [(i, j) for i in range(7) for j in range(7) if abs(i - j) <= window]
+    assert found[f"pairs_{window}"] == sum(max(i, j) < length for length in lengths for i, j in near)
+    assert found[f"position_pairs_{window}"] == len(near) * len(lengths)
+    assert total([found, found])[f"pairs_{window}"] == 2 * found[f"pairs_{window}"]
+
+
+def test_batches_of_a_step_are_padded_alike_where_padding_counts() -> None:
+    lengths = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 3, 4, 5], np.int32)
+    apart, alike = (steps(lengths, 2, accumulate=2, alike=alike) for alike in (False, True))
+    for one, other in zip(apart, alike, strict=True):
+        longest = max(micro.batch["input_ids"].shape[1] for micro in one.micro)
+        assert len({micro.batch["input_ids"].shape[1] for micro in one.micro}) > 1
+        assert [micro.rows.tolist() for micro in other.micro] == [micro.rows.tolist() for micro in one.micro]
+        assert {micro.batch["input_ids"].shape[1] for micro in other.micro} == {longest}
+        assert other.counts["positions"] == longest * other.counts["rows"]
+        assert other.counts["tokens"] == one.counts["tokens"]

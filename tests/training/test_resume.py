@@ -68,6 +68,85 @@ def test_a_killed_training_ends_with_the_same_weights_and_curves(
     assert histories == expected
 
 
+PER_EPOCH = STEPS // 2
+EDGES = {  # what is interrupted, and the step whose checkpoint is then the last: as far as it was whole
+    "the first step of all": ("read", 0, None),
+    "an epoch's last step": ("read", PER_EPOCH - 1, PER_EPOCH - 1),
+    "the next one's first": ("read", PER_EPOCH, PER_EPOCH),
+    "the score at an epoch's end": ("score", PER_EPOCH, None),
+    "the step after a score": ("read", PER_EPOCH // 2, PER_EPOCH // 2),
+    "the last score": ("score", STEPS, None),
+}
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, KilledError], ids=["told to end", "killed"])
+@pytest.mark.parametrize("edge", EDGES.values(), ids=EDGES)
+def test_a_training_that_stops_at_an_edge_ends_with_the_same_weights_and_curves(
+    edge: tuple[str, int, int | None],
+    stop: type[BaseException],
+    world: Any,
+    make_learner: Make,
+    bytes_of: Bytes,
+    tmp_path: Path,
+) -> None:
+    """Checkpoints are due at epochs' ends alone, where a score is due as well, or are left by who tells it to end."""
+    part, at, left = edge
+    whole, cut, again = (make_learner(1, dropout=0.5) for _ in range(3))
+    plain = world.training({"a": whole}, score=score, evaluations_per_epoch=2)
+    expected, _ = world.train(plain)
+    scored = 0
+
+    def read(rows: Any, step: int) -> Any:
+        if part == "read" and step == at:
+            raise stop
+        return plain.read(rows, step)
+
+    def scoring(learner: Any) -> float:
+        nonlocal scored
+        scored += PER_EPOCH // 2
+        if part == "score" and scored == at:
+            raise stop
+        return score(learner)
+
+    with pytest.raises(stop):
+        world.train(world.training({"a": cut}, score=scoring, evaluations_per_epoch=2, read=read), tmp_path / "stopped")
+    found = latest_checkpoint(tmp_path / "stopped")
+    told_to = left if stop is KeyboardInterrupt else None
+    assert (found and found[1]["step"]) == told_to
+    histories, _ = world.train(world.training({"a": again}, score=score, evaluations_per_epoch=2), tmp_path / "stopped")
+    assert bytes_of(again) == bytes_of(whole)
+    assert histories == expected
+
+
+@pytest.mark.parametrize("kept", [PER_EPOCH - 1, PER_EPOCH, PER_EPOCH + 1, STEPS - 1, STEPS])
+def test_a_training_goes_on_from_a_checkpoint_on_either_side_of_an_edge(
+    kept: int, world: Any, make_learner: Make, bytes_of: Bytes, tmp_path: Path
+) -> None:
+    """Each of the checkpoints around an epoch's end, where a score is due, is a place to go on from."""
+    folder = tmp_path / "kept"
+    whole, again = make_learner(1, dropout=0.5), make_learner(1, dropout=0.5)
+    plain = world.training({"a": whole}, score=score)
+
+    def read(rows: Any, step: int) -> Any:
+        if step == kept:
+            raise KilledError
+        return plain.read(rows, step)
+
+    cut = {"a": make_learner(1, dropout=0.5)}
+    if kept < STEPS:
+        with pytest.raises(KilledError):
+            world.train(world.training(cut, score=score, read=read), folder, checkpoint_seconds=0)
+    else:
+        world.train(world.training(cut, score=score), folder, keep_end=True)
+    found = latest_checkpoint(folder)
+    assert found is not None
+    assert found[1]["step"] == kept
+    expected, _ = world.train(plain)
+    histories, _ = world.train(world.training({"a": again}, score=score), folder)
+    assert bytes_of(again) == bytes_of(whole)
+    assert histories == expected
+
+
 def test_the_best_weights_are_not_the_last(world: Any, make_learner: Make, bytes_of: Bytes) -> None:
     """Otherwise the test above could not tell whether the best weights survive a kill."""
     scored, last = make_learner(1), make_learner(1)

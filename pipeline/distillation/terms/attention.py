@@ -15,29 +15,38 @@ class AttentionTerm(Term):
 
     Args:
         links: which student layer imitates which guide layer; both have as many heads.
+        reaches: for each link, the tokens that its layers see on either side of a token, None for the whole row;
+            empty where all see the whole row.
         count_padding: padded queries count in the means, as in the released code.
     """
 
-    def __init__(self, links: Sequence[Link], *, count_padding: bool = False) -> None:
+    def __init__(
+        self, links: Sequence[Link], reaches: Sequence[int | None] = (), *, count_padding: bool = False
+    ) -> None:
         super().__init__()
         self.links = tuple(links)
-        self.count_padding = count_padding
+        self.reaches = tuple(reaches) or (None,) * len(self.links)
+        self.windows = frozenset(reach for reach in self.reaches if reach is not None)
+        self.counts_padding = count_padding
         self.student_taps = factors(own for own, _ in links)
         self.guide_taps = factors(other for _, other in links)
 
     def forward(self, student: Seen, guide: Seen, batch: Batch, moment: Moment) -> Tensor:
-        """See ``Term.forward``; the mean over pairs of real tokens (of positions where padding counts) and heads."""
-        name = "position_pairs" if self.count_padding else "pairs"
-        count = None if moment.counts is None else moment.counts[name]
+        """See ``Term.forward``; the mean over pairs of real tokens (of positions where padding counts) and heads.
+
+        Of a local layer the mean is over the pairs within its reach, counted as ``pairs_64`` for example.
+        """
+        name = "position_pairs" if self.counts_padding else "pairs"
         losses = [
             attention_score_loss(
                 attention(student, own),
                 attention(guide, other),
                 batch["attention_mask"],
-                count_padding=self.count_padding,
-                count=count,
+                count_padding=self.counts_padding,
+                count=None if moment.counts is None else moment.counts[name if reach is None else f"{name}_{reach}"],
+                window=reach,
             )
-            for own, other in self.links
+            for (own, other), reach in zip(self.links, self.reaches, strict=True)
         ]
         return sum_in_order(losses)
 

@@ -23,14 +23,14 @@ class HiddenTerm(Term):
     def __init__(self, links: Sequence[Link], projection: nn.Linear, *, count_padding: bool = False) -> None:
         super().__init__()
         self.projection = projection
-        self.count_padding = count_padding
+        self.counts_padding = count_padding
         self.student_taps = tuple(hidden_state(own) for own, _ in links)
         self.guide_taps = tuple(hidden_state(other) for _, other in links)
 
     def forward(self, student: Seen, guide: Seen, batch: Batch, moment: Moment) -> Tensor:
         """See ``Term.forward``; the mean over real tokens (positions where padding counts) and the guide's width."""
-        mask = None if self.count_padding else batch["attention_mask"]
-        name = "positions" if self.count_padding else "tokens"
+        mask = None if self.counts_padding else batch["attention_mask"]
+        name = "positions" if self.counts_padding else "tokens"
         count = None if moment.counts is None else moment.counts[name]
         losses = [
             masked_mse(self.projection(student[own]), guide[other], mask, count=count)

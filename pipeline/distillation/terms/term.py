@@ -19,10 +19,14 @@ class Term(nn.Module):
     Attributes:
         student_taps: what is read from the student.
         guide_taps: what is read from the guide; empty for a term that learns from labels.
+        counts_padding: whether padding counts in its means, so that a step must not depend on how it is padded.
+        windows: distances of local attention within which it needs pairs of tokens counted.
     """
 
     student_taps: tuple[Tap, ...] = ()
     guide_taps: tuple[Tap, ...] = ()
+    counts_padding: bool = False
+    windows: frozenset[int] = frozenset()
 
     def forward(self, student: Seen, guide: Seen, batch: Batch, moment: Moment) -> Tensor:
         """The loss of a batch, a scalar: a sum over the rows at hand divided by a count of the whole step.

@@ -57,6 +57,7 @@ class StoredTeacher:
         budget: bytes that all stores may take.
         progress: is told the decision.
         never: why nothing can be stored, whatever it costs; empty if it can.
+        always: store whatever fits, also where it saves no time.
     """
 
     def __init__(
@@ -70,9 +71,11 @@ class StoredTeacher:
         budget: float,
         progress: Progress,
         never: str = "",
+        always: bool = False,
     ) -> None:
         self._teacher, self._plan, self._passes, self._budget = teacher, plan, passes, budget
         self._folder, self._progress, self._tally = shelf / key, progress, Tally()
+        self._key, self._always = key, always
         self._kept: KeptFeatures | None = None
         self._probes: list[tuple[int, float, float, float]] = []
         self._tokens = int(plan.lengths.sum(dtype=np.int64))
@@ -120,6 +123,7 @@ class StoredTeacher:
         decision = self._decided or Decision(False, "teacher features recomputed: the training was over first")
         return {
             "stored": decision.store,
+            "key": self._key,
             "reason": decision.reason,
             "bytes": disk_bytes(self._folder) if decision.store else 0,
             "batches": self._tally.batches,
@@ -165,6 +169,7 @@ class StoredTeacher:
             teacher_seconds=teacher,
             write_seconds=write,
             read_seconds=read,
+            always=self._always,
         )
 
     def _conclude(self, decision: Decision) -> None:

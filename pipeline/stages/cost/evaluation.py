@@ -1,9 +1,8 @@
-"""What the evaluation will cost: predictions of the dev rows, the yardstick of word counts, and latencies."""
+"""What the comparison will cost: predictions of the dev rows, the yardstick of word counts, and latencies."""
 
 import time
 from typing import TYPE_CHECKING
 
-from pipeline.config.evaluation import EvaluationConfig
 from pipeline.stages.cost.arithmetic import StageCost
 from pipeline.stages.cost.samples import sample_task
 from pipeline.stages.cost.task import dev_seconds
@@ -13,24 +12,21 @@ if TYPE_CHECKING:
     from pipeline.stages.cost.scene import Scene
 
 COUNTED_ROWS = 2_000
-REPEATS = 1
 TEXTS = ("text", "text_pair")
 
 
 def evaluation_cost(scene: "Scene", found: TaskRows) -> StageCost:
     """What the evaluation of a run will cost.
 
-    The stage is rehearsed without latencies and word counts on two numbers of dev rows; these two are timed by
-    themselves, fewer repeats and at most ``COUNTED_ROWS`` rows.
+    The stage is rehearsed without word counts on two numbers of dev rows; these are timed by themselves, on at most
+    ``COUNTED_ROWS`` rows.
     """
     stage = scene.stages["evaluation"]
-    wanted = stage.config.evaluation
-    short = wanted.model_copy(update={"tfidf": False, "latency_lengths": (8,), "latency_batches": (1,)})
-    config = stage.config.model_copy(update={"evaluation": short})
+    config = stage.config.model_copy(update={"tfidf": False})
     less, more = (scene.rehearse("evaluation", config, task_data=folder) for folder in (found.smaller, found.folder))
     scene.artifacts["evaluation"] = more.folder
-    seconds = dev_seconds(found, less.seconds, more.seconds) + _latency_seconds(scene, wanted)
-    if wanted.tfidf:
+    seconds = dev_seconds(found, less.seconds, more.seconds)
+    if stage.config.tfidf:
         seconds += _tfidf_seconds(scene, found)
     return StageCost(
         "evaluation",
@@ -42,26 +38,27 @@ def evaluation_cost(scene: "Scene", found: TaskRows) -> StageCost:
     )
 
 
-def _latency_seconds(scene: "Scene", wanted: EvaluationConfig) -> float:
-    """Seconds of the latencies of every model, from fewer repeats of each."""
-    from inspect import signature
+def latency_cost(scene: "Scene") -> StageCost:
+    """What the times of all models will cost, from one round of each length and batch."""
+    from pipeline.evaluation.latency import WARM_UP, rounds_for
+    from pipeline.stages.latency import read_latency
 
-    from pipeline.evaluation.latency import WARM_UP, measure_latency
-    from pipeline.models.load import ModelSource, load_finetuned
-    from pipeline.stages.engine import placed
-
-    folders = [scene.artifacts["teacher"] / "model"]
-    for name in ("prediction", "label_only"):
-        if name in scene.artifacts:
-            folders += sorted((scene.artifacts[name] / "students").iterdir())
-    models = {str(folder): placed(load_finetuned(ModelSource(str(folder))), scene.runtime) for folder in folders}
-    vocabulary = min(model.config.vocab_size for model in models.values())
-    clock = time.perf_counter()
-    measure_latency(
-        models, wanted.latency_lengths, wanted.latency_batches, vocab_size=vocabulary, seed=0, repeats=REPEATS
+    config = scene.stages["latency"].config
+    done = scene.rehearse("latency", config.model_copy(update={"rounds": (1, 1)}))
+    scene.artifacts["latency"] = done.folder
+    turns: dict[tuple[int, int], float] = {}
+    for row in read_latency(done.folder)["latency"]:
+        cell = (row["length"], row["batch"])
+        turns[cell] = turns.get(cell, 0.0) + row["milliseconds"] / 1000
+    more = sum(seconds * (rounds_for(seconds, config.rounds) - 1) for seconds in turns.values())
+    return StageCost(
+        "latency",
+        scene.action("latency"),
+        seconds=done.seconds + more,
+        disk_bytes=done.output_bytes,
+        peak_bytes=done.peak_bytes,
+        basis=f"{WARM_UP + 1} rounds of each length and batch",
     )
-    repeats = signature(measure_latency).parameters["repeats"].default
-    return (time.perf_counter() - clock) * (WARM_UP + repeats) / (WARM_UP + REPEATS)
 
 
 def _tfidf_seconds(scene: "Scene", found: TaskRows) -> float:

@@ -12,14 +12,14 @@ from pipeline.config.run import RunConfig
 from pipeline.stages.cost.arithmetic import RunCost, StageCost
 from pipeline.stages.cost.augmentation import augmentation_cost, candidates_cost
 from pipeline.stages.cost.corpus import corpus_cost, on_corpus_cost
-from pipeline.stages.cost.evaluation import evaluation_cost
+from pipeline.stages.cost.evaluation import evaluation_cost, latency_cost
 from pipeline.stages.cost.rehearsal import probe_disk
 from pipeline.stages.cost.scene import Scene
 from pipeline.stages.cost.task import logits_cost, teacher_cost
 from pipeline.stages.cost.task_rows import TaskRows, task_rows
 from pipeline.stages.cost.training import small, train_cost
 from pipeline.store.explain import Reason
-from pipeline.store.stage import Stage
+from pipeline.store.stage import Stage, by_name
 from pipeline.store.store import Store
 
 # What stages import when they run; here it is imported, and timed, before the first of them.
@@ -35,7 +35,8 @@ LIBRARIES = {
     "intermediate": ("pipeline.training.loop", "pipeline.engine.learner"),
     "prediction": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.stages.inference"),
     "label_only": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.stages.inference"),
-    "evaluation": ("pipeline.stages.inference", "pipeline.evaluation.metrics", "pipeline.evaluation.latency"),
+    "evaluation": ("pipeline.stages.inference", "pipeline.evaluation.metrics"),
+    "latency": ("pipeline.evaluation.latency", "pipeline.models.load"),
     "report": ("pipeline.report.report",),
 }
 
@@ -69,7 +70,7 @@ def run_cost(
     steps = list(steps)
     scene = Scene(
         config,
-        stages={stage.name: stage for stage, _ in steps},
+        stages=by_name(stage for stage, _ in steps),
         reasons={stage.name: reason for stage, reason in steps},
         store=Store(folder / "store"),
         machine=probe_disk(folder),
@@ -155,6 +156,8 @@ def _student_costs(scene: Scene, found: TaskRows) -> Iterable[StageCost]:
         )
     if scene.wanted("evaluation"):
         yield evaluation_cost(scene, found)
+    if scene.wanted("latency"):
+        yield latency_cost(scene)
     if scene.wanted("report"):
         done = scene.rehearse("report", scene.stages["report"].config, task_data=found.whole)
         yield StageCost(

@@ -14,7 +14,7 @@ from pipeline.stages.cost.arithmetic import Machine
 from pipeline.stages.cost.rehearsal import Rehearsed, rehearse
 from pipeline.stages.inputs import model_input
 from pipeline.store.explain import Reason
-from pipeline.store.source import Source
+from pipeline.store.source import Source, pinned
 from pipeline.store.stage import Stage, StageRun
 from pipeline.store.store import Store
 
@@ -86,7 +86,7 @@ class Scene:
                 if other is not None:
                     found[role] = other
             elif isinstance(given, Source):
-                found[role] = tuple(Path(path) for path in given.paths)
+                found[role] = tuple(Path(path) for path in pinned(given).paths)
             else:
                 found[role] = self.artifacts[given.name]
         return found

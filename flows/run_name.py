@@ -1,0 +1,66 @@
+"""What a flow run is called: its configuration, when it began, and what was changed for it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+MOST_CHANGES = 3
+LONGEST_CHANGE = 60
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
+
+
+def run_name(name: str, began: datetime, changes: Sequence[str] = ()) -> str:
+    """``demo 2026-11-30 09:12 prediction.training.epochs=5``: tells the runs of one configuration apart.
+
+    Args:
+        name: of the configuration.
+        began: when the run began, on the clock of its machine.
+        changes: ``key=value`` of what differs from the configuration as it was written down.
+    """
+    shown = [_short(_CREDENTIALS.sub("***", change)) for change in changes[:MOST_CHANGES]]
+    more = [f"and {len(changes) - MOST_CHANGES} more"] if len(changes) > MOST_CHANGES else []
+    return " ".join([name, f"{began:%Y-%m-%d %H:%M}", *shown, *more])
+
+
+def differences(before: Any, after: Any, key: str = "") -> list[str]:
+    """``key=value`` of every value that was changed."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return [
+            line
+            for name in after
+            for line in differences(before.get(name), after[name], f"{key}.{name}".removeprefix("."))
+        ]
+    return [] if before == after else [f"{key}={_spelt(after)}"]
+
+
+def own_name() -> str:
+    """The name of the flow run that begins now; one of a deployment says what its form was changed to."""
+    from prefect.runtime import flow_run
+
+    given = flow_run.parameters or {}
+    config = given.get("config")
+    config = config if isinstance(config, Mapping) else config.model_dump(mode="json") if config else {}
+    return run_name(str(config.get("name", "")), datetime.now().astimezone(), _changed_in_the_form(config))
+
+
+def _changed_in_the_form(config: Mapping[str, Any]) -> list[str]:
+    from contextlib import suppress
+
+    from prefect.client.orchestration import get_client
+    from prefect.runtime import deployment
+
+    if deployment.id:
+        with suppress(Exception), get_client(sync_client=True) as client:  # a name is not worth the run
+            return differences(client.read_deployment(deployment.id).parameters.get("config", {}), config)
+    return []
+
+
+def _short(change: str) -> str:
+    return change if len(change) <= LONGEST_CHANGE else f"{change[: LONGEST_CHANGE - 3]}..."
+
+
+def _spelt(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)

@@ -1,0 +1,23 @@
+"""The JSON schema of a configuration file: what a file may say, which is less than a whole configuration needs."""
+
+from typing import Any
+
+from pipeline.config.recipes import recipes
+from pipeline.config.run import RunConfig
+
+
+def file_schema() -> dict[str, Any]:
+    """The schema of a configuration file (JSON Schema, draft 2020-12).
+
+    A file is a layer over a recipe, so no key is required in it, and it may name that recipe and per-task changes.
+    """
+    found = RunConfig.model_json_schema()
+    for one in (found, *found.get("$defs", {}).values()):
+        one.pop("required", None)
+    names = [name for name, _ in recipes()]
+    changes = {"type": "object", "additionalProperties": {"type": "object"}}
+    found["properties"] |= {
+        "recipe": {"enum": names, "title": "Recipe", "description": "The recipe that the file starts from."},
+        "per_task": {**changes, "title": "Per task", "description": "Task name to the keys that it changes."},
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": "tinybert configuration"}

@@ -1,0 +1,46 @@
+"""What a model's folder says of it in ``config.json``, read as plain JSON: before a run begins, and without torch."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.config.builtin import builtin_path
+
+CONFIG = "config.json"
+MULTI_LABEL = "multi_label_classification"
+# What the families call the four numbers of a shape.
+NAMES = {
+    "layers": ("num_hidden_layers", "n_layers"),
+    "hidden": ("hidden_size", "dim"),
+    "heads": ("num_attention_heads", "n_heads"),
+    "intermediate": ("intermediate_size", "hidden_dim"),
+}
+DROPOUTS = ("hidden_dropout_prob", "dropout")
+# What else decides how many weights an encoder has.
+SIZES = ("model_type", "vocab_size", "max_position_embeddings", "type_vocab_size", "embedding_size")
+
+
+def describe(location: str) -> Mapping[str, Any] | None:
+    """The configuration of a model folder; None for a hub id, or where it cannot be read."""
+    try:
+        told = json.loads((builtin_path(location) / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def shape_of(described: Mapping[str, Any]) -> dict[str, int]:
+    """Layers, hidden, heads and intermediate, as far as a configuration says them."""
+    found = {key: next((described[name] for name in names if name in described), None) for key, names in NAMES.items()}
+    return {key: value for key, value in found.items() if isinstance(value, int)}
+
+
+def dropout_of(described: Mapping[str, Any]) -> float | None:
+    """The dropout of a configuration's hidden states; None if it says nothing of it."""
+    found = next((described[name] for name in DROPOUTS if name in described), None)
+    return float(found) if isinstance(found, int | float) else None
+
+
+def sizes_of(described: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Everything beside the shape that decides how large an encoder is; equal for two of one family."""
+    return tuple(described.get(name) for name in SIZES)

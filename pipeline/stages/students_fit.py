@@ -1,0 +1,75 @@
+"""Whether the students of a run can be made of its teacher, asked before anything is computed.
+
+A family whose students take any shape is not tried: its numbers are checked (``checks.students_fit``). Of any other
+one, a student is built, saved and opened again, for which torch is loaded.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from pipeline.config.builtin import builtin_path
+from pipeline.config.models import StudentConfig
+from pipeline.config.run import RunConfig
+from pipeline.errors import ModelError
+from pipeline.models.described import describe
+from pipeline.stages.student_models import NAMED, dropout
+
+ANY_SHAPE = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+NEEDING_STUDENTS = ("general_distillation", "teacher", "intermediate", "prediction", "label_only")
+
+
+def check_students(config: RunConfig, stages: Collection[str], *, ask_hub: bool = False) -> None:
+    """Refuse students that could not be built, read, saved or opened again.
+
+    Args:
+        config: the run.
+        stages: names of those that are still to be built.
+        ask_hub: look up a teacher that is not on this machine; without it such a teacher is left to its stages.
+
+    Raises:
+        ModelError: names the student, the family and what does not fit.
+    """
+    students = [student for student in config.students if student.start in NAMED]
+    if not students or not set(stages) & set(NEEDING_STUDENTS):
+        return
+    if config.teacher.model is None:
+        return  # pretrained here: a BERT
+    folder = builtin_path(config.teacher.model)
+    if not folder.is_dir():
+        if ask_hub:
+            _try_students(config, students, config.teacher.model)
+        return
+    if _family(folder) not in (None, *ANY_SHAPE):
+        _try_students(config, students, str(folder))
+
+
+def _family(folder: Path) -> str | None:
+    """A model's family; None where its config.json cannot be read, which loading the model tells better."""
+    described = describe(str(folder))
+    return None if described is None else described.get("model_type")
+
+
+def _try_students(config: RunConfig, students: list[StudentConfig], location: str) -> None:
+    from pipeline.models.load import ModelSource, load_config
+    from pipeline.models.shapes import check_heads, student_shape
+    from pipeline.models.students import student_config
+    from pipeline.models.trial import try_student
+    from pipeline.stages.student_models import mapped_layers
+
+    try:
+        teacher = load_config(ModelSource(location, config.teacher.revision))
+    except ModelError:
+        return  # the stage that loads the model says so, and asks again where only the connection was lost
+    for student in students:
+        shape, attention = student_shape(student, teacher), _attention(config, student)
+        if attention:
+            check_heads(student.name, shape.heads, teacher)
+        built = student_config(shape, teacher, dropout=dropout(student), layers=mapped_layers(student, teacher))
+        try_student(built, student.name, attention=attention)
+
+
+def _attention(config: RunConfig, student: StudentConfig) -> bool:
+    """Whether any phase of the run has a student imitate attention scores."""
+    general = config.general_distillation if config.corpus and student.start == "general" else None
+    phases = (general, config.intermediate if config.task else None)
+    return any(phase is not None and phase.terms.attention > 0 for phase in phases)

@@ -1,0 +1,41 @@
+"""The score of whoever does not read: one answer to every row. A teacher that is no better has learned nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.data.task_table import TaskData
+from pipeline.evaluation.metrics import compute_metrics, main_metric
+from pipeline.stages.scoring import metric_names, scoring
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The best of the answers that are the same for every dev row, and its main score."""
+
+    answer: str
+    score: float
+
+
+def best_constant(task: TaskData) -> Constant:
+    """For accuracy the share of the most frequent label; any constant correlates with nothing."""
+    if task.kind == "regression":
+        return Constant("one number", 0.0)
+    labels, main = task.splits["dev"]["label"].to_numpy(), main_metric(task.metric)
+    scores = [
+        compute_metrics(scoring(task), np.full_like(labels, index), labels)[main]
+        for index in range(len(task.label_names))
+    ]
+    best = int(np.argmax(scores))
+    return Constant(repr(task.label_names[best]), scores[best])
+
+
+def unlearned(task: TaskData, teacher: float, constant: Constant) -> list[str]:
+    """A sentence where the teacher is no better than a constant answer; else nothing."""
+    if teacher > constant.score:
+        return []
+    main = main_metric(task.metric)
+    metric = metric_names(task).get(main, main.replace("_", " "))
+    said = f"it scores {teacher:.3f} {metric}, and whoever answers {constant.answer} to every row {constant.score:.3f}"
+    way_out = "train it longer or at another learning rate, or look at the labels"
+    return [f"the teacher has learned nothing: {said}; what students keep of it is therefore not shown; {way_out}"]
