@@ -1,4 +1,4 @@
-"""The law of direction: flows -> tasks -> pipeline.stages -> rooms -> (store, config), and never back."""
+"""The law of direction: flows -> tasks -> pipeline.stages -> engine -> rooms -> (store, config), and never back."""
 
 import ast
 import subprocess
@@ -79,6 +79,11 @@ def test_store_and_config_know_nothing_above_them() -> None:
 def test_rooms_meet_above_them_only(own: str) -> None:
     allowed = (own, "config", "store", *LOWEST)
     assert violations(sources(f"pipeline/{own}"), lambda name: of(name, "pipeline") and room(name) not in allowed) == []
+
+
+def test_the_engine_knows_no_stage() -> None:
+    """Stages say what runs; what runs does not know which stage asked."""
+    assert violations(sources("pipeline/engine"), lambda name: of(name, "pipeline.stages", "tasks", "flows")) == []
 
 
 def test_distillation_knows_torch_and_itself() -> None:

@@ -6,19 +6,18 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from pipeline.config.distillation import Terms
+from pipeline.config.distillation import Terms, check_any_term
 from pipeline.config.models import StudentConfig
 from pipeline.distillation.objective import Objective, Part
 from pipeline.distillation.terms.attention import AttentionTerm
 from pipeline.distillation.terms.hidden import HiddenTerm
 from pipeline.distillation.terms.response import HardTerm, MaskedWordTerm, SoftTerm
 from pipeline.engine.learner import Learner
+from pipeline.engine.student_identity import mapped_layers, student_seed
 from pipeline.features import Outcome, Tap
 from pipeline.models.shapes import check_heads
 from pipeline.models.trial import read_as_student
 from pipeline.models.windows import attention_windows, check_windows
-from pipeline.stages.checks import check_any_term
-from pipeline.stages.student_models import mapped_layers, student_seed
 
 TEACHER = "teacher"  # the name of the guide in the phases that have one
 

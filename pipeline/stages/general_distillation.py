@@ -64,11 +64,11 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     from pipeline.data.table import TokenTable
     from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
+    from pipeline.engine.guides.caching import stored_teacher
     from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
     from pipeline.engine.objectives import TEACHER, guide_taps, imitators
     from pipeline.models.load import load_encoder, save_model
     from pipeline.stages.rows import plan, reader
-    from pipeline.stages.teacher_store import stored_teacher
     from pipeline.training.loop import Training
 
     training, terms = config.distillation.training, config.distillation.terms

@@ -69,11 +69,11 @@ def labels_of_variants(config: RunConfig) -> Labels:
 def _run(config: IntermediateStage, run: StageRun) -> None:
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.engine.guides.caching import stored_teacher
     from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
     from pipeline.engine.objectives import TEACHER, guide_taps, imitators
     from pipeline.models.load import ModelSource, load_finetuned, save_model
     from pipeline.stages.rows import plan, reader
-    from pipeline.stages.teacher_store import stored_teacher
     from pipeline.stages.transfer_set import TransferSet
     from pipeline.training.loop import Training
 

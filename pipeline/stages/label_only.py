@@ -23,7 +23,6 @@ from pipeline.stages.student_models import (
     output_names,
     start_sources,
     student_config,
-    student_seed,
 )
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
@@ -153,6 +152,7 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
     from pipeline.data.tokenizer import load_tokenizer
     from pipeline.engine.learner import Learner
     from pipeline.engine.objectives import hard
+    from pipeline.engine.student_identity import student_seed
     from pipeline.models.load import load_config, save_model
     from pipeline.models.students import random_classifier
     from pipeline.stages.inference import dev_score, predict_logits

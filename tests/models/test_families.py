@@ -12,6 +12,7 @@ from pipeline.config.distillation import Terms
 from pipeline.config.models import Shape, StudentConfig
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.objectives import TEACHER, guide_taps, imitators
+from pipeline.engine.student_identity import mapped_layers
 from pipeline.errors import ModelError
 from pipeline.features import Moment
 from pipeline.models.load import ModelSource, load_finetuned
@@ -19,7 +20,6 @@ from pipeline.models.students import random_classifier, student_config
 from pipeline.models.taps import Reader, encode
 from pipeline.models.trial import try_student
 from pipeline.models.windows import attention_windows
-from pipeline.stages.student_models import mapped_layers
 from pipeline.training.counts import count
 
 USUAL: dict[str, Any] = {

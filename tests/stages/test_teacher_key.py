@@ -15,14 +15,14 @@ from tiny_run import Notes, Tiny, tiny
 from transformers import PreTrainedModel
 
 from pipeline.data.batches import BatchPlan
+from pipeline.engine.guides import caching
+from pipeline.engine.guides.caching import feature_key
 from pipeline.engine.guides.frozen import FrozenTeacher, frozen_teacher
 from pipeline.engine.guides.layout import Layout
 from pipeline.engine.guides.stored import DESCRIPTION, StoredTeacher
 from pipeline.models.packed import PackedLinear, pack
 from pipeline.models.precision import prepare_teacher
 from pipeline.models.weights import digest_encoder
-from pipeline.stages import teacher_store
-from pipeline.stages.teacher_store import feature_key
 
 Make = Callable[..., PreTrainedModel]
 CPU = torch.device("cpu")
@@ -123,7 +123,7 @@ def test_compilation_and_the_libraries_change_the_key(make_bert: Make, monkeypat
 def test_keys_of_an_earlier_version_are_not_found(make_bert: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     teacher = read(make_bert)
     now = feature_key(teacher, PLAN, "rows", None)
-    monkeypatch.setattr(teacher_store, "KEY_VERSION", 1)
+    monkeypatch.setattr(caching, "KEY_VERSION", 1)
     assert feature_key(teacher, PLAN, "rows", None) != now
 
 

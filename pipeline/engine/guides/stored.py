@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from pipeline.data.batches import BatchPlan
 from pipeline.data.feature_table import FeatureTable, disk_bytes, make_room
+from pipeline.engine.guides.caching import GB, Decision, decide
 from pipeline.engine.guides.layout import Batch, KeptFeatures, Layout
 from pipeline.features import Seen
 from pipeline.progress import Progress
-from pipeline.stages.teacher_store import GB, Decision, decide
 from pipeline.store.disk import write_atomic
 
 Teacher = Callable[[Batch], Seen]
