@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
+from pipeline.engine.guides import caching
 from pipeline.stages.cost.arithmetic import (
     Load,
     Pass,
