@@ -23,8 +23,7 @@ from pathlib import Path
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pipeline.distillation.attention_loss import GRAM_FROM, score_error
-from pipeline.distillation.features import Attention
+from pipeline.distillation.attention_loss import GRAM_FROM, Attention, score_error
 
 HEADS = 12
 WIDTHS = ((26, 64), (7, 16), (64, 64))

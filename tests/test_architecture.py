@@ -1,4 +1,4 @@
-"""The law of direction: flows -> tasks -> pipeline.stages -> rooms -> (store, config), and never back."""
+"""The law of direction: flows -> tasks -> pipeline.stages -> engine -> rooms -> (store, config), and never back."""
 
 import ast
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("data", "models", "distillation", "training", "augmentation", "evaluation", "export", "report")
-LOWEST = ("errors", "hub", "memory", "progress")
+LOWEST = ("errors", "features", "hub", "memory", "progress")
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "prefect", "sklearn", "nlpaug")
 
 
@@ -69,22 +69,27 @@ def test_tasks_know_no_flows() -> None:
 
 
 def test_store_and_config_know_nothing_above_them() -> None:
-    above = tuple(f"pipeline.{name}" for name in (*ROOMS, "stages"))
+    above = tuple(f"pipeline.{name}" for name in (*ROOMS, "engine", "stages"))
     assert violations(sources("pipeline/config", "pipeline/store"), lambda name: of(name, *above)) == []
     assert violations(sources("pipeline/config"), lambda name: of(name, "pipeline.store")) == []
     assert violations(sources("pipeline/config", "pipeline/store"), lambda name: of(name, *HEAVY)) == []
 
 
 @pytest.mark.parametrize("own", ROOMS)
-def test_rooms_meet_in_stages_only(own: str) -> None:
+def test_rooms_meet_above_them_only(own: str) -> None:
     allowed = (own, "config", "store", *LOWEST)
     assert violations(sources(f"pipeline/{own}"), lambda name: of(name, "pipeline") and room(name) not in allowed) == []
+
+
+def test_the_engine_knows_no_stage() -> None:
+    """Stages say what runs; what runs does not know which stage asked."""
+    assert violations(sources("pipeline/engine"), lambda name: of(name, "pipeline.stages", "tasks", "flows")) == []
 
 
 def test_distillation_knows_torch_and_itself() -> None:
     def foreign(name: str) -> bool:
         known = name.split(".", maxsplit=1)[0] in sys.stdlib_module_names
-        return not (known or of(name, "torch", "pipeline.distillation"))
+        return not (known or of(name, "torch", "pipeline.distillation", "pipeline.features"))
 
     assert violations(sources("pipeline/distillation"), foreign) == []
 

@@ -9,22 +9,27 @@ Batches of 32 rows. ``CPU_WIDTH`` in ``pipeline/stages/precision.py`` goes by it
 
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from rounds import print_machine
 from setting import BATCH, Engine, Shape, arguments, sentences, token_table, typical
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from pipeline.config.precision import Precision
 from pipeline.config.training import TrainingConfig
 from pipeline.data.batches import BatchPlan
+from pipeline.engine.guides.outputs import stored_outputs
+from pipeline.engine.learner import Learner
+from pipeline.engine.objectives import TEACHER, soft
+from pipeline.features import Seen
 from pipeline.models.precision import autocast
 from pipeline.progress import Silent
-from pipeline.stages.learners import Predictor
 from pipeline.stages.rows import reader
 from pipeline.training.loop import Training, train
 
@@ -38,17 +43,22 @@ def shape(width: int) -> Shape:
     return Shape(LAYERS, width, 4 * width)
 
 
+def logits_of_batch(batch: Mapping[str, Tensor], _rows: NDArray[np.int64]) -> Mapping[str, Seen]:
+    """The logits that were read with the batch."""
+    return {TEACHER: stored_outputs(batch)}
+
+
 def alone(rows: Sequence[list[int]], width: int, precision: Precision) -> Callable[[], float]:
     """Seconds of an epoch of a student that learns logits."""
     table = token_table(rows)
     torch.manual_seed(0)
-    learner = Predictor(AutoModelForSequenceClassification.from_config(shape(width).config()), regression=False)
+    learner = Learner(AutoModelForSequenceClassification.from_config(shape(width).config()), soft("classes"))
     read = reader(table, pad_id=0, columns=lambda chosen: {"logits": np.zeros((len(chosen), 2), np.float32)})
 
     def seconds() -> float:
         with tempfile.TemporaryDirectory() as scratch:
             _, speed = train(
-                Training({"student": learner}, BatchPlan(table.lengths, BATCH, seed=0), read),
+                Training({"student": learner}, BatchPlan(table.lengths, BATCH, seed=0), read, logits_of_batch),
                 TrainingConfig(epochs=1, batch_size=BATCH, learning_rate=1e-4),
                 seed=0,
                 accelerator=Accelerator(cpu=True),

@@ -19,10 +19,11 @@ from pipeline.config.precision import Precision
 from pipeline.config.training import TrainingConfig
 from pipeline.data.table import TokenTable
 from pipeline.data.table_writer import TokenTableWriter
+from pipeline.engine.guides.frozen import frozen_teacher
+from pipeline.engine.objectives import TEACHER, guide_taps, imitators
 from pipeline.models.precision import autocast
 from pipeline.models.students import build_encoder
 from pipeline.progress import Silent
-from pipeline.stages.imitation import imitators, teacher_features
 from pipeline.stages.precision import cpu_has_bfloat16
 from pipeline.stages.rows import plan, reader
 from pipeline.training.heap import keep_freed_memory
@@ -168,12 +169,12 @@ class Engine:
         models = {name: model(shape, 1) for name, shape in students.items()}
         asked = [_student_config(name, shape) for name, shape in students.items()]
         instructor = model(teacher, 0)
-        learners, layers = imitators(asked, models, instructor, Terms(), seed=0)
+        learners = imitators(asked, models, instructor.config, Terms(), seed=0)
         batches = plan(np.array([len(row) for row in rows], np.int32), self._config, seed=0, max_length=LONGEST)
         self.padding_efficiency = batches.padding_efficiency
-        features = teacher_features(instructor, layers, torch.device("cpu"), precision=precision)
+        show = frozen_teacher(instructor, guide_taps(learners), torch.device("cpu"), precision=precision)
         self._training = Training(
-            learners, batches, reader(token_table(rows), pad_id=0), lambda batch, _rows: features(batch)
+            learners, batches, reader(token_table(rows), pad_id=0), lambda batch, _rows: {TEACHER: show(batch)}
         )
 
     def epoch(self) -> dict[str, float]:

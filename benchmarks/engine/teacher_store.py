@@ -36,13 +36,16 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.data.batches import BatchPlan
 from pipeline.data.table import TokenTable
+from pipeline.engine.guides.frozen import frozen_teacher
+from pipeline.engine.guides.outputs import stored_outputs
+from pipeline.engine.guides.stored import StoredTeacher
+from pipeline.engine.learner import Learner
+from pipeline.engine.objectives import TEACHER, guide_taps, imitators, soft
+from pipeline.features import OUTPUT
 from pipeline.models.taps import encode
 from pipeline.progress import Silent
-from pipeline.stages.imitation import imitators, teacher_features
 from pipeline.stages.inference import predict_logits
-from pipeline.stages.learners import Predictor
 from pipeline.stages.rows import reader
-from pipeline.stages.stored_teacher import StoredTeacher
 from pipeline.training.loop import Training, train
 
 Curve = list[dict[str, float]]
@@ -86,8 +89,9 @@ def trainings(
         name="student", layers=student.layers, hidden=student.hidden, heads=student.heads, intermediate=student.inner
     )
     instructor = model(teacher, 0)
-    learners, layers = imitators([config], {"student": model(student, 1)}, instructor, Terms(), seed=0)
-    features, read = teacher_features(instructor, layers, torch.device("cpu")), reader(table, pad_id=0)
+    learners = imitators([config], {"student": model(student, 1)}, instructor.config, Terms(), seed=0)
+    taps, read = guide_taps(learners), reader(table, pad_id=0)
+    features = frozen_teacher(instructor, taps, torch.device("cpu"))
 
     def store(shelf: str) -> StoredTeacher:
         return StoredTeacher(
@@ -105,7 +109,9 @@ def trainings(
         return features(batch)
 
     def once(target: Any, epochs: int = 1) -> tuple[float, Curve]:
-        return trained(learners["student"], plan, read, target, epochs=epochs)
+        return trained(
+            learners["student"], plan, read, lambda batch, rows: {TEACHER: target(batch, rows)}, epochs=epochs
+        )
 
     return once, asked, store
 
@@ -145,35 +151,26 @@ def intermediate(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Sh
     print(f"{KEPT_EPOCHS} epochs, added up: {together:.2f}x (goal 4x); the losses are the same to the last bit")
 
 
-class Taught(nn.Module):
-    """A predictor that is told the logits instead of reading them."""
-
-    def __init__(self, predictor: Predictor) -> None:
-        super().__init__()
-        self.predictor = predictor
-
-    def forward(self, batch: Mapping[str, Tensor], target: Tensor, counts: Any = None) -> dict[str, Tensor]:
-        """``target`` is the teacher's logits, (batch, classes)."""
-        return self.predictor({**batch, "logits": target}, None, counts)
-
-
 def prediction(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape, *, rounds: int) -> None:
     """Epochs with the logits of a table, whose making counts, and with those the teacher is asked for."""
     torch.manual_seed(0)
     instructor = AutoModelForSequenceClassification.from_config(teacher.config()).eval()
-    predictor = Predictor(AutoModelForSequenceClassification.from_config(student.config()), regression=False)
+    predictor = Learner(AutoModelForSequenceClassification.from_config(student.config()), soft("classes"))
 
-    def asked(batch: Mapping[str, Tensor], _rows: NDArray[np.int64]) -> Tensor:
-        return encode(instructor, batch).logits
+    def asked(batch: Mapping[str, Tensor], _rows: NDArray[np.int64]) -> Any:
+        return {TEACHER: {OUTPUT: encode(instructor, batch).logits}}
+
+    def stored(batch: Mapping[str, Tensor], _rows: NDArray[np.int64]) -> Any:
+        return {TEACHER: stored_outputs(batch)}
 
     seconds: dict[str, list[float]] = {"asking": [], "making the table": [], "reading": []}
     for number in range(rounds + 1):
-        taken, told = trained(Taught(predictor), plan, reader(table, pad_id=0), asked)
+        taken, told = trained(predictor, plan, reader(table, pad_id=0), asked)
         began = time.perf_counter()
         logits = predict_logits(instructor, table, pad_id=0)
         made = time.perf_counter() - began
         read = reader(table, pad_id=0, columns=lambda rows, logits=logits: {"logits": logits[rows]})
-        kept, curve = trained(predictor, plan, read, None)
+        kept, curve = trained(predictor, plan, read, stored)
         for a, b in zip(told, curve, strict=True):
             if abs(a["loss"] - b["loss"]) > 1e-4 * abs(a["loss"]):
                 raise SystemExit(f"the losses differ: {a['loss']} and {b['loss']}")

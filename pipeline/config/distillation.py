@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from pipeline.config.base import Config
 from pipeline.config.training import TrainingConfig
+from pipeline.errors import ModelError
 
 
 class Terms(Config):
@@ -20,6 +21,16 @@ class Terms(Config):
     padding: Literal["excluded", "included"] = Field(
         "excluded", description="Whether padding counts in the means (the released code counts it)."
     )
+
+
+def check_any_term(terms: Terms) -> None:
+    """Refuse to imitate nothing.
+
+    Raises:
+        ModelError: every weight is 0.
+    """
+    if not (terms.embedding or terms.hidden or terms.attention):
+        raise ModelError("every weight in terms is 0, so nothing is imitated: give one of them a weight")
 
 
 class GeneralDistillationConfig(Config):

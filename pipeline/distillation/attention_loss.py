@@ -5,18 +5,24 @@ makes a length x length matrix. Either computes its gradient along with its valu
 gradient itself, two tensors of the size of the student's factors, waits for the backward pass.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pipeline.distillation.features import Attention
 from pipeline.distillation.precision import precise
 
 # The Gram form from this length on, in units of the two head widths together. Measured by
 # benchmarks/attention_loss.py (torch 2.13, one thread of a Xeon with AVX-512, float32, 4,096 tokens).
 GRAM_FROM = 1.4
+
+
+class Attention(NamedTuple):
+    """The two factors of one layer's attention scores, each (batch, heads, length, d_head)."""
+
+    query: Tensor
+    key: Tensor
 
 
 def takes_gram(length: int, student_width: int, teacher_width: int) -> bool:

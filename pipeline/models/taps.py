@@ -17,8 +17,11 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from pipeline.errors import ModelError
+from pipeline.features import IGNORED, MASKED_WORDS, OUTPUT, Seen, Tap
+from pipeline.models.mlm import mlm_head
 
-TAP = "tinybert_tap"
+TAPPED = "tinybert_tap"
+
 Heard = dict[int, tuple[Tensor, Tensor] | None]
 
 
@@ -37,8 +40,8 @@ def _tapped_attention(
     return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
 
-AttentionInterface.register(TAP, _tapped_attention)
-AttentionMaskInterface.register(TAP, sdpa_mask)
+AttentionInterface.register(TAPPED, _tapped_attention)
+AttentionMaskInterface.register(TAPPED, sdpa_mask)
 
 
 def encode(
@@ -54,46 +57,64 @@ def encode(
     return model(**inputs, **kwargs)
 
 
-class Tap:
-    """Reads embeddings, and the hidden states, queries and keys of given layers.
+class Reader:
+    """Reads taps of a model in one forward pass.
 
     Args:
-        model: any encoder of the Transformers library that uses its attention interface.
-        layers: 1-based layers, in the order wanted; a layer may be repeated.
-        attention: read queries and keys too; without it any encoder will do.
+        model: any encoder of the Transformers library; one that uses its attention interface where queries or keys
+            are read, one with a head where an output is.
+        taps: what is read. A masked-LM output is computed at the masked positions only.
 
     Raises:
-        ModelError: the model does not go through the attention interface.
+        ModelError: the model does not go through the attention interface, or has no masked-LM head.
     """
 
-    def __init__(self, model: PreTrainedModel, layers: Sequence[int], *, attention: bool = True) -> None:
+    def __init__(self, model: PreTrainedModel, taps: Sequence[Tap]) -> None:
+        self.model = model
         self.encoder = cast("PreTrainedModel", model.base_model)
-        self.layers = tuple(layers)
-        self.attention = attention
-        if not attention:
+        self.taps = tuple(taps)
+        self._states = sorted({tap.layer for tap in taps if tap.what in ("embedding", "hidden")})
+        self._factors = sorted({tap.layer for tap in taps if tap.what in ("query", "key")})
+        self._head = mlm_head(model) if MASKED_WORDS in self.taps else None
+        if not self._factors:
             return
         try:
-            model.set_attn_implementation(TAP)
+            model.set_attn_implementation(TAPPED)
         except (ValueError, NotImplementedError) as error:
             raise ModelError(_unsupported(model)) from error
 
-    def __call__(
-        self, batch: Mapping[str, Tensor]
-    ) -> tuple[Tensor, tuple[Tensor, ...], tuple[tuple[Tensor, Tensor], ...]]:
-        """Embedding, hidden states and (query, key) pairs of the tapped layers; no pairs without attention.
+    def __call__(self, batch: Mapping[str, Tensor]) -> dict[Tap, Tensor]:
+        """The tensors of the taps.
 
         Args:
-            batch: input_ids, attention_mask and perhaps token_type_ids, each (batch, length).
+            batch: input_ids, attention_mask and perhaps token_type_ids, each (batch, length); for a masked-LM output
+                also labels (batch, length), ``IGNORED`` where nothing is masked.
         """
-        wanted = self.layers if self.attention else ()
-        heard: Heard = {layer - 1: None for layer in wanted}
-        listening = {"tap_heard": heard} if self.attention else {}
-        output = encode(self.encoder, batch, output_hidden_states=[0, *sorted(set(self.layers))], **listening)
-        attention = tuple(heard[layer - 1] for layer in wanted)
-        if any(pair is None for pair in attention):
+        heard: Heard = {layer - 1: None for layer in self._factors}
+        options: dict[str, Any] = {"tap_heard": heard} if self._factors else {}
+        if self._states:
+            options["output_hidden_states"] = self._states
+        output = encode(self.model if OUTPUT in self.taps else self.encoder, batch, **options)
+        return {tap: self._pick(tap, output, heard, batch) for tap in self.taps}
+
+    def _pick(self, tap: Tap, output: Any, heard: Heard, batch: Mapping[str, Tensor]) -> Tensor:
+        if tap == OUTPUT:
+            return output.logits
+        if tap == MASKED_WORDS:
+            assert self._head is not None  # noqa: S101 - built for this tap
+            return self._head(output.last_hidden_state[batch["labels"] != IGNORED])
+        if tap.what in ("embedding", "hidden"):
+            return output.hidden_states[tap.layer]
+        pair = heard[tap.layer - 1]
+        if pair is None:
             raise ModelError(_unsupported(self.encoder))
-        hidden = output.hidden_states
-        return hidden[0], tuple(hidden[layer] for layer in self.layers), attention  # type: ignore[return-value]
+        return pair[0] if tap.what == "query" else pair[1]
+
+
+def last_of(seen: Seen) -> Tensor:
+    """The tensor that a forward pass computes last: an output, else the highest hidden state."""
+    order = ("embedding", "query", "key", "hidden", "output")
+    return seen[max(seen, key=lambda tap: (tap.what == "output", tap.layer, order.index(tap.what)))]
 
 
 def truncate(model: PreTrainedModel, last_layer: int) -> None:

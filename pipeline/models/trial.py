@@ -8,8 +8,9 @@ import torch
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
 from pipeline.errors import ModelError
+from pipeline.features import EMBEDDING, Tap
 from pipeline.models.load import ModelSource, load_finetuned
-from pipeline.models.taps import Tap, encode
+from pipeline.models.taps import Reader, encode
 
 FEW_WORD_PIECES = 64  # the vocabulary is the largest part of a model and never what does not fit
 ROWS, LENGTH = 2, 5
@@ -78,15 +79,18 @@ def read_as_student(model: PreTrainedModel, *, attention: bool) -> None:
             heads, than the configuration says.
     """
     config = model.config
-    tap = Tap(model, range(1, config.num_hidden_layers + 1), attention=attention)
-    embedding, hidden, pairs = tap(_batch(config.vocab_size))
-    widths = {state.shape[-1] for state in (embedding, *hidden)}
+    numbers = range(1, config.num_hidden_layers + 1)
+    taps = [EMBEDDING, *(Tap("hidden", number) for number in numbers)]
+    if attention:
+        taps += [Tap(what, number) for number in numbers for what in ("query", "key")]
+    seen = Reader(model, taps)(_batch(config.vocab_size))
+    widths = {tensor.shape[-1] for tap, tensor in seen.items() if tap.what in ("embedding", "hidden")}
     if widths != {config.hidden_size}:
         raise ModelError(
             f"a {config.model_type!r} student of width {config.hidden_size} has hidden states {sorted(widths)} wide: "
             f"{WAY_OUT}"
         )
-    heads = {factor.shape[1] for pair in pairs for factor in pair}
+    heads = {tensor.shape[1] for tap, tensor in seen.items() if tap.what in ("query", "key")}
     if heads - {config.num_attention_heads}:
         raise ModelError(
             f"a {config.model_type!r} student of {config.num_attention_heads} heads has queries and keys of "

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from pipeline.config.corpus import TokenizerTraining
-from pipeline.config.distillation import Terms
+from pipeline.config.distillation import Terms, check_any_term
 from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.runtime import Runtime
 from pipeline.errors import ModelError
@@ -153,16 +153,6 @@ def _imitates(terms: Terms, known: Known) -> None:
             f"a {teacher.family!r} model does not use the Transformers attention interface, so its attention scores "
             "cannot be read: choose a BERT, RoBERTa, ELECTRA or MiniLM encoder, or set terms.attention to 0"
         )
-
-
-def check_any_term(terms: Terms) -> None:
-    """Refuse to imitate nothing.
-
-    Raises:
-        ModelError: every weight is 0.
-    """
-    if not (terms.embedding or terms.hidden or terms.attention):
-        raise ModelError("every weight in terms is 0, so nothing is imitated: give one of them a weight")
 
 
 def _maps_layers(student: StudentConfig, known: Known) -> None:

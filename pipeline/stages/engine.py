@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel
 
-    from pipeline.stages.learners import Learner
     from pipeline.training.loop import History, Training
 
 
@@ -101,14 +100,17 @@ def fit(
         name: of this training, where a stage does several.
         keep_end: that it has ended outlives a kill too, which pays where others follow.
     """
+    from pipeline.engine.learner import Learner
     from pipeline.models.compilation import compile_encoder
     from pipeline.models.precision import autocast
-    from pipeline.stages.learners import Imitator
     from pipeline.training.loop import train
     from pipeline.training.team import agree
 
     warn_of(precision, run)
-    engine = accelerator(run.runtime, partly=any(isinstance(each, Imitator) for each in training.learners.values()))
+    engine = accelerator(
+        run.runtime,
+        partly=any(isinstance(each, Learner) and each.leaves_parameters_unused for each in training.learners.values()),
+    )
     compiled, why = compilation(run.runtime, engine.device)
     for learner in training.learners.values() if compiled else ():
         compile_encoder(cast("Learner", learner).model)

@@ -64,10 +64,11 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     from pipeline.data.table import TokenTable
     from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
+    from pipeline.engine.guides.caching import stored_teacher
+    from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
+    from pipeline.engine.objectives import TEACHER, guide_taps, imitators
     from pipeline.models.load import load_encoder, save_model
-    from pipeline.stages.imitation import imitators, teacher_features, teacher_flops
     from pipeline.stages.rows import plan, reader
-    from pipeline.stages.teacher_store import stored_teacher
     from pipeline.training.loop import Training
 
     training, terms = config.distillation.training, config.distillation.terms
@@ -80,26 +81,26 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     longest = int(table.lengths.max())
     check_positions(teacher, longest, "corpus.max_length")
     models = {student.name: student_encoder(student, teacher.config, run, config.seed) for student in config.students}
-    learners, layers = imitators(config.students, models, teacher, terms, seed=config.seed)
+    learners = imitators(config.students, models, teacher.config, terms, seed=config.seed)
+    taps = guide_taps(learners)
     batches = plan(table.lengths, training, seed=config.seed, max_length=longest)
     check_one_batch(batches, "general_distillation")
     compiled = compilation(run.runtime, device(run.runtime)).on
-    features = teacher_features(
-        teacher,
-        layers,
-        device(run.runtime),
-        attention=bool(terms.attention),
-        precision=config.teacher_precision,
-        compiled=compiled,
-    )
-    target = stored_teacher(features, batches, training, run, rows="corpus", terms=terms)
+    show = frozen_teacher(teacher, taps, device(run.runtime), precision=config.teacher_precision, compiled=compiled)
+    stored = stored_teacher(show, batches, training, run, rows="corpus", terms=terms)
     read = reader(
         table,
         pad_id=tokenizer.pad_token_id,
         pad_to=batches.pad_to,
     )
     fit(
-        Training(learners, batches, read, target, target_flops=teacher_flops(teacher, target)),
+        Training(
+            learners,
+            batches,
+            read,
+            lambda batch, rows: {TEACHER: stored(batch, rows)},
+            target_flops=teacher_flops(teacher, lambda: stored.computed_share),
+        ),
         training,
         run,
         seed=config.seed,
@@ -110,5 +111,5 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
         save_model(model, tokenizer, folder(run.output, student), max_length=longest_row(model, tokenizer))
     run.record(
         parameters={name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
-        teacher_store=target.record(),
+        teacher_store=stored.record(),
     )

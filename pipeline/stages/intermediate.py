@@ -69,10 +69,11 @@ def labels_of_variants(config: RunConfig) -> Labels:
 def _run(config: IntermediateStage, run: StageRun) -> None:
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.engine.guides.caching import stored_teacher
+    from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
+    from pipeline.engine.objectives import TEACHER, guide_taps, imitators
     from pipeline.models.load import ModelSource, load_finetuned, save_model
-    from pipeline.stages.imitation import imitators, teacher_features, teacher_flops
     from pipeline.stages.rows import plan, reader
-    from pipeline.stages.teacher_store import stored_teacher
     from pipeline.stages.transfer_set import TransferSet
     from pipeline.training.loop import Training
 
@@ -87,19 +88,19 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
         student.name: student_classifier(student, teacher.config, tokenizer, task, run, config.seed)
         for student in config.students
     }
-    learners, layers = imitators(config.students, models, teacher, phase.terms, seed=config.seed)
+    learners = imitators(config.students, models, teacher.config, phase.terms, seed=config.seed)
+    taps = guide_taps(learners)
     batches = plan(transfer.table.lengths[rows], phase.training, seed=config.seed, max_length=task.max_length)
     compiled = compilation(run.runtime, device(run.runtime)).on
-    features = teacher_features(
+    show = frozen_teacher(
         teacher,
-        layers,
+        taps,
         device(run.runtime),
         dropout=phase.teacher_dropout,
-        attention=bool(phase.terms.attention),
         precision=config.teacher_precision,
         compiled=compiled,
     )
-    target = stored_teacher(features, batches, phase.training, run, rows="rows", terms=phase.terms, chosen=rows)
+    stored = stored_teacher(show, batches, phase.training, run, rows="rows", terms=phase.terms, chosen=rows)
     read_rows = reader(
         transfer.table,
         pad_id=tokenizer.pad_token_id,
@@ -110,12 +111,18 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
         return read_rows(rows[places], step)
 
     fit(
-        Training(learners, batches, read, target, target_flops=teacher_flops(teacher, target)),
+        Training(
+            learners,
+            batches,
+            read,
+            lambda batch, rows: {TEACHER: stored(batch, rows)},
+            target_flops=teacher_flops(teacher, lambda: stored.computed_share),
+        ),
         phase.training,
         run,
         seed=config.seed,
         precision=config.precision,
     )
-    run.record(teacher_store=target.record(), rows=len(rows))
+    run.record(teacher_store=stored.record(), rows=len(rows))
     for student in config.students:
         save_model(models[student.name], tokenizer, folder(run.output, student), max_length=task.max_length)

@@ -9,6 +9,7 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.errors import ConfigError
+from pipeline.features import Outcome
 from pipeline.models.described import NAMES, describe, shape_of, sizes_of
 from pipeline.stages.checks import Check, loads, reads_task, students_fit, trains
 from pipeline.stages.compatibility import check_positions
@@ -22,7 +23,6 @@ from pipeline.stages.student_models import (
     output_names,
     start_sources,
     student_config,
-    student_seed,
 )
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
@@ -150,10 +150,12 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
 
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.engine.learner import Learner
+    from pipeline.engine.objectives import hard
+    from pipeline.engine.student_identity import student_seed
     from pipeline.models.load import load_config, save_model
     from pipeline.models.students import random_classifier
     from pipeline.stages.inference import dev_score, predict_logits
-    from pipeline.stages.learners import Classifier
     from pipeline.stages.rows import plan, reader, write_rows
     from pipeline.stages.teacher import labels_of
     from pipeline.training.loop import Training
@@ -179,10 +181,11 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
         torch.manual_seed(student_seed(student, config.seed))
         models[student.name] = random_classifier(shape, output_names(task), regression=regression)
         check_positions(models[student.name], task.max_length, "task.max_length")
+    outcome: Outcome = "value" if regression else "classes"
     batches = plan(train.lengths, config.training, seed=config.seed, max_length=task.max_length)
     histories = fit(
         Training(
-            {name: Classifier(model, regression=regression) for name, model in models.items()},
+            {name: Learner(model, hard(outcome)) for name, model in models.items()},
             batches,
             reader(
                 train,

@@ -8,6 +8,7 @@ from pipeline.config.distillation import PredictionConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.features import Outcome
 from pipeline.stages.checks import Check, students_fit, trains
 from pipeline.stages.engine import fit
 from pipeline.stages.precision import student_precision
@@ -73,17 +74,19 @@ def labels_of_variants(config: RunConfig) -> Labels:
 def _run(config: PredictionStage, run: StageRun) -> None:
     from pipeline.data.task_table import load_task
     from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.engine.guides.outputs import LOGITS, stored_outputs
+    from pipeline.engine.learner import Learner
+    from pipeline.engine.objectives import TEACHER, hard, soft
     from pipeline.models.load import ModelSource, load_config, load_finetuned, save_model
     from pipeline.models.released import relu_before_classifier
     from pipeline.stages.inference import dev_score, predict_logits
-    from pipeline.stages.learners import Classifier, Predictor
     from pipeline.stages.rows import plan, reader, write_rows
     from pipeline.stages.transfer_set import TransferSet
     from pipeline.training.loop import Training
 
     phase, training = config.prediction, config.prediction.training
     task = load_task(run.artifact("task_data"))
-    regression = task.kind == "regression"
+    outcome: Outcome = "value" if task.kind == "regression" else "classes"
     if run.has("intermediate"):
         folders = {student.name: folder(run.artifact("intermediate"), student) for student in config.students}
         models = {name: load_finetuned(ModelSource(str(path))) for name, path in folders.items()}
@@ -111,19 +114,17 @@ def _run(config: PredictionStage, run: StageRun) -> None:
 
     def columns(chosen: "NDArray[Any]") -> dict[str, Any]:
         if gold:
-            return {"labels": labels[transfer.origins[chosen]].astype("float32" if regression else "int64")}
-        return {"logits": transfer.logits[speakers[chosen]]}
+            return {"labels": labels[transfer.origins[chosen]].astype("float32" if outcome == "value" else "int64")}
+        return {LOGITS: transfer.logits[speakers[chosen]]}
 
     def learner(model: Any) -> Any:
         if config.relu_logits:
             relu_before_classifier(model)
         if gold:
-            return Classifier(model, regression=regression)
-        return Predictor(
+            return Learner(model, hard(outcome))
+        return Learner(
             model,
-            regression=regression,
-            temperature=phase.temperature,
-            mean_over_classes=phase.reduction == "elements",
+            soft(outcome, temperature=phase.temperature, mean_over_classes=phase.reduction == "elements"),
         )
 
     batches = plan(table.lengths[rows], training, seed=config.seed, max_length=task.max_length)
@@ -138,6 +139,7 @@ def _run(config: PredictionStage, run: StageRun) -> None:
             {name: learner(model) for name, model in models.items()},
             batches,
             lambda places, step: read(rows[places], step),
+            None if gold else (lambda batch, _rows: {TEACHER: stored_outputs(batch)}),
             score=lambda trained: dev_score(
                 task, predict_logits(cast("PreTrainedModel", trained.model), dev, pad_id=pad_id)
             ),

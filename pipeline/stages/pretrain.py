@@ -54,9 +54,10 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     from pipeline.data.masking import mask_tokens
     from pipeline.data.table import TokenTable
     from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
+    from pipeline.engine.learner import Learner
+    from pipeline.engine.objectives import masked_words
     from pipeline.models.load import save_model
     from pipeline.models.students import set_dropout
-    from pipeline.stages.learners import MaskedLanguageModel
     from pipeline.stages.rows import plan
     from pipeline.training.loop import Training
 
@@ -85,7 +86,7 @@ def _run(config: PretrainStage, run: StageRun) -> None:
         arrays |= {"input_ids": masked, "labels": labels}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
-    learner = MaskedLanguageModel(model, frozen_encoder=config.pretrain.mode == "mlm_head")
+    learner = Learner(model, masked_words(), frozen_encoder=config.pretrain.mode == "mlm_head")
     histories = fit(
         Training({"mlm": learner}, batches, read), training, run, seed=config.seed, precision=config.precision
     )

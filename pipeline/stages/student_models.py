@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 from pipeline.config.models import PRESETS, USUAL_DROPOUT, StudentConfig
 from pipeline.errors import ModelError
@@ -94,6 +93,7 @@ def check_stated(student: StudentConfig, described: Mapping[str, Any]) -> None:
 
 def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun) -> "PretrainedConfig":
     """The student's model configuration, tried out, with a warning where it is larger than its teacher."""
+    from pipeline.engine.student_identity import mapped_layers
     from pipeline.models.load import load_config
     from pipeline.models.shapes import student_shape
     from pipeline.models.students import larger_than_teacher, student_config
@@ -118,31 +118,9 @@ def student_config(student: StudentConfig, teacher: "PretrainedConfig", run: Sta
     return config
 
 
-def mapped_layers(
-    student: StudentConfig, teacher: "PretrainedConfig", own: "PretrainedConfig | None" = None
-) -> tuple[int, ...]:
-    """The teacher layer that each layer of the student imitates.
-
-    Args:
-        student: says how its layers are mapped.
-        teacher: the teacher's model configuration.
-        own: the student's, where it has one already; None takes the shape that ``student`` gives.
-
-    Raises:
-        ModelError: an explicit map does not fit the layers there are.
-    """
-    from pipeline.distillation.layer_map import layer_map
-    from pipeline.models.shapes import student_shape
-
-    layers = own.num_hidden_layers if own is not None else student_shape(student, teacher).layers
-    try:
-        return layer_map(student.layer_map, layers, teacher.num_hidden_layers)
-    except ValueError as error:
-        raise ModelError(f"student {student.name!r}: {error}") from error
-
-
 def student_encoder(student: StudentConfig, teacher: "PretrainedConfig", run: StageRun, seed: int) -> "PreTrainedModel":
     """The student before any distillation: at random, or the model it starts from."""
+    from pipeline.engine.student_identity import student_seed
     from pipeline.models.load import load_encoder
     from pipeline.models.students import build_encoder
 
@@ -171,6 +149,7 @@ def student_classifier(
     """
     import torch
 
+    from pipeline.engine.student_identity import student_seed
     from pipeline.models.load import ModelSource, load_classifier
     from pipeline.models.students import random_classifier
 
@@ -199,11 +178,6 @@ def student_classifier(
 def output_names(task: "TaskData") -> tuple[str, ...]:
     """Names of a model's outputs: the task's labels, or the one number of a regression."""
     return task.label_names or ("score",)
-
-
-def student_seed(student: StudentConfig, seed: int) -> int:
-    """A student's own seed: its start does not depend on who else is trained."""
-    return crc32(f"{seed}/{student.name}".encode())
 
 
 def inputs_for(students: Sequence[StudentConfig], general: Any) -> dict[str, Any]:

@@ -50,11 +50,11 @@ def _family(folder: Path) -> str | None:
 
 
 def _try_students(config: RunConfig, students: list[StudentConfig], location: str) -> None:
+    from pipeline.engine.student_identity import mapped_layers
     from pipeline.models.load import ModelSource, load_config
     from pipeline.models.shapes import check_heads, student_shape
     from pipeline.models.students import student_config
     from pipeline.models.trial import try_student
-    from pipeline.stages.student_models import mapped_layers
 
     try:
         teacher = load_config(ModelSource(location, config.teacher.revision))

@@ -169,8 +169,9 @@ def _finetune(
 ) -> "tuple[PreTrainedModel, float]":
     import torch
 
+    from pipeline.engine.learner import Learner
+    from pipeline.engine.objectives import hard
     from pipeline.models.load import load_classifier
-    from pipeline.stages.learners import Classifier
     from pipeline.stages.rows import plan, reader, write_rows
     from pipeline.training.loop import Training
 
@@ -198,7 +199,7 @@ def _finetune(
             pad_to=batches.pad_to,
             columns=labels_of(train, task),
         )
-        learner = Classifier(model, regression=regression)
+        learner = Learner(model, hard("value" if regression else "classes"))
         histories = fit(
             Training({"teacher": learner}, batches, read, score=lambda learner: score(learner.model)),
             training,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.engine.guides.caching import decide
 from pipeline.stages.checks import Check, trains
 from pipeline.stages.engine import placed, write_json
 from pipeline.stages.precision import teacher_precision
-from pipeline.stages.teacher_store import decide
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun, ancestors
 

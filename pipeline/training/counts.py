@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-IGNORED = -100
+from pipeline.features import IGNORED
+
 NAMES = ("rows", "tokens", "pairs", "positions", "position_pairs", "predicted")
 
 

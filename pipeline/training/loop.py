@@ -1,6 +1,6 @@
 """The training loop: the same for fine-tuning, pretraining and every kind of distillation.
 
-A ``learner`` is a module whose forward maps (batch, target, counts) to named loss terms; the loop sums
+A ``learner`` is a module whose forward maps (batch, target, moment) to named loss terms; the loop sums
 them, steps and logs each. Several learners share every batch and one ``target`` (what the teacher says of
 it), so each further student costs its own forward and backward only.
 
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.config.training import TrainingConfig
+from pipeline.features import Moment
 from pipeline.progress import Progress
 from pipeline.training.clock import Clock, Watch
 from pipeline.training.feed import Batch, Feed, Micro, Plan, Read, Step
@@ -46,7 +47,7 @@ class Training:
     """What is trained on what.
 
     Attributes:
-        learners: modules mapping (batch, target, counts) to named loss terms, by name; one that has ``flops``
+        learners: modules mapping (batch, target, moment) to named loss terms, by name; one that has ``flops``
             says what its passes cost, given the counts of what they read, one that has ``windows`` within which
             distances pairs are counted, and one whose ``counts_padding`` is true has every batch of a step padded
             to the longest row of the step.
@@ -137,7 +138,14 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
             step = feed.take(state.step)
             clock.spend("data", began)
             terms = _backward(
-                training, learners, step, seed=seed, accelerator=accelerator, clock=clock, autocast=autocast
+                training,
+                learners,
+                step,
+                state.step / total,
+                seed=seed,
+                accelerator=accelerator,
+                clock=clock,
+                autocast=autocast,
             )
             now = clock.now()
             rate = learning_rate(state.step, total, config.learning_rate, config.warmup, config.schedule)
@@ -195,24 +203,25 @@ def _backward(
     training: Training,
     learners: Mapping[str, nn.Module],
     step: Step,
+    progress: float,
     *,
     seed: int,
     accelerator: Accelerator,
     clock: Clock,
     autocast: Callable[[], AbstractContextManager[Any]],
 ) -> dict[str, list[dict[str, Tensor]]]:
-    """Gradients of one step; each learner's terms, one entry a pass."""
+    """Gradients of one step, ``progress`` into the training; each learner's terms, one entry a pass."""
     found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in learners}
     for micro in step.micro:
         batch, target = _look(training, micro, seed=seed, accelerator=accelerator, clock=clock)
-        last = micro is step.micro[-1]
+        last, moment = micro is step.micro[-1], Moment(micro.counts, progress)
         for name, learner in learners.items():
             learner.train()
             watch = Watch(clock, accelerator.unwrap_model(learner))
             _seed(seed, name, micro.draw, accelerator)
             with nullcontext() if last else accelerator.no_sync(learner):
                 with autocast():
-                    terms = learner(batch, target, micro.counts)
+                    terms = learner(batch, target, moment)
                 loss = torch.stack(list(terms.values())).sum()
                 # Processes average their gradients; theirs are parts of a sum.
                 accelerator.backward(loss * accelerator.num_processes if accelerator.num_processes > 1 else loss)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from pipeline.distillation.features import Attention
+from pipeline.distillation.attention_loss import Attention
 
 QUICK = settings(max_examples=25, deadline=None)
 

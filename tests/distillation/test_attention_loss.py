@@ -12,8 +12,7 @@ from ragged import QUICK, attention, leaves, mask_of, row_lengths
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.distillation import attention_loss
-from pipeline.distillation.attention_loss import attention_score_loss, score_error, takes_gram
-from pipeline.distillation.features import Attention
+from pipeline.distillation.attention_loss import Attention, attention_score_loss, score_error, takes_gram
 
 BOTH = pytest.mark.parametrize("gram", [False, True])
 

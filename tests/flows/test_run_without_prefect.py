@@ -7,8 +7,8 @@ import time
 import pytest
 from tiny_run import STAGES, Tiny
 
-from pipeline.stages.stored_teacher import DESCRIPTION
-from pipeline.stages.teacher_store import SHELF
+from pipeline.engine.guides.caching import SHELF
+from pipeline.engine.guides.stored import DESCRIPTION
 
 NOBODY = "http://127.0.0.1:9/api"  # the discard port: nothing answers
 

@@ -5,10 +5,10 @@ from copy import deepcopy
 
 import pytest
 import torch
+from reading import read_layers
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from pipeline.models.precision import autocast, exact_float32, prepare_teacher
-from pipeline.models.taps import Tap
 
 Configs = Callable[[str], PretrainedConfig]
 Batch = dict[str, torch.Tensor]
@@ -26,7 +26,7 @@ def test_float32_leaves_a_teacher_as_it_is(family_config: Configs, batch: Batch)
     prepare_teacher(teacher, "float32")
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
     with torch.no_grad(), autocast("float32", CPU):
-        expected, found = (Tap(model, [2])(batch) for model in (plain, teacher))
+        expected, found = (read_layers(model, [2], batch) for model in (plain, teacher))
     assert torch.equal(found[1][0], expected[1][0])
     assert torch.equal(found[2][0][0], expected[2][0][0])
 
@@ -38,9 +38,9 @@ def test_a_bfloat16_teacher_says_the_same_but_for_rounding(family: str, family_c
     prepare_teacher(teacher, "bfloat16")
     real = batch["attention_mask"]
     with torch.no_grad():
-        embedding, hidden, pairs = Tap(plain, [1, 4])(batch)
+        embedding, hidden, pairs = read_layers(plain, [1, 4], batch)
         with autocast("bfloat16", CPU):
-            found_embedding, found_hidden, found_pairs = Tap(teacher, [1, 4])(batch)
+            found_embedding, found_hidden, found_pairs = read_layers(teacher, [1, 4], batch)
     torch.testing.assert_close(found_embedding.float()[real], embedding[real], atol=0.03, rtol=0.03)
     for state, expected in zip(found_hidden, hidden, strict=True):
         assert state.dtype == found_embedding.dtype  # that of an ELECTRA goes through a product
@@ -63,7 +63,7 @@ def test_only_the_linear_weights_of_a_teacher_are_converted(family_config: Confi
 def test_a_trained_model_keeps_float32_weights_and_gradients(family_config: Configs, batch: Batch) -> None:
     student = encoder(family_config("bert")).train()
     with autocast("bfloat16", CPU):
-        _, (hidden,), ((query, _),) = Tap(student, [1])(batch)
+        _, (hidden,), ((query, _),) = read_layers(student, [1], batch)
     assert (hidden.dtype, query.dtype) == (torch.float32, torch.bfloat16)
     hidden.square().sum().backward()
     weight = student.encoder.layer[0].output.dense.weight

@@ -10,15 +10,16 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, Pretrai
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import Shape, StudentConfig
+from pipeline.engine.guides.frozen import frozen_teacher
+from pipeline.engine.objectives import TEACHER, guide_taps, imitators
+from pipeline.engine.student_identity import mapped_layers
 from pipeline.errors import ModelError
+from pipeline.features import Moment
 from pipeline.models.load import ModelSource, load_finetuned
 from pipeline.models.students import random_classifier, student_config
-from pipeline.models.taps import Tap, encode
+from pipeline.models.taps import Reader, encode
 from pipeline.models.trial import try_student
 from pipeline.models.windows import attention_windows
-from pipeline.stages.imitation import imitators, teacher_features
-from pipeline.stages.learners import read_features
-from pipeline.stages.student_models import mapped_layers
 from pipeline.training.counts import count
 
 USUAL: dict[str, Any] = {
@@ -91,14 +92,16 @@ def test_a_student_of_another_shape_learns_and_opens_again(
     student, own = student_of(model.config, shape, strategy)
     assert own.config.model_type == family
     attention = float(family in SCORES_READABLE)
-    learners, layers = imitators([student], {"student": own}, model, Terms(attention=attention), seed=0)
-    whole = Tap(deepcopy(model), layers, attention=bool(attention))
-    target = teacher_features(deepcopy(model), layers, torch.device("cpu"), attention=bool(attention))(batch())
-    for kept, full in zip(target.hidden_states, read_features(whole, batch()).hidden_states, strict=True):
-        torch.testing.assert_close(kept, full, rtol=1e-4, atol=1e-5)
+    learners = imitators([student], {"student": own}, model.config, Terms(attention=attention), seed=0)
+    taps = guide_taps(learners)
+    whole = Reader(deepcopy(model), taps)(batch())
+    target = frozen_teacher(deepcopy(model), taps, torch.device("cpu"))(batch())
+    for tap in taps:
+        if tap.what in ("embedding", "hidden"):
+            torch.testing.assert_close(target[tap], whole[tap], rtol=1e-4, atol=1e-5)
 
     windows = {window for window in attention_windows(own.config) if window is not None}
-    terms = learners["student"](batch(), target, count(batch(), windows))
+    terms = learners["student"](batch(), {TEACHER: target}, Moment(count(batch(), windows)))
     torch.stack(list(terms.values())).sum().backward()
     assert all(torch.isfinite(term) for term in terms.values())
     assert sum(p.grad is not None for p in own.parameters()) > shape.layers
@@ -116,7 +119,7 @@ def test_scores_that_cannot_be_read_are_refused_before_any_training(family: str)
     model = teacher(family)
     student, own = student_of(model.config, SHAPES[0])
     with pytest.raises(ModelError, match=r"cannot be read: .* set terms\.attention to 0"):
-        imitators([student], {"student": own}, model, Terms(), seed=0)
+        imitators([student], {"student": own}, model.config, Terms(), seed=0)
 
 
 @pytest.mark.parametrize("family", REFUSED)
@@ -135,4 +138,4 @@ def test_layers_attend_as_those_they_imitate_and_other_starts_are_refused() -> N
     assert attention_windows(own.config) == (None, 2)
     own.config.layer_types = ["full_attention", "full_attention"]
     with pytest.raises(ModelError, match=r"layer 2 of student 'student' attends to the whole row, layer 2 of .* 2 tok"):
-        imitators([student], {"student": own}, model, Terms(), seed=0)
+        imitators([student], {"student": own}, model.config, Terms(), seed=0)

@@ -8,6 +8,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Pret
 from pipeline.config.models import PRESETS, Shape, StudentConfig
 from pipeline.data.tokenizer import train_wordpiece
 from pipeline.errors import ModelError
+from pipeline.features import Tap
 from pipeline.models.load import save_model
 from pipeline.models.shapes import check_heads, student_shape
 from pipeline.models.students import (
@@ -16,7 +17,7 @@ from pipeline.models.students import (
     set_dropout,
     student_config,
 )
-from pipeline.models.taps import Tap, encode
+from pipeline.models.taps import Reader, encode
 
 Configs = Callable[[str], PretrainedConfig]
 SMALL = Shape(layers=2, hidden=12, heads=3, intermediate=20)
@@ -69,7 +70,7 @@ def test_a_saved_student_reloads_with_from_pretrained_alone(
     config.num_labels = 3
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(config).eval()
-    Tap(model, [1])  # a student that was distilled carries our attention function; its folder must not
+    Reader(model, [Tap("query", 1)])  # a student that was distilled carries our attention function; its folder must not
     tokenizer = train_wordpiece(["some words of a text", "and some more words"], 40)
     save_model(model, tokenizer, tmp_path, max_length=9)
     assert "tinybert_tap" not in (tmp_path / "config.json").read_text()

@@ -5,10 +5,11 @@ from copy import deepcopy
 
 import pytest
 import torch
+from reading import read_layers
 from transformers import AutoModel, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
 from pipeline.errors import ModelError
-from pipeline.models.taps import Tap, encode, truncate
+from pipeline.models.taps import encode, truncate
 from pipeline.models.windows import attention_windows
 
 Configs = Callable[[str], PretrainedConfig]
@@ -32,7 +33,7 @@ def test_hidden_states_and_scores_are_those_of_the_eager_model(
     eager = encoder(family_config(family))
     with torch.no_grad():
         expected = encode(eager, batch, output_hidden_states=True, output_attentions=True)
-        embedding, hidden, pairs = Tap(deepcopy(eager), [1, 2, 4])(batch)
+        embedding, hidden, pairs = read_layers(deepcopy(eager), [1, 2, 4], batch)
     real = batch["attention_mask"]
     torch.testing.assert_close(embedding[real], expected.hidden_states[0][real], atol=1e-5, rtol=1e-4)
     places = torch.arange(9)
@@ -53,11 +54,11 @@ def test_hidden_states_and_scores_are_those_of_the_eager_model(
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "electra"])
 def test_layers_may_repeat_and_keep_the_order_asked_for(family: str, family_config: Configs, batch: Batch) -> None:
-    tap = Tap(encoder(family_config(family)), [3, 1, 3])
-    _, hidden, pairs = tap(batch)
+    model = encoder(family_config(family))
+    _, hidden, pairs = read_layers(model, [3, 1, 3], batch)
     assert torch.equal(hidden[0], hidden[2])
     assert torch.equal(pairs[0][0], pairs[2][0])
-    _, (first, third), _ = Tap(tap.encoder, [1, 3])(batch)
+    _, (first, third), _ = read_layers(model, [1, 3], batch)
     assert torch.equal(hidden[1], first)
     assert torch.equal(hidden[0], third)
 
@@ -68,7 +69,7 @@ def test_truncation_leaves_the_features_as_they_are(family: str, family_config: 
     cut = deepcopy(whole)
     truncate(cut, 2)
     assert sum(p.numel() for p in cut.parameters()) <= sum(p.numel() for p in whole.parameters())
-    expected, found = (Tap(model, [1, 2])(batch) for model in (whole, cut))
+    expected, found = (read_layers(model, [1, 2], batch) for model in (whole, cut))
     assert torch.equal(found[0], expected[0])
     for part in (1, 2):
         for a, b in zip(found[part], expected[part], strict=True):
@@ -87,20 +88,20 @@ def test_truncation_drops_the_layers_above(family: str, family_config: Configs) 
 def test_a_tap_of_a_classifier_reads_its_encoder(family_config: Configs, batch: Batch) -> None:
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(family_config("bert")).eval()
-    _, (last,), _ = Tap(model, [4])(batch)
+    _, (last,), _ = read_layers(model, [4], batch)
     assert torch.equal(last, encode(model.base_model, batch).last_hidden_state)
 
 
 def test_token_types_are_left_out_where_the_model_has_one(family_config: Configs, batch: Batch) -> None:
     without = {name: tensor for name, tensor in batch.items() if name != "token_type_ids"}
     roberta, bert = encoder(family_config("roberta")), encoder(family_config("bert"))
-    assert torch.equal(Tap(roberta, [1])(batch)[0], Tap(roberta, [1])(without)[0])
-    assert not torch.equal(Tap(bert, [1])(batch)[0], Tap(bert, [1])(without)[0])
+    assert torch.equal(read_layers(roberta, [1], batch)[0], read_layers(roberta, [1], without)[0])
+    assert not torch.equal(read_layers(bert, [1], batch)[0], read_layers(bert, [1], without)[0])
 
 
 def test_gradients_flow_into_queries_and_keys(family_config: Configs, batch: Batch) -> None:
     model = encoder(family_config("bert"))
-    _, _, ((query, key),) = Tap(model, [2])(batch)
+    _, _, ((query, key),) = read_layers(model, [2], batch)
     (query.sum() + key.square().sum()).backward()
     attention = model.encoder.layer[1].attention.self
     assert attention.query.weight.grad.abs().sum() > 0
@@ -111,14 +112,14 @@ def test_gradients_flow_into_queries_and_keys(family_config: Configs, batch: Bat
 def test_a_model_whose_scores_cannot_be_read_is_refused(family: str, family_config: Configs, batch: Batch) -> None:
     model = encoder(family_config(family))
     with pytest.raises(ModelError, match=r"cannot be read: choose .*, or set terms\.attention to 0"):
-        Tap(model, [1])(batch)
+        read_layers(model, [1], batch)
 
 
 @pytest.mark.parametrize("family", ["distilbert", "deberta"])
 def test_without_attention_scores_any_encoder_will_do(family: str, family_config: Configs, batch: Batch) -> None:
     model = encoder(family_config(family))
     expected = encode(model, batch, output_hidden_states=True).hidden_states
-    embedding, hidden, pairs = Tap(model, [1, 4], attention=False)(batch)
+    embedding, hidden, pairs = read_layers(model, [1, 4], batch, attention=False)
     assert torch.equal(embedding, expected[0])
     assert torch.equal(hidden[1], expected[4])
     assert pairs == ()

@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reading import taps_of
 from safetensors.torch import load_file, save_file
 from tiny_run import Notes, Tiny, tiny
 from transformers import PreTrainedModel
 
 from pipeline.data.batches import BatchPlan
+from pipeline.engine.guides import caching
+from pipeline.engine.guides.caching import feature_key
+from pipeline.engine.guides.frozen import FrozenTeacher, frozen_teacher
+from pipeline.engine.guides.layout import Layout
+from pipeline.engine.guides.stored import DESCRIPTION, StoredTeacher
 from pipeline.models.packed import PackedLinear, pack
 from pipeline.models.precision import prepare_teacher
 from pipeline.models.weights import digest_encoder
-from pipeline.stages import teacher_store
-from pipeline.stages.feature_layout import Layout
-from pipeline.stages.imitation import ReadTeacher, teacher_features
-from pipeline.stages.stored_teacher import DESCRIPTION, StoredTeacher
-from pipeline.stages.teacher_store import feature_key
 
 Make = Callable[..., PreTrainedModel]
 CPU = torch.device("cpu")
@@ -30,14 +31,14 @@ PLAN = BatchPlan(LENGTHS, 2, seed=3)
 SHAPE = {"num_hidden_layers": 3, "hidden_size": 16, "hidden_act": "gelu"}
 
 
-def read(make: Make, change: Callable[[PreTrainedModel], Any] | None = None, **options: Any) -> ReadTeacher:
+def read(make: Make, change: Callable[[PreTrainedModel], Any] | None = None, **options: Any) -> FrozenTeacher:
     """A teacher that is always the same one, but for ``change``."""
     model = make("encoder", 3, **SHAPE)
     if change is not None:
         with torch.no_grad():
             change(model)
-    layers = options.pop("layers", [1, 3])
-    return teacher_features(model, layers, CPU, **options)
+    taps = taps_of(options.pop("layers", [1, 3]), attention=options.pop("attention", True))
+    return frozen_teacher(model, taps, CPU, **options)
 
 
 def key(make: Make, change: Callable[[PreTrainedModel], Any] | None = None, **options: Any) -> str:
@@ -122,7 +123,7 @@ def test_compilation_and_the_libraries_change_the_key(make_bert: Make, monkeypat
 def test_keys_of_an_earlier_version_are_not_found(make_bert: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     teacher = read(make_bert)
     now = feature_key(teacher, PLAN, "rows", None)
-    monkeypatch.setattr(teacher_store, "KEY_VERSION", 1)
+    monkeypatch.setattr(caching, "KEY_VERSION", 1)
     assert feature_key(teacher, PLAN, "rows", None) != now
 
 
@@ -146,15 +147,14 @@ def test_features_of_a_teacher_with_other_linear_weights_are_not_read(make_bert:
         mask = torch.from_numpy(np.arange(int(LENGTHS[rows].max())) < LENGTHS[rows][:, None])
         return {"input_ids": ids[rows, : mask.shape[1]] * mask, "attention_mask": mask}
 
-    def stored(teacher: ReadTeacher) -> StoredTeacher:
+    def stored(teacher: FrozenTeacher) -> StoredTeacher:
         own = feature_key(teacher, PLAN, "rows", None)
         (shelf / own).mkdir(parents=True, exist_ok=True)
-        layout = Layout.of(teacher(batch(PLAN.batches[0])))
-        told = {"states": layout.states, "attention": layout.attention}
+        told = {"columns": Layout.of(teacher(batch(PLAN.batches[0]))).to_json()}
         (shelf / own / DESCRIPTION).write_text(json.dumps(told))
         return StoredTeacher(teacher, PLAN, shelf=shelf, key=own, passes=3, budget=1e9, progress=notes)
 
-    def counts(teacher: ReadTeacher) -> dict[str, int]:
+    def counts(teacher: FrozenTeacher) -> dict[str, int]:
         store = stored(teacher)
         for rows in PLAN.epoch(0):
             store(batch(rows), rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_run import Tiny, save_teacher, tiny
 
-from pipeline.stages.teacher_store import SHELF
+from pipeline.engine.guides.caching import SHELF
 
 OPTIONS = (
     *("intermediate.training.epochs=5", "general_distillation.training.epochs=5"),

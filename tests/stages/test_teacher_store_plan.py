@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.training import TrainingConfig
-from pipeline.stages.teacher_store import decide, num_passes
+from pipeline.engine.guides.caching import decide, num_passes
 
 COST = {
     "tokens": 66_000,

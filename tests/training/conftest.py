@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from pipeline.config.training import TrainingConfig
 from pipeline.data.batches import BatchPlan
+from pipeline.features import Moment
 from pipeline.progress import Silent
 from pipeline.training.loop import Training, train
 
@@ -34,10 +35,9 @@ class Learner(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
-    def forward(
-        self, batch: Mapping[str, Tensor], target: Tensor | None, counts: Mapping[str, float]
-    ) -> dict[str, Tensor]:
+    def forward(self, batch: Mapping[str, Tensor], target: Tensor | None, moment: Moment) -> dict[str, Tensor]:
         self.seen += self.training
+        counts = moment.counts
         hidden = self.norm(self.dropout(self.embedding(batch["input_ids"])))
         mask = batch["attention_mask"]
         logits, wanted = self.output(hidden)[mask], batch["input_ids"].roll(1, 1)[mask]

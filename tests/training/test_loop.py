@@ -10,6 +10,7 @@ from torch import nn
 from pipeline.config.training import TrainingConfig
 from pipeline.data.batches import BatchPlan
 from pipeline.errors import TrainingError
+from pipeline.features import Moment
 from pipeline.training.schedule import learning_rate
 
 Make = Callable[..., nn.Module]
@@ -23,11 +24,9 @@ class Sum(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.linspace(-1, 1, 30))
 
-    def forward(
-        self, batch: dict[str, torch.Tensor], _target: object, counts: dict[str, float]
-    ) -> dict[str, torch.Tensor]:
+    def forward(self, batch: dict[str, torch.Tensor], _target: object, moment: Moment) -> dict[str, torch.Tensor]:
         squared = (self.weight[batch["input_ids"]] - 0.3).square()
-        return {"term": squared[batch["attention_mask"]].sum() / counts["tokens"]}
+        return {"term": squared[batch["attention_mask"]].sum() / moment.counts["tokens"]}
 
 
 def equal_rows(rows: np.ndarray, _step: int) -> dict[str, torch.Tensor]:
@@ -127,8 +126,8 @@ def test_what_is_not_finite_stops_the_training_and_is_named(what: str, world: An
             self.inner = make_learner(1)
             self.steps = 0
 
-        def forward(self, batch: Any, target: Any, counts: Any) -> dict[str, torch.Tensor]:
-            terms = self.inner(batch, target, counts)
+        def forward(self, batch: Any, target: Any, moment: Any) -> dict[str, torch.Tensor]:
+            terms = self.inner(batch, target, moment)
             self.steps += 1
             if self.steps == 4:  # the gradient of a square root at 0 is infinite, its value is fine
                 zero = self.inner.norm.weight[0] * 0
@@ -145,10 +144,8 @@ def test_what_is_not_finite_stops_the_training_and_is_named(what: str, world: An
 
 def test_rows_that_carry_an_id_are_named_by_it(world: Any) -> None:
     class Broken(Sum):
-        def forward(
-            self, batch: dict[str, torch.Tensor], target: object, counts: dict[str, float]
-        ) -> dict[str, torch.Tensor]:
-            return {name: term / 0 for name, term in super().forward(batch, target, counts).items()}
+        def forward(self, batch: dict[str, torch.Tensor], target: object, moment: Moment) -> dict[str, torch.Tensor]:
+            return {name: term / 0 for name, term in super().forward(batch, target, moment).items()}
 
     def read(rows: np.ndarray, step: int) -> dict[str, torch.Tensor]:
         return equal_rows(rows, step) | {"row_id": torch.from_numpy(1000 + rows // 2)}

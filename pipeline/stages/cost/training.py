@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
-from pipeline.stages import teacher_store
+from pipeline.engine.guides import caching
 from pipeline.stages.cost.arithmetic import (
     Load,
     Pass,
@@ -163,11 +163,11 @@ def _stored(
         return load, ""
     tokens = float(there.mean()) * rows
     width = _features(scene, stage.config.students, scene.artifacts[name], attention=bool(terms.attention))
-    decision = teacher_store.decide(
+    decision = caching.decide(
         tokens=round(tokens),
         bytes_per_token=width * FLOAT_BYTES,
         passes=load.passes,
-        budget=scene.config.runtime.teacher_store_gb * teacher_store.GB,
+        budget=scene.config.runtime.teacher_store_gb * caching.GB,
         free=scene.free_bytes,
         teacher_seconds=rehearsed.teacher_seconds / max(1.0, rehearsed.tokens),
         write_seconds=scene.machine.write_seconds,

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from pipeline.data.batches import BatchPlan
 from pipeline.data.feature_table import FeatureTable, disk_bytes, make_room
-from pipeline.distillation.features import Features
+from pipeline.engine.guides.caching import GB, Decision, decide
+from pipeline.engine.guides.layout import Batch, KeptFeatures, Layout
+from pipeline.features import Seen
 from pipeline.progress import Progress
-from pipeline.stages.feature_layout import Batch, KeptFeatures, Layout
-from pipeline.stages.teacher_store import GB, Decision, decide
 from pipeline.store.disk import write_atomic
 
-Teacher = Callable[[Batch], Features]
+Teacher = Callable[[Batch], Seen]
 DESCRIPTION = "features.json"
 PROBES = 4  # batches measured before deciding; the first one warms up
 
@@ -89,7 +89,7 @@ class StoredTeacher:
         for number, rows in enumerate(plan.batches if self._decided is None or self._kept else ()):
             self._numbers[rows] = number
 
-    def __call__(self, batch: Batch, rows: NDArray[np.int64]) -> Features:
+    def __call__(self, batch: Batch, rows: NDArray[np.int64]) -> Seen:
         """The features of a batch.
 
         Args:
@@ -134,7 +134,7 @@ class StoredTeacher:
         """Whether an earlier run decided to store these features; they are taken up then."""
         try:
             told = json.loads((self._folder / DESCRIPTION).read_bytes())
-            layout = Layout(tuple(told["states"]), tuple((heads, width) for heads, width in told["attention"]))
+            layout = Layout.from_json(told["columns"])
             size = self._tokens * layout.width * 4
             if size > self._budget:
                 return False
@@ -179,7 +179,7 @@ class StoredTeacher:
         if decision.store or self._passes > 1:  # else there was nothing to decide
             self._progress.note(decision.reason)
 
-    def _probe(self, number: int, batch: Batch) -> Features:
+    def _probe(self, number: int, batch: Batch) -> Seen:
         """Compute, write and read a batch, and decide when enough are measured."""
         features, computed = self._compute(batch, wait=True)
         if self._kept is None:
@@ -210,7 +210,7 @@ class StoredTeacher:
         decision = self._judge(size, teacher, write / size, read / size)
         if decision.store:
             make_room(self._folder.parent, int(self._tokens * size), int(self._budget), keep=self._folder)
-            told = {"states": kept.layout.states, "attention": kept.layout.attention, "reason": decision.reason}
+            told = {"columns": kept.layout.to_json(), "reason": decision.reason}
             write_atomic(self._folder / DESCRIPTION, json.dumps(told, indent=1).encode())
         else:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -222,22 +222,22 @@ class StoredTeacher:
         why = error.strerror or error
         self._conclude(Decision(False, f"teacher features recomputed: they cannot be stored any more ({why})"))
 
-    def _compute(self, batch: Batch, *, wait: bool = False) -> tuple[Features, float]:
+    def _compute(self, batch: Batch, *, wait: bool = False) -> tuple[Seen, float]:
         """What the teacher says, and how long it took; with ``wait`` the device has finished."""
         now = time.perf_counter()
         features = self._teacher(batch)
-        if wait and features.embedding.is_cuda:
-            torch.cuda.synchronize(features.embedding.device)
+        if wait and batch["input_ids"].is_cuda:
+            torch.cuda.synchronize(batch["input_ids"].device)
         return features, self._tally.add("computed", now)
 
-    def _read(self, kept: KeptFeatures, number: int, batch: Batch) -> Features | None:
+    def _read(self, kept: KeptFeatures, number: int, batch: Batch) -> Seen | None:
         now = time.perf_counter()
         features = kept.read(number, batch)
         if features is not None:
             self._tally.add("read", now)
         return features
 
-    def _write(self, kept: KeptFeatures, number: int, features: Features, batch: Batch) -> float:
+    def _write(self, kept: KeptFeatures, number: int, features: Seen, batch: Batch) -> float:
         now = time.perf_counter()
         kept.write(number, features, batch)
         return self._tally.add("written", now)

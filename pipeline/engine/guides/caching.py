@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.data.batches import BatchPlan
-    from pipeline.stages.imitation import ReadTeacher
-    from pipeline.stages.stored_teacher import StoredTeacher
+    from pipeline.engine.guides.frozen import FrozenTeacher
+    from pipeline.engine.guides.stored import StoredTeacher
 
 SHELF = ".teacher-store"
 KEY_VERSION = 2  # raise it when features were stored under keys that did not hold all they depend on
@@ -96,7 +96,7 @@ def num_passes(config: TrainingConfig, batches: int) -> float:
 
 
 def stored_teacher(
-    teacher: "ReadTeacher",
+    teacher: "FrozenTeacher",
     plan: "BatchPlan",
     training: TrainingConfig,
     run: StageRun,
@@ -116,7 +116,7 @@ def stored_teacher(
         terms: say whether padding counts.
         chosen: the rows of that artifact that the batches are made of; all of them when None.
     """
-    from pipeline.stages.stored_teacher import StoredTeacher
+    from pipeline.engine.guides.stored import StoredTeacher
 
     budget = run.runtime.teacher_store_gb * GB
     never = _obstacle(plan, terms, dropout=teacher.dropout)
@@ -148,7 +148,7 @@ def _obstacle(plan: "BatchPlan", terms: Terms, *, dropout: bool) -> str:
 
 
 def feature_key(
-    teacher: "ReadTeacher", plan: "BatchPlan", source: str, chosen: "NDArray[np.int64] | None" = None
+    teacher: "FrozenTeacher", plan: "BatchPlan", source: str, chosen: "NDArray[np.int64] | None" = None
 ) -> str:
     """Digest of all that the last bit of a feature depends on.
 

@@ -5,15 +5,18 @@ from typing import Any
 
 import pytest
 import torch
+from reading import read_layers
 from torch import Tensor
 from torch.fx import GraphModule
 from transformers import BertConfig, BertModel
 
-from pipeline.distillation.objectives import TransformerObjective
+from pipeline.config.distillation import Terms
+from pipeline.engine.learner import Learner
+from pipeline.engine.objectives import TEACHER, imitation
+from pipeline.features import Moment
 from pipeline.models.compilation import compile_encoder, compile_module
 from pipeline.models.precision import autocast, prepare_teacher
-from pipeline.models.taps import Tap
-from pipeline.stages.learners import Imitator, read_features
+from pipeline.models.taps import Reader
 from pipeline.training.counts import count
 
 pytestmark = pytest.mark.slow
@@ -47,9 +50,8 @@ def bert(width: int, layers: int) -> BertModel:
 def losses(backend: Backend | None = None) -> list[float]:
     """Of five steps of imitation, dropout on, each with counts of its own."""
     teacher, student = bert(72, 2).eval().requires_grad_(False), bert(24, 1)
-    tap = Tap(teacher, [2])
-    torch.manual_seed(3)
-    learner = Imitator(student, TransformerObjective(24, 72), 1, (0,)).train()
+    objective = imitation(Terms(), student.config, teacher.config, [2], seed=3)
+    learner, read = Learner(student, objective).train(), Reader(teacher, objective.guide_taps(TEACHER))
     if backend is not None:
         compile_encoder(teacher, backend=backend)
         compile_encoder(student, backend=backend)
@@ -59,9 +61,9 @@ def losses(backend: Backend | None = None) -> list[float]:
     for rows, length in SHAPES:
         inputs = batch(rows, length)
         with torch.no_grad():
-            target = read_features(tap, inputs)
+            target = {TEACHER: read(inputs)}
         torch.manual_seed(length)
-        loss = torch.stack(list(learner(inputs, target, count(inputs)).values())).sum()
+        loss = torch.stack(list(learner(inputs, target, Moment(count(inputs))).values())).sum()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -90,7 +92,7 @@ def test_a_compiled_teacher_in_bfloat16_says_what_the_plain_one_says() -> None:
     compile_encoder(compiled, backend="aot_eager")
     inputs = batch(5, 12)
     with torch.no_grad(), autocast("bfloat16", torch.device("cpu")):
-        expected, found = (read_features(Tap(model, [1]), inputs) for model in (plain, compiled))
-    torch.testing.assert_close(found.hidden_states[0], expected.hidden_states[0], atol=0.02, rtol=0.02)
-    torch.testing.assert_close(found.attention[0].key, expected.attention[0].key, atol=0.02, rtol=0.02)
+        expected, found = (read_layers(model, [1], inputs) for model in (plain, compiled))
+    torch.testing.assert_close(found.hidden[0], expected.hidden[0], atol=0.02, rtol=0.02)
+    torch.testing.assert_close(found.attention[0][1], expected.attention[0][1], atol=0.02, rtol=0.02)
     assert list(compiled.state_dict()) == list(plain.state_dict())

@@ -13,22 +13,26 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from reading import taps_of
 from tiny_run import Notes
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.data.batches import BatchPlan
-from pipeline.distillation.features import Features
-from pipeline.stages.feature_layout import Layout
-from pipeline.stages.imitation import imitators, teacher_features
-from pipeline.stages.stored_teacher import DESCRIPTION, PROBES, StoredTeacher
+from pipeline.engine.guides.frozen import frozen_teacher
+from pipeline.engine.guides.layout import Column, Layout
+from pipeline.engine.guides.stored import DESCRIPTION, PROBES, StoredTeacher
+from pipeline.engine.objectives import TEACHER, guide_taps, imitators
+from pipeline.features import EMBEDDING, Seen, Tap
 from pipeline.training.loop import Training, train
 
 Make = Callable[..., Any]
 LENGTHS = np.random.default_rng(0).integers(2, 12, 45).astype(np.int32)
 PLAN = BatchPlan(LENGTHS, 6, seed=3)
-LAYOUT = Layout((16, 16, 16, 16), ((2, 8),) * 6)
+LAYOUT = Layout(
+    tuple(Column(tap, (2, 8) if tap.what in ("query", "key") else (16,)) for tap in sorted(taps_of([1, 2, 4])))
+)
 SIZE = f"{LENGTHS.sum() * LAYOUT.width * 4 / 1e9:.3g} GB"
 EPOCHS = 3
 STEPS = EPOCHS * len(PLAN)
@@ -52,7 +56,7 @@ class World:
         self.computed, self.runs = 0, 0
         self.notes = Notes()
 
-    def teacher(self) -> tuple[Any, list[int], dict[str, Any]]:
+    def teacher(self) -> tuple[Any, dict[str, Any]]:
         configs = (
             StudentConfig(name="a", layers=2, hidden=12),
             StudentConfig(name="b", layers=2, hidden=8, layer_map=(1, 1)),
@@ -62,14 +66,14 @@ class World:
             "b": self.make_bert("encoder", 2, hidden_size=8),
         }
         teacher = self.make_bert("encoder", 3, num_hidden_layers=4, hidden_size=16)
-        learners, layers = imitators(configs, students, teacher, Terms(), seed=0)
-        computed = teacher_features(teacher, layers, torch.device("cpu"))
+        learners = imitators(configs, students, teacher.config, Terms(), seed=0)
+        computed = frozen_teacher(teacher, guide_taps(learners), torch.device("cpu"))
 
-        def counted(batch: Any) -> Features:
+        def counted(batch: Any) -> Seen:
             self.computed += 1
             return computed(batch)
 
-        return counted, layers, learners
+        return counted, learners
 
     def store(self, teacher: Any, **changed: Any) -> StoredTeacher:
         options = {"shelf": self.shelf, "key": "key", "passes": EPOCHS, "budget": 1e9, "progress": self.notes}
@@ -78,17 +82,17 @@ class World:
     def decided(self) -> Path:
         """A store that an earlier run decided for, still empty."""
         (self.shelf / "key").mkdir(parents=True)
-        told = {"states": LAYOUT.states, "attention": LAYOUT.attention}
+        told = {"columns": LAYOUT.to_json()}
         (self.shelf / "key" / DESCRIPTION).write_text(json.dumps(told))
         return self.shelf / "key"
 
     def train(self, *, stored: bool = True, rate: float = 0.01, folder: Path | None = None, **options: Any) -> Any:
         """Loss curves and final bytes of both students."""
         self.computed, self.runs = 0, self.runs + 1
-        teacher, _, learners = self.teacher()
-        target = self.store(teacher) if stored else lambda batch, _rows: teacher(batch)
+        teacher, learners = self.teacher()
+        show = self.store(teacher) if stored else lambda batch, _rows: teacher(batch)
         histories, _ = train(
-            Training(learners, PLAN, read, target),
+            Training(learners, PLAN, read, lambda batch, rows: {TEACHER: show(batch, rows)}),
             TrainingConfig(epochs=EPOCHS, learning_rate=rate, batch_size=6),
             seed=5,
             accelerator=Accelerator(cpu=True),
@@ -102,13 +106,14 @@ def weights(module: torch.nn.Module) -> dict[str, bytes]:
     return {name: tensor.numpy().tobytes() for name, tensor in module.state_dict().items()}
 
 
-def same(a: Features, b: Features, mask: torch.Tensor) -> bool:
+def by_token(seen: Seen, tap: Tap) -> torch.Tensor:
+    """(batch, length, ...), also of a query or key."""
+    return seen[tap].transpose(1, 2) if tap.what in ("query", "key") else seen[tap]
+
+
+def same(a: Seen, b: Seen, mask: torch.Tensor) -> bool:
     """Equal at real tokens, to the last bit."""
-    states = zip((a.embedding, *a.hidden_states), (b.embedding, *b.hidden_states), strict=True)
-    factors = zip((f for pair in a.attention for f in pair), (f for pair in b.attention for f in pair), strict=True)
-    return all(torch.equal(x[mask], y[mask]) for x, y in states) and all(
-        torch.equal(x.transpose(1, 2)[mask], y.transpose(1, 2)[mask]) for x, y in factors
-    )
+    return set(a) == set(b) and all(torch.equal(by_token(a, tap)[mask], by_token(b, tap)[mask]) for tap in a)
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def world(make_bert: Make, tmp_path: Path) -> World:
 
 
 def test_features_come_back_as_they_were_with_zeros_for_padding(world: World) -> None:
-    teacher, _, _ = world.teacher()
+    teacher, _ = world.teacher()
     batch = read(PLAN.batches[3])
     mask = batch["attention_mask"]
     assert not mask.all()
@@ -125,10 +130,10 @@ def test_features_come_back_as_they_were_with_zeros_for_padding(world: World) ->
     assert Layout.of(features) == LAYOUT
     found = LAYOUT.unpack(LAYOUT.pack(features, mask), mask)
     assert same(found, features, mask)
-    assert not found.embedding[~mask].any()
-    assert not found.attention[0].query.transpose(1, 2)[~mask].any()
-    for mine, its in zip(found.attention, features.attention, strict=True):
-        assert mine.query.stride() == its.query.stride()
+    assert not any(by_token(found, tap)[~mask].any() for tap in found)
+    assert EMBEDDING in found
+    for tap in found:
+        assert found[tap].stride() == features[tap].stride()
 
 
 def test_storing_changes_nothing_and_the_teacher_runs_once_for_each_batch(world: World) -> None:
@@ -233,9 +238,9 @@ def test_a_store_that_is_deleted_in_use_costs_time_only(world: World) -> None:
 
 
 def test_it_is_decided_after_a_few_batches_by_the_clock(world: World) -> None:
-    teacher, _, _ = world.teacher()
+    teacher, _ = world.teacher()
 
-    def slow(batch: Any) -> Features:
+    def slow(batch: Any) -> Seen:
         time.sleep(0.02)
         return teacher(batch)
 
@@ -253,7 +258,7 @@ def test_it_is_decided_after_a_few_batches_by_the_clock(world: World) -> None:
 
 
 def test_a_teacher_faster_than_the_disk_is_asked_again(world: World) -> None:
-    teacher, _, _ = world.teacher()
+    teacher, _ = world.teacher()
     rows = PLAN.batches[0]
     one = BatchPlan(LENGTHS[rows], len(rows), seed=0)
     ready = teacher(read(rows))
@@ -278,7 +283,7 @@ def test_a_teacher_faster_than_the_disk_is_asked_again(world: World) -> None:
     ],
 )
 def test_nothing_is_written_where_it_cannot_pay(options: dict[str, Any], why: str, world: World) -> None:
-    teacher, _, _ = world.teacher()
+    teacher, _ = world.teacher()
     store = world.store(teacher, **options)
     for epoch in range(2):
         for rows in PLAN.epoch(epoch):
@@ -292,7 +297,7 @@ def test_nothing_is_written_where_it_cannot_pay(options: dict[str, Any], why: st
 def test_a_store_larger_than_the_budget_is_not_read(world: World) -> None:
     world.decided()
     world.train()
-    teacher, _, _ = world.teacher()
+    teacher, _ = world.teacher()
     store = world.store(teacher, budget=1000)
     world.computed = 0
     store(read(PLAN.batches[0]), PLAN.batches[0])
@@ -302,7 +307,7 @@ def test_a_store_larger_than_the_budget_is_not_read(world: World) -> None:
 def test_other_rows_or_inputs_are_never_taken_for_those_stored(world: World) -> None:
     world.decided()
     world.train()
-    teacher, _, _ = world.teacher()
+    teacher, _ = world.teacher()
     store = world.store(teacher)
     rows = PLAN.batches[2]
     for batch, asked in (

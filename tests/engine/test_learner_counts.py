@@ -10,8 +10,11 @@ import torch
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
 from pipeline.data.masking import IGNORED
-from pipeline.stages.imitation import imitators, teacher_features
-from pipeline.stages.learners import Classifier, MaskedLanguageModel, Predictor
+from pipeline.engine.guides.frozen import frozen_teacher
+from pipeline.engine.guides.outputs import stored_outputs
+from pipeline.engine.learner import Learner
+from pipeline.engine.objectives import TEACHER, guide_taps, hard, imitators, masked_words, soft
+from pipeline.features import Moment
 from pipeline.training.counts import count
 from pipeline.training.feed import Feed
 
@@ -23,35 +26,36 @@ PARTS = ([0, 2], [1])  # of 7 + 5 and 4 tokens
 def mlm(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
     labels = torch.full_like(batch["input_ids"], IGNORED)
     labels[0, 1], labels[0, 4], labels[2, 2], labels[1, 3] = 7, 9, 11, 8
-    return MaskedLanguageModel(make_bert("masked_lm")), batch | {"labels": labels}, None
+    return Learner(make_bert("masked_lm"), masked_words()), batch | {"labels": labels}, None
 
 
 def classifier(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
-    return Classifier(make_bert("classifier"), regression=False), batch | {"labels": torch.tensor([0, 1, 1])}, None
+    return Learner(make_bert("classifier"), hard("classes")), batch | {"labels": torch.tensor([0, 1, 1])}, None
 
 
 def regression(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
     model = make_bert("classifier", num_labels=1)
-    return Classifier(model, regression=True), batch | {"labels": torch.tensor([0.5, 1.0, 3.0])}, None
+    return Learner(model, hard("value")), batch | {"labels": torch.tensor([0.5, 1.0, 3.0])}, None
 
 
 def predictor(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
     logits = torch.tensor([[1.0, 2.0], [0.0, -1.0], [3.0, 0.5]])
-    return Predictor(make_bert("classifier"), regression=False, temperature=2.0), batch | {"logits": logits}, None
+    learner = Learner(make_bert("classifier"), soft("classes", temperature=2.0))
+    return learner, batch | {"logits": logits}, stored_outputs
 
 
 def predictor_by_elements(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
-    made, batch, _ = predictor(make_bert, batch)
-    made.mean_over_classes = True
-    return made, batch, None
+    made, batch, guide = predictor(make_bert, batch)
+    made.objective.terms["prediction"].mean_over_classes = True
+    return made, batch, guide
 
 
 def imitator(make_bert: Make, batch: Batch, padding: str = "excluded") -> tuple[Any, Batch, Any]:
     teacher = make_bert("encoder", 3, num_hidden_layers=4, hidden_size=16).eval()
     students = (StudentConfig(name="a", layers=2, hidden=12),)
     terms = Terms(padding=padding)
-    learners, layers = imitators(students, {"a": make_bert("encoder", 1)}, teacher, terms, seed=0)
-    return learners["a"], batch, teacher_features(teacher, layers, torch.device("cpu"))
+    learners = imitators(students, {"a": make_bert("encoder", 1)}, teacher.config, terms, seed=0)
+    return learners["a"], batch, frozen_teacher(teacher, guide_taps(learners), torch.device("cpu"))
 
 
 def imitator_with_padding(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
@@ -62,7 +66,7 @@ def gradients(learner: Any, parts: list[Batch], target: Any, counts: Any) -> tup
     learner.zero_grad()
     terms: dict[str, float] = {}
     for part in parts:
-        found = learner(part, target(part) if target else None, counts)
+        found = learner(part, {TEACHER: target(part)} if target else {}, Moment(counts))
         torch.stack(list(found.values())).sum().backward()
         for name, value in found.items():
             terms[name] = terms.get(name, 0.0) + value.item()
