@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+import psutil
+
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "lustre", "ceph", "beegfs")
 MEMORY = ("tmpfs", "ramfs")
 # What decides how fast matrix products run, as Linux names it.
@@ -145,3 +147,8 @@ def _text(path: str) -> str:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def busy_cores(seconds: float = 0.3) -> float:
+    """How many cores other processes keep busy, measured for a moment in which this one waits."""
+    return psutil.cpu_percent(seconds) / 100 * (psutil.cpu_count() or 1)

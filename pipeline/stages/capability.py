@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline import WAIT_POLICY
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.errors import StoreError
@@ -32,6 +31,7 @@ GB = 10**9
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, never written
 SMALL_SHARED_MEMORY = 256 << 20  # containers often have 64 MB
 MUCH_FASTER = 1.5
+SPARE = 0.5  # of a core that others may keep busy before it is worth a word
 MUCH_SWAPPED = 0.05  # of the memory
 # Head widths of the paper's four-layer student and of BERT-base, as an example of where the loss changes its form.
 STUDENT_HEAD, TEACHER_HEAD = 26, 64
@@ -54,6 +54,7 @@ class Findings:
         disk: of the store's folder.
         device: what models run on, as torch names it.
         threads: torch's, on the CPU.
+        busy_cores: how many cores other processes keep busy just now.
         products: the library that multiplies matrices on the CPU.
         packs: whether a teacher's linear layers are laid out for it.
         gpus: that torch can use.
@@ -71,6 +72,7 @@ class Findings:
     disk: "Disk"
     device: str
     threads: int
+    busy_cores: float
     products: str
     packs: bool
     gpus: "tuple[Gpu, ...]"
@@ -93,12 +95,13 @@ def examine(config: RunConfig) -> Findings:
     """
     import torch
 
-    from pipeline.evaluation.host import host
+    from pipeline.evaluation.host import busy_cores, host
     from pipeline.evaluation.machine import gpus, matmul_peak, products_library
     from pipeline.models.packed import pack
     from pipeline.models.precision import exact_float32
     from pipeline.stages.engine import device
 
+    busy = busy_cores()  # before anything is measured here
     where = device(config.runtime)
     exact_float32()
     precision, teachers = student_precision(config), teacher_precision(config)
@@ -107,6 +110,7 @@ def examine(config: RunConfig) -> Findings:
         disk=_store_disk(Path(config.runtime.store)),
         device=str(where),
         threads=torch.get_num_threads(),
+        busy_cores=busy,
         products=products_library(),
         packs=where.type == "cpu" and pack(torch.nn.Linear(1, 1)),
         gpus=gpus(),
@@ -136,7 +140,6 @@ def choices(config: RunConfig, found: Findings) -> list[Choice]:
     return [
         Choice("device", found.device, why_device if wanted.device == "auto" else f"runtime.device is {wanted.device}"),
         Choice("cpu_threads", str(found.threads), _why_threads(config)),
-        Choice("cpu_waiting", *_waiting()),
         Choice("precision", found.precision, _why_precision(config, found, found.precision, "students", cuda=cuda)),
         Choice(
             "teacher_precision",
@@ -173,6 +176,17 @@ def warnings(config: RunConfig, found: Findings) -> list[str]:
             f"torch uses {found.threads} threads on {found.host.cores} cores: set runtime.num_threads (or "
             f"OMP_NUM_THREADS) to {found.host.cores}"
         )
+    others = found.busy_cores
+    if (
+        found.device == "cpu"
+        and found.threads > 1
+        and found.host.cores - others < min(found.threads, found.host.cores) - SPARE
+    ):
+        said.append(
+            f"other processes keep {others:.1f} of {found.host.cores} cores busy: threads that share a small product "
+            "wait for each other, and a training may take several times as long; end them, or set runtime.num_threads "
+            f"to {max(1, round(found.host.cores - others))}"
+        )
     if found.gpu_files and not found.gpus:
         said.append("this machine shows a GPU that torch cannot use: install its driver and a torch built for it")
     if found.gpus and found.device == "cpu":
@@ -204,12 +218,6 @@ def _disk_warnings(config: RunConfig, found: Findings) -> list[str]:
     if shared is not None and shared < SMALL_SHARED_MEMORY:
         said.append(f"{SHARED_MEMORY} holds {shared >> 20} MB, little for several processes: docker run --shm-size 1g")
     return said
-
-
-def _waiting() -> tuple[str, str]:
-    if os.environ.get(WAIT_POLICY, "").upper() != "PASSIVE":
-        return "spinning", f"{WAIT_POLICY} or GOMP_SPINCOUNT was set: beside other work trainings may stand still"
-    return "yielding", "threads that wait for each other leave the core to who has work (OpenMP)"
 
 
 def _why_threads(config: RunConfig) -> str:

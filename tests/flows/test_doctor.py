@@ -16,7 +16,6 @@ from pipeline.errors import ConfigError, StoreError
 USED = [
     "device",
     "cpu_threads",
-    "cpu_waiting",
     "precision",
     "teacher_precision",
     "attention",

@@ -19,6 +19,7 @@ FITTING = Findings(
     disk=DISK,
     device="cpu",
     threads=8,
+    busy_cores=0.1,
     products="MKL",
     packs=True,
     gpus=(),
@@ -50,6 +51,8 @@ def test_a_machine_that_fits_has_no_warning() -> None:
     ("changed", "said"),
     [
         ({"threads": 9}, "9 threads on 8 cores: set runtime.num_threads (or OMP_NUM_THREADS) to 8"),
+        ({"busy_cores": 6.2}, "keep 6.2 of 8 cores busy"),
+        ({"busy_cores": 6.2}, "or set runtime.num_threads to 2"),
         ({"slow": "bfloat16 is 50.0x slower"}, "50.0x slower"),
         ({"gpu_files": True}, "a GPU that torch cannot use: install its driver"),
         ({"gpus": (GPU,)}, "a GPU is not used: set runtime.device to auto"),
