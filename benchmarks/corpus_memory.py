@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.data.docstrings import docstring_corpus
+from pipeline.data.corpus.docstrings import docstring_corpus
 from pipeline.progress import Silent
 
 SIZES_MB = (30, 100, 300)
@@ -48,9 +48,9 @@ def measure(text: str, tokenizer: str) -> None:
     """Build one corpus and print its figures."""
     import resource
 
-    from pipeline.data.corpus import build_corpus
-    from pipeline.data.text import documents
-    from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.data.corpus.files import build_corpus
+    from pipeline.data.corpus.text import documents
+    from pipeline.data.tokens.tokenizer import load_tokenizer
 
     progress, started = Anonymous(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

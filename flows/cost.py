@@ -16,8 +16,8 @@ from rich.table import Table
 
 from flows.plan import Steps, finished
 from pipeline.config.run import RunConfig
+from pipeline.cost.arithmetic import RunCost, StageCost
 from pipeline.errors import PipelineError
-from pipeline.stages.cost.arithmetic import RunCost, StageCost
 
 SHOWN_ERROR = 2_000
 MINUTE, HOUR = 60, 3_600

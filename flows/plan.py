@@ -80,11 +80,11 @@ def data_warnings(config: RunConfig, steps: Steps, store: Store) -> list[str]:
         return list(store.get(stage).metrics["warnings"])
     if config.task.hub or config.task.packages:
         return []
-    from pipeline.data.task_paths import file_sources
+    from pipeline.data.tasks.paths import file_sources
 
     if sum(Path(path).stat().st_size for path in file_sources(config.task)) > READ_AT_ONCE:
         return []
-    from pipeline.data.task_table import read_task
+    from pipeline.data.tasks.table import read_task
 
     return list(read_task(config.task, config.seed).statistics["warnings"])
 

@@ -35,7 +35,7 @@ def rehearsal(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
     apply()
     if why_unreachable() is None:
         import flows.two_stage  # noqa: F401 - what a run loads
-    from pipeline.stages.cost.run import load_libraries, run_cost
+    from pipeline.cost.run import load_libraries, run_cost
     from pipeline.store.stage import by_name
     from pipeline.store.store import Store
 

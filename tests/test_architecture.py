@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("data", "models", "distillation", "training", "augmentation", "evaluation", "export", "report")
+ROOMS = ("data", "models", "distillation", "training", "augmentation", "evaluation", "device", "export", "report")
 LOWEST = ("errors", "features", "hub", "memory", "progress")
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "prefect", "sklearn", "nlpaug")
 
@@ -33,7 +33,7 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def room(name: str) -> str:
-    """pipeline.data.table.TokenTable -> data."""
+    """pipeline.data.tokens.table.TokenTable -> data."""
     return [*name.split("."), ""][1]
 
 

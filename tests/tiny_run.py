@@ -223,7 +223,7 @@ def save_teacher(folder: Path, **shape: Any) -> None:
 
 @cache
 def _tokenizer() -> Any:
-    from pipeline.data.tokenizer import train_wordpiece
+    from pipeline.data.tokens.tokenizer import train_wordpiece
 
     return train_wordpiece((text for text, _ in sentences(60, 0)), 110, model_max_length=48)
 

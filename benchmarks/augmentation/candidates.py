@@ -28,16 +28,16 @@ from setting import (
 )
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from pipeline.augmentation.augmenter import TinyBertAug
-from pipeline.augmentation.candidates import CandidateTable
-from pipeline.augmentation.masked_lm import MaskedLM
-from pipeline.augmentation.stopwords import STOP_WORDS
-from pipeline.augmentation.variants import Row, augment_rows
-from pipeline.augmentation.vectors import WordVectors
-from pipeline.augmentation.words import WordSplitter
+from pipeline.augmentation.augmenters.tinybert import TinyBertAug
+from pipeline.augmentation.candidates.masked_lm import MaskedLM
+from pipeline.augmentation.candidates.table import CandidateTable
+from pipeline.augmentation.candidates.vectors import WordVectors
+from pipeline.augmentation.variants.draw import Row, augment_rows
+from pipeline.augmentation.words.stopwords import STOP_WORDS
+from pipeline.augmentation.words.words import WordSplitter
 from pipeline.config.words import WordsConfig
 from pipeline.models.mlm import mlm_head
-from pipeline.models.places import hidden_at
+from pipeline.models.speed.partial_forward import hidden_at
 
 RELEASED = "the released way"
 PAPER = WordsConfig(negations=False)  # its list of stop-words alone says what stays

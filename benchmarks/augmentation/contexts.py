@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.load import load_config
-from pipeline.data.glue import GLUE
-from pipeline.data.task_table import TaskData, load_task
-from pipeline.data.tokenizer import load_tokenizer
+from pipeline.data.tasks.glue import GLUE
+from pipeline.data.tasks.table import TaskData, load_task
+from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.evaluation.bootstrap import interval, resampled_scores
 from pipeline.evaluation.metrics import compute_metrics, main_metric
 from pipeline.models.load import ModelSource, load_finetuned

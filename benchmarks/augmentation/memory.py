@@ -71,7 +71,7 @@ def measure(count: int, variants: int) -> None:
     """Run both stages and print what they took, as JSON."""
     from written import write_candidates
 
-    from pipeline.augmentation.build import Drawing, build_variants
+    from pipeline.augmentation.variants.build import Drawing, build_variants
     from pipeline.config.augmentation import AugmentationConfig
     from pipeline.progress import Silent
 
@@ -108,7 +108,7 @@ def measure(count: int, variants: int) -> None:
 
 def measure_sentences(count: int) -> None:
     """Only tell the sentences apart, and print the peak, as JSON."""
-    from pipeline.augmentation.sentences import write_sentences
+    from pipeline.augmentation.words.sentences import write_sentences
 
     with TemporaryDirectory() as folder, Peak() as peak:
         paths = Path(folder) / "sentences", Path(folder) / "numbers"
@@ -120,10 +120,10 @@ def measure_transfer_set(count: int) -> None:
     """Join the logits of a transfer set, plan two epochs over rows whose label agrees, and print the peak, as JSON."""
     import numpy as np
 
-    from pipeline.data.batches import BatchPlan
-    from pipeline.data.logits import join_logits, read_logits, write_logits
-    from pipeline.data.table import TokenTable
-    from pipeline.data.table_writer import TokenTableWriter
+    from pipeline.data.tokens.batches import BatchPlan
+    from pipeline.data.tokens.logits import join_logits, read_logits, write_logits
+    from pipeline.data.tokens.table import TokenTable
+    from pipeline.data.tokens.table_writer import TokenTableWriter
     from pipeline.stages.teacher_logits import SHARD_ROWS
     from pipeline.stages.transfer_set import TransferSet
 

@@ -15,7 +15,7 @@ import torch
 from setting import arguments, print_machine, read_sentences, wordpiece
 from written import write_candidates
 
-from pipeline.augmentation.build import Drawing, build_variants
+from pipeline.augmentation.variants.build import Drawing, build_variants
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.progress import Silent
 

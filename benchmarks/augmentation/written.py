@@ -7,11 +7,11 @@ import pyarrow as pa
 from setting import made_up_words
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.augmentation.candidate_files import ROWS, join_shards, write_shard
-from pipeline.augmentation.candidates import Candidates
-from pipeline.augmentation.sentences import write_sentences
-from pipeline.augmentation.shards import make_shards, open_batches, shard_path
-from pipeline.augmentation.words import WordSplitter
+from pipeline.augmentation.candidates.files import ROWS, join_shards, write_shard
+from pipeline.augmentation.candidates.table import Candidates
+from pipeline.augmentation.variants.shards import make_shards, open_batches, shard_path
+from pipeline.augmentation.words.sentences import write_sentences
+from pipeline.augmentation.words.words import WordSplitter
 from pipeline.progress import Silent
 from pipeline.store.fan_out import one_after_other
 

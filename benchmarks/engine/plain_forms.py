@@ -17,8 +17,8 @@ from setting import BATCH, arguments, made_up_rows
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
-from pipeline.models.dropout import Dropout
-from pipeline.models.packed import pack
+from pipeline.models.speed.dropout import Dropout
+from pipeline.models.speed.packed import pack
 from pipeline.training.heap import keep_freed_memory
 
 Call = Callable[[Tensor], Tensor]

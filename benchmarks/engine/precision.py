@@ -23,7 +23,7 @@ from transformers import AutoModelForSequenceClassification
 
 from pipeline.config.precision import Precision
 from pipeline.config.training import TrainingConfig
-from pipeline.data.batches import BatchPlan
+from pipeline.data.tokens.batches import BatchPlan
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import TEACHER, soft

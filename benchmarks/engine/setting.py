@@ -17,8 +17,8 @@ from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.training import TrainingConfig
-from pipeline.data.table import TokenTable
-from pipeline.data.table_writer import TokenTableWriter
+from pipeline.data.tokens.table import TokenTable
+from pipeline.data.tokens.table_writer import TokenTableWriter
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.objectives import TEACHER, guide_taps, imitators
 from pipeline.models.precision import autocast

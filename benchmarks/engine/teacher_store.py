@@ -34,8 +34,8 @@ from transformers import AutoModelForSequenceClassification
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
-from pipeline.data.batches import BatchPlan
-from pipeline.data.table import TokenTable
+from pipeline.data.tokens.batches import BatchPlan
+from pipeline.data.tokens.table import TokenTable
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.guides.stored import StoredTeacher

@@ -10,10 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # nlpaug loads torch, and most of what is in here needs neither
-    from pipeline.augmentation.augmenter import TinyBertAug
-    from pipeline.augmentation.masking import MaskAug
-    from pipeline.augmentation.ngram import NgramAug
-    from pipeline.augmentation.nlpaug_fixes import (
+    from pipeline.augmentation.augmenters.masking import MaskAug
+    from pipeline.augmentation.augmenters.ngram import NgramAug
+    from pipeline.augmentation.augmenters.nlpaug_fixes import (
         AntonymAug,
         ContextualWordEmbsAug,
         RandomWordAug,
@@ -26,7 +25,8 @@ if TYPE_CHECKING:  # nlpaug loads torch, and most of what is in here needs neith
         TfIdfAug,
         WordEmbsAug,
     )
-    from pipeline.augmentation.same_pos import SamePosAug
+    from pipeline.augmentation.augmenters.same_pos import SamePosAug
+    from pipeline.augmentation.augmenters.tinybert import TinyBertAug
 
 __all__ = [
     "AntonymAug",
@@ -46,10 +46,10 @@ __all__ = [
     "WordEmbsAug",
 ]
 
-_HOMES = {"MaskAug": "masking", "NgramAug": "ngram", "SamePosAug": "same_pos", "TinyBertAug": "augmenter"}
+_HOMES = {"MaskAug": "masking", "NgramAug": "ngram", "SamePosAug": "same_pos", "TinyBertAug": "tinybert"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'nlpaug_fixes')}"), name)
+    return getattr(import_module(f"{__name__}.augmenters.{_HOMES.get(name, 'nlpaug_fixes')}"), name)

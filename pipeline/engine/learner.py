@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from pipeline.distillation.objective import Objective
 from pipeline.evaluation.cost import encoder_flops
 from pipeline.features import MASKED_WORDS, OUTPUT, Moment, Seen
-from pipeline.models.dropout import draw_cheaply
+from pipeline.models.speed.dropout import draw_cheaply
 from pipeline.models.taps import Reader, last_of
 
 AT_HAND = Moment()

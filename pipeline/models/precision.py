@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pipeline.config.precision import Precision
-from pipeline.models.frozen import freeze
+from pipeline.models.speed.frozen import freeze
 
 
 def exact_float32() -> None:

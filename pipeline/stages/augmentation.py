@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import PositiveInt
 
-from pipeline.augmentation.segmentation import segmenter
+from pipeline.augmentation.words.segmentation import segmenter
 from pipeline.config.augmenters import children
 from pipeline.config.base import Config
 from pipeline.config.extras import require_extras
@@ -81,7 +81,7 @@ def _check_expressions(known: Known) -> None:
 
 
 def _run(config: AugmentationStage, run: StageRun) -> None:
-    from pipeline.augmentation.build import Drawing, build_variants
+    from pipeline.augmentation.variants.build import Drawing, build_variants
     from pipeline.config.augmentation import AugmentationConfig
 
     drawing = Drawing(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from pipeline.augmentation.segmentation import own_code
+from pipeline.augmentation.words.segmentation import own_code
 from pipeline.config.augmentation import VectorsConfig
 from pipeline.config.base import Config
 from pipeline.config.builtin import home_path
@@ -35,7 +35,7 @@ from pipeline.store.stage import Stage, StageRun
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pipeline.augmentation.candidates import CandidateTable
+    from pipeline.augmentation.candidates.table import CandidateTable
     from pipeline.models.load import ModelSource
 
 SENTENCES, SHARDS = "sentences.arrow", "shards"
@@ -109,7 +109,7 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 
 
 def _check_vectors(known: Known) -> None:
-    from pipeline.augmentation.glove_lines import check_first_lines
+    from pipeline.augmentation.candidates.glove_lines import check_first_lines
 
     wanted = known.config.augmentation
     if wanted and wanted.vectors and wanted.vectors.path:
@@ -154,9 +154,9 @@ def task_rows(task_data: Path, *, unlabelled: bool) -> "Iterator[pa.RecordBatch]
 
 
 def _run(config: CandidatesStage, run: StageRun) -> None:
-    from pipeline.augmentation.candidate_files import ROWS, join_shards
-    from pipeline.augmentation.sentences import write_sentences
-    from pipeline.augmentation.shards import make_shards
+    from pipeline.augmentation.candidates.files import ROWS, join_shards
+    from pipeline.augmentation.variants.shards import make_shards
+    from pipeline.augmentation.words.sentences import write_sentences
 
     task_data, cut = run.artifact("task_data"), run.scratch / SENTENCES
     rows = partial(task_rows, task_data, unlabelled=config.unlabelled)
@@ -188,8 +188,8 @@ def make_shard(work: Work, number: int) -> None:
     """Compute the candidates of one shard's sentences and write them."""
     import torch
 
-    from pipeline.augmentation.candidate_files import write_shard
-    from pipeline.augmentation.shards import open_batches, shard_path
+    from pipeline.augmentation.candidates.files import write_shard
+    from pipeline.augmentation.variants.shards import open_batches, shard_path
 
     texts = open_batches(work.scratch / SENTENCES).get_batch(number)["text"].to_pylist()
     with _opening:  # of two threads one opens the model, and the other uses it as well
@@ -201,16 +201,16 @@ def make_shard(work: Work, number: int) -> None:
 
 @lru_cache(maxsize=1)
 def _table(work: Work) -> "CandidateTable":
-    from pipeline.augmentation.candidates import CandidateTable
-    from pipeline.augmentation.composed import for_words
-    from pipeline.augmentation.masked_lm import MaskedLM
-    from pipeline.augmentation.vectors import from_input_embeddings
-    from pipeline.augmentation.vectors_cache import cached_vectors
-    from pipeline.data.tokenizer import load_tokenizer
-    from pipeline.models.frozen import freeze
+    from pipeline.augmentation.candidates.composed import for_words
+    from pipeline.augmentation.candidates.masked_lm import MaskedLM
+    from pipeline.augmentation.candidates.table import CandidateTable
+    from pipeline.augmentation.candidates.vectors import from_input_embeddings
+    from pipeline.augmentation.candidates.vectors_cache import cached_vectors
+    from pipeline.data.tokens.tokenizer import load_tokenizer
     from pipeline.models.load import load_masked_lm
     from pipeline.models.mlm import mlm_head
-    from pipeline.models.places import hidden_at
+    from pipeline.models.speed.frozen import freeze
+    from pipeline.models.speed.partial_forward import hidden_at
 
     settings, source = work.settings, work.source
     tokenizer = load_tokenizer(source.location, source.revision)

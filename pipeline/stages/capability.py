@@ -24,8 +24,8 @@ from pipeline.stages.precision import (
 from pipeline.store.disk import check_folder
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.host import Disk, Host
-    from pipeline.evaluation.machine import Gpu
+    from pipeline.device.host import Disk, Host
+    from pipeline.device.peak import Gpu
 
 GB = 10**9
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, never written
@@ -95,10 +95,10 @@ def examine(config: RunConfig) -> Findings:
     """
     import torch
 
-    from pipeline.evaluation.host import busy_cores, host
-    from pipeline.evaluation.machine import gpus, matmul_peak, products_library
-    from pipeline.models.packed import pack
+    from pipeline.device.host import busy_cores, host
+    from pipeline.device.peak import gpus, matmul_peak, products_library
     from pipeline.models.precision import exact_float32
+    from pipeline.models.speed.packed import pack
     from pipeline.stages.engine import device
 
     busy = busy_cores()  # before anything is measured here
@@ -199,7 +199,7 @@ def warnings(config: RunConfig, found: Findings) -> list[str]:
 
 
 def _disk_warnings(config: RunConfig, found: Findings) -> list[str]:
-    from pipeline.evaluation.host import MEMORY, NETWORK
+    from pipeline.device.host import MEMORY, NETWORK
 
     store, disk, said = config.runtime.store, found.disk, []
     if disk.filesystem in MEMORY:
@@ -243,7 +243,7 @@ def _why_precision(config: RunConfig, found: Findings, chosen: Precision, whose:
 
 def _store_disk(root: Path) -> "Disk":
     """The disk the store is on, or would be made on."""
-    from pipeline.evaluation.host import disk
+    from pipeline.device.host import disk
 
     check_folder(root)
     there = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())

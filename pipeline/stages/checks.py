@@ -45,7 +45,7 @@ def _loads_model(location: str, known: Known) -> None:
 
 
 def _loads_tokenizer(location: str, known: Known) -> None:
-    from pipeline.data.tokenizer import check_ids
+    from pipeline.data.tokens.tokenizer import check_ids
 
     vocabulary, model = known.read_vocabulary(location), known.model(location)
     if vocabulary and model is not None and model.vocab_size:

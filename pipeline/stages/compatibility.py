@@ -7,7 +7,7 @@ from pipeline.errors import DataError, ModelError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from pipeline.data.batches import BatchPlan
+    from pipeline.data.tokens.batches import BatchPlan
     from pipeline.models.load import ModelSource
 
 
@@ -77,7 +77,7 @@ def check_same_vocabulary(
     Raises:
         ModelError: the model's own tokenizer has other pieces, or cleans or cuts text in another way; or it has none.
     """
-    from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.data.tokens.tokenizer import load_tokenizer
 
     own = load_tokenizer(model.location, model.revision)
     if own.get_vocab() != tokenizer.get_vocab():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
-from pipeline.data.hub_folder import hub_folder
+from pipeline.data.tasks.hub_folder import hub_folder
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check
 from pipeline.stages.inputs import expand, model_input, model_source
@@ -50,8 +50,8 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 
 
 def _check_text(known: Known) -> None:
-    from pipeline.data.docstrings import package_dir
-    from pipeline.data.text import check_beginnings
+    from pipeline.data.corpus.docstrings import package_dir
+    from pipeline.data.corpus.text import check_beginnings
 
     wanted = known.config.corpus
     assert wanted is not None, "asked of a run with a corpus"  # noqa: S101
@@ -71,7 +71,7 @@ def _trained(config: CorpusConfig) -> TokenizerTraining | None:
 
 def _text_source(config: CorpusConfig) -> Source:
     if config.packages:
-        from pipeline.data.docstrings import packages_identity
+        from pipeline.data.corpus.docstrings import packages_identity
 
         return Source(identity=packages_identity(config.packages))
     if folder := hub_folder(config.hub):
@@ -88,8 +88,8 @@ def _text_source(config: CorpusConfig) -> Source:
 def _run(config: CorpusStage, run: StageRun) -> None:
     from transformers import PreTrainedTokenizerFast
 
-    from pipeline.data.corpus import build_corpus
-    from pipeline.data.tokenizer import load_tokenizer, train_wordpiece
+    from pipeline.data.corpus.files import build_corpus
+    from pipeline.data.tokens.tokenizer import load_tokenizer, train_wordpiece
 
     wanted = config.corpus
     if isinstance(wanted.tokenizer, TokenizerTraining):
@@ -118,10 +118,10 @@ def _run(config: CorpusStage, run: StageRun) -> None:
 
 def _documents(config: CorpusConfig, run: StageRun) -> Iterator[list[str]]:
     if config.packages:
-        from pipeline.data.docstrings import docstring_corpus
+        from pipeline.data.corpus.docstrings import docstring_corpus
 
         return docstring_corpus(config.packages)
-    from pipeline.data.text import documents, hub_documents
+    from pipeline.data.corpus.text import documents, hub_documents
 
     paths = [str(path) for path in run.paths("text")]
     if config.hub:

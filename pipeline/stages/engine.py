@@ -73,7 +73,7 @@ def placed(model: "PreTrainedModel", runtime: Runtime) -> "PreTrainedModel":
     """A model that is only read from, on its device, without dropout."""
     from torch import nn
 
-    from pipeline.models.frozen import freeze
+    from pipeline.models.speed.frozen import freeze
 
     freeze(model)
     return cast("PreTrainedModel", nn.Module.to(model, device(runtime)).eval())
@@ -101,8 +101,8 @@ def fit(
         keep_end: that it has ended outlives a kill too, which pays where others follow.
     """
     from pipeline.engine.learner import Learner
-    from pipeline.models.compilation import compile_encoder
     from pipeline.models.precision import autocast
+    from pipeline.models.speed.compilation import compile_encoder
     from pipeline.training.loop import train
     from pipeline.training.team import agree
 
@@ -139,7 +139,7 @@ def share_of_peak(speed: Mapping[str, float], engine: "Accelerator", precision: 
     """How near a training came to what its device can do; FLOP/s count real tokens only."""
     import torch
 
-    from pipeline.evaluation.machine import matmul_peak
+    from pipeline.device.peak import matmul_peak
 
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     peak = matmul_peak(engine.device, dtype) * engine.num_processes

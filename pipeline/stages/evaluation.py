@@ -18,7 +18,7 @@ from pipeline.store.stage import Stage, StageRun
 if TYPE_CHECKING:
     import numpy as np
 
-    from pipeline.data.task_table import TaskData
+    from pipeline.data.tasks.table import TaskData
 
 
 RESERVED = ("teacher", "label-only")
@@ -117,8 +117,8 @@ def judged(config: Compared, run: StageRun) -> list[Judged]:
 
 
 def _run(config: EvaluationStage, run: StageRun) -> None:
-    from pipeline.data.task_table import load_task
-    from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.data.tasks.table import load_task
+    from pipeline.data.tokens.tokenizer import load_tokenizer
     from pipeline.evaluation.cost import count_parameters, size_on_disk
     from pipeline.evaluation.metrics import main_metric
     from pipeline.models.load import ModelSource, load_finetuned

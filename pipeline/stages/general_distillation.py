@@ -62,8 +62,8 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 
 
 def _run(config: GeneralDistillationStage, run: StageRun) -> None:
-    from pipeline.data.table import TokenTable
-    from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
+    from pipeline.data.tokens.table import TokenTable
+    from pipeline.data.tokens.tokenizer import check_vocabulary, load_tokenizer
     from pipeline.engine.guides.caching import stored_teacher
     from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
     from pipeline.engine.objectives import TEACHER, guide_taps, imitators

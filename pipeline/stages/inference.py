@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from pipeline.data.table import TokenTable
-from pipeline.data.task_table import TaskData
+from pipeline.data.tasks.table import TaskData
+from pipeline.data.tokens.table import TokenTable
 from pipeline.evaluation.metrics import compute_metrics, main_metric
 from pipeline.models.taps import encode
 from pipeline.stages.rows import by_length, reader

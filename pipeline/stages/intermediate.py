@@ -67,8 +67,8 @@ def labels_of_variants(config: RunConfig) -> Labels:
 
 
 def _run(config: IntermediateStage, run: StageRun) -> None:
-    from pipeline.data.task_table import load_task
-    from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.data.tasks.table import load_task
+    from pipeline.data.tokens.tokenizer import load_tokenizer
     from pipeline.engine.guides.caching import stored_teacher
     from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
     from pipeline.engine.objectives import TEACHER, guide_taps, imitators

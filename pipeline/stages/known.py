@@ -18,7 +18,7 @@ from pipeline.stages.inputs import model_source
 from pipeline.stages.student_models import NAMED
 
 if TYPE_CHECKING:
-    from pipeline.data.task_table import TaskData
+    from pipeline.data.tasks.table import TaskData
 
 WHOLE_TASK_BYTES = 1 << 26  # larger files are read in the run alone; before it only their columns are looked at
 
@@ -46,9 +46,9 @@ class Known:
             DataError: the rows cannot be used as they are.
             ConfigError: the configuration contradicts the GLUE task it names.
         """
-        from pipeline.data.task_paths import file_sources
-        from pipeline.data.task_readers import check_columns
-        from pipeline.data.task_table import read_task
+        from pipeline.data.tasks.paths import file_sources
+        from pipeline.data.tasks.readers import check_columns
+        from pipeline.data.tasks.table import read_task
 
         task = self.config.task
         if task is None or task.hub or task.packages:
@@ -62,8 +62,8 @@ class Known:
     @property
     def max_length(self) -> int | None:
         """Word pieces of the task's longest sequences; None without a task."""
-        from pipeline.data.glue import glue_task
-        from pipeline.data.task_paths import USUAL_LENGTH
+        from pipeline.data.tasks.glue import glue_task
+        from pipeline.data.tasks.paths import USUAL_LENGTH
 
         task = self.config.task
         if task is None:
@@ -133,7 +133,7 @@ class Known:
         Raises:
             ModelError: the folder holds no tokenizer, or a damaged one.
         """
-        from pipeline.data.stored_vocabulary import stored_vocabulary
+        from pipeline.data.tokens.stored_vocabulary import stored_vocabulary
 
         folder = model_folder(location)
         if folder is None:

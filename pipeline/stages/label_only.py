@@ -148,8 +148,8 @@ def _described_teacher(config: RunConfig) -> Mapping[str, Any] | None:
 def _run(config: LabelOnlyStage, run: StageRun) -> None:
     import torch
 
-    from pipeline.data.task_table import load_task
-    from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.data.tasks.table import load_task
+    from pipeline.data.tokens.tokenizer import load_tokenizer
     from pipeline.engine.learner import Learner
     from pipeline.engine.objectives import hard
     from pipeline.engine.student_identity import student_seed

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from pipeline.config.base import Config
 from pipeline.config.runtime import Runtime
-from pipeline.evaluation.host import host, usual_threads
+from pipeline.device.host import host, usual_threads
 from pipeline.stages.precision import may_have_gpu
 
 

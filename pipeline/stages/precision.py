@@ -18,8 +18,8 @@ from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.runtime import Runtime
+from pipeline.device.host import host
 from pipeline.errors import ConfigError
-from pipeline.evaluation.host import host
 from pipeline.models.described import describe, shape_of
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def slow_precision(precision: Precision, device: "torch.device") -> str | None:
     """
     import torch
 
-    from pipeline.evaluation.machine import matmul_peak
+    from pipeline.device.peak import matmul_peak
 
     if precision == "float32":
         return None

@@ -72,8 +72,8 @@ def labels_of_variants(config: RunConfig) -> Labels:
 
 
 def _run(config: PredictionStage, run: StageRun) -> None:
-    from pipeline.data.task_table import load_task
-    from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.data.tasks.table import load_task
+    from pipeline.data.tokens.tokenizer import load_tokenizer
     from pipeline.engine.guides.outputs import LOGITS, stored_outputs
     from pipeline.engine.learner import Learner
     from pipeline.engine.objectives import TEACHER, hard, soft

@@ -51,9 +51,9 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     import numpy as np
     import torch
 
-    from pipeline.data.masking import mask_tokens
-    from pipeline.data.table import TokenTable
-    from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
+    from pipeline.data.tokens.masking import mask_tokens
+    from pipeline.data.tokens.table import TokenTable
+    from pipeline.data.tokens.tokenizer import check_vocabulary, load_tokenizer
     from pipeline.engine.learner import Learner
     from pipeline.engine.objectives import masked_words
     from pipeline.models.load import save_model

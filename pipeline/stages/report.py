@@ -60,7 +60,7 @@ def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[
 
 def _run(config: ReportStage, run: StageRun) -> None:
     from pipeline.config.yaml_text import block
-    from pipeline.data.task_table import load_task
+    from pipeline.data.tasks.table import load_task
     from pipeline.evaluation.metrics import main_metric
     from pipeline.report.card import model_card
     from pipeline.report.content import ReportData, ResultRow

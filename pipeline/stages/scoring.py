@@ -1,6 +1,6 @@
 """How a task scores a model, and what its scores are called where a person reads them."""
 
-from pipeline.data.task_table import TaskData
+from pipeline.data.tasks.table import TaskData
 from pipeline.evaluation.scores import Scoring
 
 

@@ -15,7 +15,7 @@ from pipeline.store.stage import StageRun
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-    from pipeline.data.task_table import TaskData
+    from pipeline.data.tasks.table import TaskData
 
 NAMED = ("general", "random")
 

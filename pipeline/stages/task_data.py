@@ -7,9 +7,9 @@ from typing import Any
 from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.config.task import TaskConfig
-from pipeline.data.glue import glue_task
-from pipeline.data.hub_folder import hub_folder
-from pipeline.data.task_paths import USUAL_LENGTH, file_sources
+from pipeline.data.tasks.glue import glue_task
+from pipeline.data.tasks.hub_folder import hub_folder
+from pipeline.data.tasks.paths import USUAL_LENGTH, file_sources
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check
 from pipeline.stages.known import Known
@@ -30,7 +30,7 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
     wanted = config.task
     if wanted is None:
         raise ConfigError("there is no task in this configuration: set task.dir, or task.train and task.dev")
-    from pipeline.data.positive_class import check_positive_class
+    from pipeline.data.tasks.positive_class import check_positive_class
 
     check_positive_class(wanted)
     # Where the files lie is no part of what they say; that they were given at all is.
@@ -76,7 +76,7 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 
 
 def _check_file(key: str, path: str, _known: Known) -> None:
-    from pipeline.data.task_paths import require_file
+    from pipeline.data.tasks.paths import require_file
 
     require_file(key, Path(path).expanduser())
 
@@ -86,9 +86,9 @@ def _check_rows(known: Known) -> None:
 
 
 def _check_packages(known: Known) -> None:
-    from pipeline.data.docstring_task import rows_of_each
-    from pipeline.data.docstrings import package_dir
-    from pipeline.data.task_readers import docstring_counts
+    from pipeline.data.corpus.docstrings import package_dir
+    from pipeline.data.tasks.docstring_task import rows_of_each
+    from pipeline.data.tasks.readers import docstring_counts
 
     task = known.config.task
     assert task is not None, "asked of a run with a task"  # noqa: S101
@@ -99,7 +99,7 @@ def _check_packages(known: Known) -> None:
 
 def _inputs(task: TaskConfig) -> dict[str, Source]:
     if task.packages:
-        from pipeline.data.docstrings import packages_identity
+        from pipeline.data.corpus.docstrings import packages_identity
 
         return {"files": Source(identity=packages_identity(task.packages))}
     files = file_sources(task)
@@ -116,7 +116,7 @@ def _inputs(task: TaskConfig) -> dict[str, Source]:
 
 
 def _run(config: TaskDataStage, run: StageRun) -> None:
-    from pipeline.data.task_table import read_task, save_task
+    from pipeline.data.tasks.table import read_task, save_task
 
     data = read_task(_located(config.task, run), config.seed)
     save_task(data, run.output)

@@ -23,8 +23,8 @@ from pipeline.store.stage import Stage, StageRun
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from pipeline.data.table import TokenTable
-    from pipeline.data.task_table import TaskData
+    from pipeline.data.tasks.table import TaskData
+    from pipeline.data.tokens.table import TokenTable
 
 SCORE_TOLERANCE = 1e-6
 
@@ -76,7 +76,7 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 
 def _check_tuned(known: Known) -> None:
     """Check that a teacher which is not fine-tuned here already knows the task."""
-    from pipeline.data.labels import align_labels
+    from pipeline.data.tasks.labels import align_labels
 
     model, pretrain = known.teacher, known.config.pretrain
     if pretrain is not None and pretrain.mode != "mlm_head":
@@ -113,8 +113,8 @@ def _check_one_output(num_labels: int | None) -> None:
 
 
 def _run(config: TeacherStage, run: StageRun) -> None:
-    from pipeline.data.task_table import load_task
-    from pipeline.data.tokenizer import check_vocabulary, load_tokenizer
+    from pipeline.data.tasks.table import load_task
+    from pipeline.data.tokens.tokenizer import check_vocabulary, load_tokenizer
     from pipeline.models.load import ModelSource, load_config, load_finetuned, save_model
     from pipeline.stages.inference import dev_score, predict_logits
     from pipeline.stages.rows import write_rows
@@ -229,7 +229,7 @@ def labels_of(table: "TokenTable", task: "TaskData") -> Any:
 
 
 def _already_finetuned(source: Any, task: "TaskData") -> "PreTrainedModel":
-    from pipeline.data.labels import align_labels
+    from pipeline.data.tasks.labels import align_labels
     from pipeline.models.load import load_finetuned, permute_labels
 
     model = load_finetuned(source)

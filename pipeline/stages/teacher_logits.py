@@ -24,7 +24,7 @@ from pipeline.store.stage import Stage, StageRun, ancestors
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pipeline.data.task_table import TaskData
+    from pipeline.data.tasks.table import TaskData
 
 QUALITY = "quality.json"
 SHARD_ROWS = 16_384
@@ -66,13 +66,13 @@ def _masked_lm(augmentation: Stage[Any]) -> Stage[Any] | Source | None:
 def _run(config: TeacherLogitsStage, run: StageRun) -> None:
     import numpy as np
 
-    from pipeline.data.logits import join_logits, read_logits, write_logits
-    from pipeline.data.task_table import load_task
-    from pipeline.data.tokenizer import load_tokenizer
+    from pipeline.data.tasks.table import load_task
+    from pipeline.data.tokens.logits import join_logits, read_logits, write_logits
+    from pipeline.data.tokens.tokenizer import load_tokenizer
     from pipeline.models.load import ModelSource, load_finetuned
-    from pipeline.models.packed import pack
     from pipeline.models.precision import autocast, prepare_teacher
     from pipeline.models.released import relu_before_classifier
+    from pipeline.models.speed.packed import pack
     from pipeline.stages.inference import predict_logits
     from pipeline.stages.rows import write_rows
     from pipeline.stages.transfer_set import LOGITS, TOKENS, TransferSet

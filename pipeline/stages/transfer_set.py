@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.augmentation import Labels
-from pipeline.data.logits import read_logits
-from pipeline.data.table import TokenTable
-from pipeline.data.task_table import TaskData
+from pipeline.data.tasks.table import TaskData
+from pipeline.data.tokens.logits import read_logits
+from pipeline.data.tokens.table import TokenTable
 
 FLIP_SHARE = 0.1  # of the range of a regression's labels: half a point of STS-B's five
 LOGITS, TOKENS = "logits.arrow", "tokens"

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from pipeline.augmentation.pseudo_perplexity import affordable, pseudo_log_likelihoods, pseudo_perplexity
-from pipeline.augmentation.quality import Shown, length_ratio, survey, teacher_shift
+from pipeline.augmentation.variants.pseudo_perplexity import affordable, pseudo_log_likelihoods, pseudo_perplexity
+from pipeline.augmentation.variants.quality import Shown, length_ratio, survey, teacher_shift
 from pipeline.config.augmenters import HOLE
-from pipeline.data.task_table import TaskData
-from pipeline.data.tokenizer import load_tokenizer
+from pipeline.data.tasks.table import TaskData
+from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.models.load import load_masked_lm
 from pipeline.models.mlm import mlm_head
 from pipeline.stages.engine import placed

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.data.task_table import TaskData
+from pipeline.data.tasks.table import TaskData
 from pipeline.evaluation.metrics import compute_metrics, main_metric
 from pipeline.stages.scoring import metric_names, scoring
 

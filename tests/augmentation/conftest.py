@@ -16,7 +16,7 @@ from transformers import (
     RobertaForMaskedLM,
 )
 
-from pipeline.augmentation.vectors import WordVectors
+from pipeline.augmentation.candidates.vectors import WordVectors
 
 SENTENCES = [
     "The quick brown fox jumps over the lazy dog.",

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from pipeline.augmentation import build as build_module
-from pipeline.augmentation import cuts
-from pipeline.augmentation.augmenter import TinyBertAug
-from pipeline.augmentation.build import Drawing, build_variants
-from pipeline.augmentation.candidate_files import ROWS, join_shards, write_shard
-from pipeline.augmentation.candidates import CandidateTable
-from pipeline.augmentation.masked_lm import MaskedLM
-from pipeline.augmentation.sentences import write_sentences
-from pipeline.augmentation.shards import make_shards, open_batches, shard_path
-from pipeline.augmentation.variants import Row, augment_rows
-from pipeline.augmentation.vectors import from_input_embeddings
+from pipeline.augmentation.augmenters.tinybert import TinyBertAug
+from pipeline.augmentation.candidates.files import ROWS, join_shards, write_shard
+from pipeline.augmentation.candidates.masked_lm import MaskedLM
+from pipeline.augmentation.candidates.table import CandidateTable
+from pipeline.augmentation.candidates.vectors import from_input_embeddings
+from pipeline.augmentation.variants.build import Drawing, build_variants
+from pipeline.augmentation.variants.draw import Row, augment_rows
+from pipeline.augmentation.variants.draw import build as build_module
+from pipeline.augmentation.variants.draw import row_ranges as cuts
+from pipeline.augmentation.variants.shards import make_shards, open_batches, shard_path
+from pipeline.augmentation.words.sentences import write_sentences
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.words import WordsConfig
 from pipeline.models.mlm import mlm_head

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.augmentation.candidate_files import ROWS, StoredCandidates, join_shards, write_shard
-from pipeline.augmentation.candidates import CandidateTable
-from pipeline.augmentation.masked_lm import MaskedLM
-from pipeline.augmentation.sentences import NOTHING, cut, number_by_appearance, write_sentences
-from pipeline.augmentation.shards import make_shards, open_batches, shard_path
+from pipeline.augmentation.candidates.files import ROWS, StoredCandidates, join_shards, write_shard
+from pipeline.augmentation.candidates.masked_lm import MaskedLM
+from pipeline.augmentation.candidates.table import CandidateTable
+from pipeline.augmentation.variants.shards import make_shards, open_batches, shard_path
+from pipeline.augmentation.words.sentences import NOTHING, cut, number_by_appearance, write_sentences
 from pipeline.models.mlm import mlm_head
 from pipeline.progress import Silent
 from pipeline.store.fan_out import one_after_other

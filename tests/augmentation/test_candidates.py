@@ -14,14 +14,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from pipeline.augmentation.candidates import CandidateTable
-from pipeline.augmentation.masked_lm import MaskedLM
-from pipeline.augmentation.stopwords import STOP_WORDS
-from pipeline.augmentation.vectors import from_input_embeddings
+from pipeline.augmentation.candidates.masked_lm import MaskedLM
+from pipeline.augmentation.candidates.table import CandidateTable
+from pipeline.augmentation.candidates.vectors import from_input_embeddings
+from pipeline.augmentation.words.stopwords import STOP_WORDS
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.mlm import mlm_head
-from pipeline.models.places import hidden_at
+from pipeline.models.speed.partial_forward import hidden_at
 
 K = 9
 PAPER = WordsConfig(negations=False)  # its list of stop-words alone says what stays

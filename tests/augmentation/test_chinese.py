@@ -6,14 +6,14 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
-from pipeline.augmentation.candidates import CandidateTable
-from pipeline.augmentation.composed import for_words, with_words
-from pipeline.augmentation.flow import make_flow
-from pipeline.augmentation.masked_lm import MaskedLM
-from pipeline.augmentation.spelling import scripts
-from pipeline.augmentation.variants import Row, augment_rows
-from pipeline.augmentation.vectors import from_input_embeddings
-from pipeline.augmentation.words import WordSplitter
+from pipeline.augmentation.augmenters.flow import make_flow
+from pipeline.augmentation.candidates.composed import for_words, with_words
+from pipeline.augmentation.candidates.masked_lm import MaskedLM
+from pipeline.augmentation.candidates.table import CandidateTable
+from pipeline.augmentation.candidates.vectors import from_input_embeddings
+from pipeline.augmentation.variants.draw import Row, augment_rows
+from pipeline.augmentation.words.script_and_case import scripts
+from pipeline.augmentation.words.words import WordSplitter
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ModelError

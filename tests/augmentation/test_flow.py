@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.augmentation.candidates import CandidateTable
-from pipeline.augmentation.flow import make_flow
-from pipeline.augmentation.row_statistics import Statistics, count_statistics, wants_statistics
-from pipeline.augmentation.variants import Row, augment_rows
+from pipeline.augmentation.augmenters.flow import make_flow
+from pipeline.augmentation.candidates.table import CandidateTable
+from pipeline.augmentation.variants.draw import Row, augment_rows
+from pipeline.augmentation.variants.row_statistics import Statistics, count_statistics, wants_statistics
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.augmenters import HOLE
 from pipeline.config.words import WordsConfig

@@ -12,9 +12,9 @@ import pytest
 from nlpaug.augmenter import word
 from nlpaug.augmenter.char import KeyboardAug
 
-from pipeline.augmentation import nlpaug_fixes as fixed
-from pipeline.augmentation.row_statistics import count_statistics
-from pipeline.augmentation.seeded import seeded
+from pipeline.augmentation.augmenters import nlpaug_fixes as fixed
+from pipeline.augmentation.augmenters.seeded import seeded
+from pipeline.augmentation.variants.row_statistics import count_statistics
 from pipeline.config.augmentation import AugmentationConfig
 
 TEXT = "Lovely pictures and lazy acting make a hollow drama"
@@ -95,9 +95,9 @@ def test_synonyms_come_from_any_thesaurus(kind, n):
 IN_A_PROCESS = """
 import json
 from nlpaug.augmenter.word import SpellingAug
-from pipeline.augmentation import nlpaug_fixes
-from pipeline.augmentation.flow import make_flow
-from pipeline.augmentation.variants import Row, augment_rows
+from pipeline.augmentation.augmenters import nlpaug_fixes
+from pipeline.augmentation.augmenters.flow import make_flow
+from pipeline.augmentation.variants.draw import Row, augment_rows
 from pipeline.config.augmentation import AugmentationConfig
 
 flow = make_flow(AugmentationConfig(augmenters=({"spelling": {"aug_p": 0.9}}, {"keyboard": {}})), None)

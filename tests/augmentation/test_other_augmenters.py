@@ -10,9 +10,9 @@ from nlpaug.augmenter.char import KeyboardAug
 
 import pipeline.augmentation
 from pipeline.augmentation import MaskAug, NgramAug, SamePosAug, Sequential, Sometimes, TinyBertAug
-from pipeline.augmentation.same_pos import count_tags, textblob_tags
-from pipeline.augmentation.seeded import seeded
-from pipeline.augmentation.stretches import Stretches, replaced
+from pipeline.augmentation.augmenters.same_pos import count_tags, textblob_tags
+from pipeline.augmentation.augmenters.seeded import seeded
+from pipeline.augmentation.words.spans import Stretches, replaced
 from pipeline.config.words import WordsConfig
 
 TEXT = "A gripping movie, beautifully acted and never dull!"

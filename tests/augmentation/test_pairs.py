@@ -4,9 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.augmentation.augmenter import TinyBertAug
-from pipeline.augmentation.candidates import CandidateTable
-from pipeline.augmentation.variants import Row, augment_rows
+from pipeline.augmentation.augmenters.tinybert import TinyBertAug
+from pipeline.augmentation.candidates.table import CandidateTable
+from pipeline.augmentation.variants.draw import Row, augment_rows
 from pipeline.config.load import layered
 from pipeline.config.recipes import recipe_tree, recipes, split_per_task
 

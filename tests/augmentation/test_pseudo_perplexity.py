@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from pipeline.augmentation import pseudo_perplexity as module
-from pipeline.augmentation.pseudo_perplexity import (
+from pipeline.augmentation.variants.draw import pseudo_perplexity as module
+from pipeline.augmentation.variants.pseudo_perplexity import (
     Likelihood,
     affordable,
     pseudo_log_likelihoods,

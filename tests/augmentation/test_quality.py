@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.augmentation.quality import length_ratio, survey, teacher_shift
+from pipeline.augmentation.variants.quality import length_ratio, survey, teacher_shift
 
 TEXTS = st.sampled_from(["a b", "A b", "c", "Straße", ""])
 ROWS = st.lists(

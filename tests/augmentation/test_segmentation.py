@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from pipeline.augmentation.segmentation import own_code, segmenter
-from pipeline.augmentation.stretches import Stretches
+from pipeline.augmentation.words.segmentation import own_code, segmenter
+from pipeline.augmentation.words.spans import Stretches
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
 

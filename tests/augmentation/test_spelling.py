@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.augmentation.protection import Protection, touches
-from pipeline.augmentation.spelling import fitting, is_clause, is_han, is_word, like, scripts
-from pipeline.augmentation.stopwords import BY_LANGUAGE, NEGATIONS
+from pipeline.augmentation.words.protection import Protection, touches
+from pipeline.augmentation.words.script_and_case import fitting, is_clause, is_han, is_word, like, scripts
+from pipeline.augmentation.words.stopwords import BY_LANGUAGE, NEGATIONS
 from pipeline.config.words import WordsConfig
 
 

@@ -6,9 +6,9 @@ from nlpaug.augmenter.char import KeyboardAug
 from nlpaug.augmenter.word import RandomWordAug
 from nlpaug.flow import Sequential, Sometimes
 
-from pipeline.augmentation.augmenter import TinyBertAug
-from pipeline.augmentation.candidates import CandidateTable
-from pipeline.augmentation.masked_lm import MaskedLM
+from pipeline.augmentation.augmenters.tinybert import TinyBertAug
+from pipeline.augmentation.candidates.masked_lm import MaskedLM
+from pipeline.augmentation.candidates.table import CandidateTable
 from pipeline.models.mlm import mlm_head
 
 
@@ -95,7 +95,7 @@ def test_it_works_in_a_flow_that_is_only_sometimes_drawn(table, sentences, aug_p
 def test_primed_texts_are_forgotten_when_there_are_many_and_come_back_the_same(table, sentences, monkeypatch):
     free = TinyBertAug(table, seed=3)
     wanted = [free.augment(text, n=2) for text in sentences * 2]
-    monkeypatch.setattr("pipeline.augmentation.augmenter.PRIMED", 2)
+    monkeypatch.setattr("pipeline.augmentation.augmenters.tinybert.PRIMED", 2)
     tight = TinyBertAug(table, seed=3)
     for text, made in zip(sentences * 2, wanted, strict=True):
         assert tight.augment(text, n=2) == made

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.augmentation.augmenter import TinyBertAug
-from pipeline.augmentation.candidates import Candidates, CandidateTable
-from pipeline.augmentation.variants import Row, augment_rows, draw
-from pipeline.augmentation.words import Sentence
+from pipeline.augmentation.augmenters.tinybert import TinyBertAug
+from pipeline.augmentation.candidates.table import Candidates, CandidateTable
+from pipeline.augmentation.variants.draw import Row, augment_rows, draw
+from pipeline.augmentation.words.words import Sentence
 
 
 def plain(words: str, choices: dict[int, tuple[str, ...]]) -> Candidates:

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.augmentation import vectors_cache
-from pipeline.augmentation.glove import load_glove
-from pipeline.augmentation.vectors_cache import cached_vectors
+from pipeline.augmentation.candidates.glove import load_glove
+from pipeline.augmentation.candidates.table import vectors_cache
+from pipeline.augmentation.candidates.vectors_cache import cached_vectors
 from pipeline.errors import DataError
 
 LINES = "the 1 2 2\nfox 0 3 4\nzero 0 0 0\ndog 1 0 0\nFox 0 3 3\n"

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.augmentation.glove import load_glove
-from pipeline.augmentation.vectors import WordVectors, from_input_embeddings
+from pipeline.augmentation.candidates.glove import load_glove
+from pipeline.augmentation.candidates.vectors import WordVectors, from_input_embeddings
 from pipeline.errors import DataError
 
 
@@ -52,7 +52,7 @@ def test_answers_that_are_kept_are_bounded_and_those_forgotten_are_found_again(m
     words = names(30)
     matrix = np.random.default_rng(3).normal(size=(30, 6))
     free = WordVectors(words, matrix).neighbours_of(words, 4)
-    monkeypatch.setattr("pipeline.augmentation.vectors.KNOWN", 7)
+    monkeypatch.setattr("pipeline.augmentation.candidates.vectors.KNOWN", 7)
     tight = WordVectors(words, matrix)
     for start in (*range(0, 30, 5), 0):
         some = words[start : start + 5] * 2

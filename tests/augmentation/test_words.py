@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.augmentation.vocabulary import word_vocabulary
-from pipeline.augmentation.words import WordSplitter
+from pipeline.augmentation.words.vocabulary import word_vocabulary
+from pipeline.augmentation.words.words import WordSplitter
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ModelError
 
@@ -136,7 +136,7 @@ def test_a_marker_in_the_text_shifts_no_protection(request, kind):
 
 
 def test_remembered_pieces_are_bounded(wordpiece, monkeypatch):
-    monkeypatch.setattr("pipeline.augmentation.words.KNOWN", 3)
+    monkeypatch.setattr("pipeline.augmentation.words.words.KNOWN", 3)
     split = WordSplitter(wordpiece)
     text = "lazy fox never acted in good films \u4e2d\u6587\u00e9\u0441"
     assert split(text) == split(text) == WordSplitter(wordpiece)(text)

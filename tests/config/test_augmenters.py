@@ -4,7 +4,7 @@ from pathlib import Path
 import nlpaug
 import pytest
 
-from pipeline.augmentation.flow import STOCK as CLASSES
+from pipeline.augmentation.augmenters.flow import STOCK as CLASSES
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.augmenters import AUGMENTERS, OWN, STOCK, children, normal
 from pipeline.config.extras import require_extras

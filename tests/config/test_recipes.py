@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.config.load import load_config
 from pipeline.config.recipes import recipe_text, recipes
-from pipeline.data.glue import GLUE
+from pipeline.data.tasks.glue import GLUE
 from pipeline.errors import ConfigError
 
 NEEDS = ("teacher.model=bert", "corpus.paths=[a.txt]", "task.dir=d")

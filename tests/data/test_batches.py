@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.batches import BatchPlan, token_bounds
+from pipeline.data.tokens.batches import BatchPlan, token_bounds
 
 QUICK = settings(deadline=None, max_examples=60)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline.data.corpus import build_corpus, length_histogram
-from pipeline.data.table import TokenTable
-from pipeline.data.tokenizer import train_wordpiece
+from pipeline.data.corpus.files import build_corpus, length_histogram
+from pipeline.data.tokens.table import TokenTable
+from pipeline.data.tokens.tokenizer import train_wordpiece
 from pipeline.errors import DataError
 
 DOCUMENTS = [
@@ -48,7 +48,7 @@ def test_duplicates_stay_when_asked(tmp_path, tokenizer):
 
 def test_batches_do_not_change_the_corpus(tmp_path, tokenizer, monkeypatch):
     build_corpus(DOCUMENTS, tokenizer, tmp_path / "one", max_length=9)
-    monkeypatch.setattr("pipeline.data.corpus.BATCH_PARAGRAPHS", 1)
+    monkeypatch.setattr("pipeline.data.corpus.files.BATCH_PARAGRAPHS", 1)
     build_corpus(DOCUMENTS, tokenizer, tmp_path / "many", max_length=9)
     one, many = ((tmp_path / name / "shard-00000.arrow").read_bytes() for name in ("one", "many"))
     assert one == many

@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from pipeline.data.docstring_task import docstring_rows, names_library
-from pipeline.data.docstrings import docstring_corpus, packages_identity, paragraphs
-from pipeline.data.prose import prose_paragraphs
+from pipeline.data.corpus.docstrings import docstring_corpus, packages_identity, paragraphs
+from pipeline.data.corpus.prose import prose_paragraphs
+from pipeline.data.tasks.docstring_task import docstring_rows, names_library
 from pipeline.errors import DataError
 
 SOURCE = '''r"""Module text that is long enough to be taken as one
@@ -85,7 +85,7 @@ def test_paragraphs_are_in_file_order_and_unique():
 
 def test_packages_are_read_without_being_imported():
     code = (
-        "import sys; from pipeline.data.docstrings import paragraphs, packages_identity;"
+        "import sys; from pipeline.data.corpus.docstrings import paragraphs, packages_identity;"
         "next(paragraphs('sympy')); print(packages_identity(['stdlib', 'sympy']));"
         "sys.exit('sympy' in sys.modules or 'torch' in sys.modules)"
     )

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.feature_table import ALIGNED_BYTES, CHECKSUMS, FeatureTable, disk_bytes, make_room, shard_places
+from pipeline.data.tokens.feature_table import (
+    ALIGNED_BYTES,
+    CHECKSUMS,
+    FeatureTable,
+    disk_bytes,
+    make_room,
+    shard_places,
+)
 
 TOKENS = (5, 0, 3, 9, 1)
 WIDTH = 4

@@ -3,9 +3,9 @@
 import pytest
 
 from pipeline.config.task import TaskConfig
-from pipeline.data.glue import GLUE, glue_task
-from pipeline.data.task_paths import file_sources
-from pipeline.data.task_table import read_task
+from pipeline.data.tasks.glue import GLUE, glue_task
+from pipeline.data.tasks.paths import file_sources
+from pipeline.data.tasks.table import read_task
 from pipeline.errors import ConfigError, DataError
 
 # name -> (folder, header, two rows, what is expected of the first row)

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.task import TaskConfig, label_value
-from pipeline.data.labels import (
+from pipeline.data.tasks.labels import (
     align_labels,
     label_indices,
     regression_labels,
     row_label_names,
     task_label_names,
 )
-from pipeline.data.task_rows import Rows
-from pipeline.data.task_table import read_task
+from pipeline.data.tasks.rows import Rows
+from pipeline.data.tasks.table import read_task
 from pipeline.errors import DataError, ModelError
 
 name_sets = st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=2, max_size=6, unique=True)

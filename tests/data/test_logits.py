@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.logits import join_logits, read_logits, write_logits
+from pipeline.data.tokens.logits import join_logits, read_logits, write_logits
 
 
 def table(rows: int, classes: int, seed: int = 0) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.masking import IGNORED, mask_tokens
+from pipeline.data.tokens.masking import IGNORED, mask_tokens
 
 MASK, VOCABULARY = 4, 50
 

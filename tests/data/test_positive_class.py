@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline.config.task import TaskConfig
-from pipeline.data.positive_class import check_positive_class, positive_class
-from pipeline.data.task_table import load_task, read_task, save_task
+from pipeline.data.tasks.positive_class import check_positive_class, positive_class
+from pipeline.data.tasks.table import load_task, read_task, save_task
 from pipeline.errors import ConfigError, DataError
 
 FRAUD = ("fraud", "ok")

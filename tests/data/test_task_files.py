@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.task_files import read_rows
-from pipeline.data.task_rows import Columns
+from pipeline.data.tasks.files import read_rows
+from pipeline.data.tasks.rows import Columns
 from pipeline.errors import DataError
 
 COLUMNS = Columns("text", "other", "label")

@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.config.task import TaskConfig
-from pipeline.data.task_paths import file_sources
-from pipeline.data.task_table import load_task, read_task, save_task
+from pipeline.data.tasks.paths import file_sources
+from pipeline.data.tasks.table import load_task, read_task, save_task
 from pipeline.errors import ConfigError, DataError
 
 WORDS = ("good", "bad", "odd")
@@ -324,7 +324,7 @@ def test_missing_files_are_found_before_anything_is_read(tmp_path):
 
 def test_knowing_the_paths_imports_nothing_heavy():
     code = (
-        "import sys, pipeline.data.task_paths; "
+        "import sys, pipeline.data.tasks.paths; "
         "print([m for m in ('numpy', 'pyarrow', 'torch', 'datasets') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

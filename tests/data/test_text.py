@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data import lines, text
-from pipeline.data.text import corpus_files, documents, hub_documents
+from pipeline.data.corpus.files import lines, text
+from pipeline.data.corpus.text import corpus_files, documents, hub_documents
 from pipeline.errors import DataError
 
 TWO = b"first paragraph\nsecond paragraph\n\n\nthird\n"

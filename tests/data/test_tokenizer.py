@@ -4,7 +4,7 @@ import sys
 import pytest
 from transformers import AutoTokenizer
 
-from pipeline.data.tokenizer import check_vocabulary, load_tokenizer, train_wordpiece
+from pipeline.data.tokens.tokenizer import check_vocabulary, load_tokenizer, train_wordpiece
 from pipeline.errors import DataError, ModelError
 
 TEXTS = ["The student learns from the teacher.", "Les élèves étudient the Teacher's états."] * 20
@@ -40,7 +40,7 @@ def test_a_cased_vocabulary_keeps_case_and_accents(tmp_path):
 
 def test_the_same_texts_give_the_same_ids_in_another_process(folder):
     code = (
-        "import sys, json; from pipeline.data.tokenizer import train_wordpiece;"
+        "import sys, json; from pipeline.data.tokens.tokenizer import train_wordpiece;"
         "print(json.dumps(train_wordpiece(json.loads(sys.argv[1]), 150).get_vocab(), sort_keys=True))"
     )
     import json

@@ -14,8 +14,8 @@ from pipeline.config.distillation import Terms
 from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import TEACHER, imitation
 from pipeline.features import Moment
-from pipeline.models.compilation import compile_encoder, compile_module
 from pipeline.models.precision import autocast, prepare_teacher
+from pipeline.models.speed.compilation import compile_encoder, compile_module
 from pipeline.models.taps import Reader
 from pipeline.training.counts import count
 

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
-from pipeline.data.masking import IGNORED
+from pipeline.data.tokens.masking import IGNORED
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner

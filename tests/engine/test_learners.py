@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
-from pipeline.data.masking import IGNORED
+from pipeline.data.tokens.masking import IGNORED
 from pipeline.distillation.attention_loss import Attention
 from pipeline.distillation.losses import attention_score_loss, masked_mse
 from pipeline.engine.guides.frozen import frozen_teacher

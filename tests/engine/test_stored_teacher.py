@@ -19,7 +19,7 @@ from tiny_run import Notes
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
-from pipeline.data.batches import BatchPlan
+from pipeline.data.tokens.batches import BatchPlan
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.layout import Column, Layout
 from pipeline.engine.guides.stored import DESCRIPTION, PROBES, StoredTeacher

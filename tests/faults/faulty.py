@@ -20,7 +20,7 @@ import pipeline.store.digest_cache
 import torch
 from pipeline.config.load import load_config
 from pipeline.errors import PipelineError
-from pipeline.evaluation.machine import matmul_peak
+from pipeline.device.peak import matmul_peak
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.materialize import materialize
 from pipeline.store.store import Store

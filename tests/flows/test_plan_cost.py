@@ -16,9 +16,9 @@ from tiny_run import STAGES, Tiny
 from flows.cost import duration, print_cost, size
 from flows.plan import plan_run
 from flows.rehearsal import load_asked
+from pipeline.cost.arithmetic import RunCost, StageCost
+from pipeline.cost.run import run_cost
 from pipeline.errors import PipelineError
-from pipeline.stages.cost.arithmetic import RunCost, StageCost
-from pipeline.stages.cost.run import run_cost
 
 NOBODY = "http://127.0.0.1:9/api"  # the discard port: nothing answers, and nothing has to be started
 

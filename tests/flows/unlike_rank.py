@@ -10,7 +10,7 @@ from typing import Any
 
 if __name__ == "__main__":
     from flows.cli import main
-    from pipeline.evaluation import host
+    from pipeline.device import host
     from pipeline.models import precision
 
     rank, folder = os.environ["RANK"], Path(sys.argv[1])

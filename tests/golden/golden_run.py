@@ -23,7 +23,7 @@ sys.path.insert(0, str(TESTS))  # as pytest has it, for the command that records
 
 from tiny_run import PRETRAINED, Tiny, tiny, write_tree  # noqa: E402 - see above
 
-from pipeline.evaluation.host import host  # noqa: E402
+from pipeline.device.host import host  # noqa: E402
 
 REFERENCES = Path(__file__).parent / "references"
 NOBODY = "http://127.0.0.1:9/api"  # the discard port: no server answers, the flow runs alone

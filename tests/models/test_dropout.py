@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.models.dropout import LEVELS, Dropout, draw_cheaply
+from pipeline.models.speed.dropout import LEVELS, Dropout, draw_cheaply
 
 
 @settings(deadline=None)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModel, PretrainedConfig
 
-from pipeline.models.frozen import freeze
+from pipeline.models.speed.frozen import freeze
 
 Configs = Callable[[str], PretrainedConfig]
 Batch = dict[str, torch.Tensor]

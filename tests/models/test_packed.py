@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AutoModel, BertConfig, PretrainedConfig
 
-from pipeline.models.packed import OPERATORS, PackedLinear, pack
 from pipeline.models.precision import autocast, prepare_teacher
+from pipeline.models.speed.packed import OPERATORS, PackedLinear, pack
 
 Configs = Callable[[str], PretrainedConfig]
 Batch = dict[str, torch.Tensor]

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 
 from pipeline.config.models import PRESETS, Shape, StudentConfig
-from pipeline.data.tokenizer import train_wordpiece
+from pipeline.data.tokens.tokenizer import train_wordpiece
 from pipeline.errors import ModelError
 from pipeline.features import Tap
 from pipeline.models.load import save_model

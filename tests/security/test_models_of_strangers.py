@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_run import save_teacher
 
-from pipeline.data.tokenizer import load_tokenizer
+from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.errors import ModelError
 from pipeline.models.load import (
     ModelSource,

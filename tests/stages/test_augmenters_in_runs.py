@@ -7,7 +7,7 @@ from pyarrow import parquet
 from tiny_run import Tiny, sentences, tiny, write_csv
 
 from pipeline.config.augmenters import HOLE
-from pipeline.data.table import TokenTable
+from pipeline.data.tokens.table import TokenTable
 from pipeline.errors import ConfigError
 
 MIXED = (

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from tiny_run import SHAPE, STAGES, Tiny, save_teacher, sentences, tiny, write_csv
 from transformers import AutoModelForSequenceClassification, BertConfig, GPT2Config
 
-from pipeline.data.tokenizer import train_wordpiece
+from pipeline.data.tokens.tokenizer import train_wordpiece
 from pipeline.errors import ConfigError, DataError, ModelError, PipelineError, StoreError
 
 Change = Callable[[Tiny], tuple[str, ...]]

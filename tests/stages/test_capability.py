@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pipeline.config.run import RunConfig
-from pipeline.evaluation.host import Disk, Host
-from pipeline.evaluation.machine import Gpu
+from pipeline.device.host import Disk, Host
+from pipeline.device.peak import Gpu
 from pipeline.stages.capability import Findings, choices, warnings
 
 GB = 10**9

@@ -13,9 +13,9 @@ from tiny_run import Tiny, tiny, write_csv
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
-from pipeline.augmentation.candidate_files import StoredCandidates
-from pipeline.augmentation.shards import open_batches
-from pipeline.augmentation.spelling import scripts
+from pipeline.augmentation.candidates.files import StoredCandidates
+from pipeline.augmentation.variants.shards import open_batches
+from pipeline.augmentation.words.script_and_case import scripts
 from pipeline.errors import ConfigError
 
 PLACES = ("酒店", "餐厅", "商店", "电影院", "图书馆")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_run import tiny
 
-from pipeline.data.tokenizer import load_tokenizer
+from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.errors import ModelError
 from pipeline.models.load import ModelSource
 from pipeline.stages.compatibility import check_same_vocabulary

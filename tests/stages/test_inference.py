@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pipeline.data.tokenizer import train_wordpiece
+from pipeline.data.tokens.tokenizer import train_wordpiece
 from pipeline.models.taps import encode
 from pipeline.progress import Silent
 from pipeline.stages import inference

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_run import Tiny, tiny
 
-from pipeline.data.logits import read_logits
+from pipeline.data.tokens.logits import read_logits
 from pipeline.stages.prediction import labels_of_variants
 
 END = {"evaluation", "latency", "report"}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_run import STAGES, sentences, tiny, write_csv
 
-from pipeline.data.table import TokenTable
+from pipeline.data.tokens.table import TokenTable
 from pipeline.errors import ConfigError, ModelError
 
 

@@ -85,7 +85,7 @@ def scratch(*given: str) -> Change:
 
 
 def another_corpus_tokenizer(run: Tiny) -> tuple[str, ...]:
-    from pipeline.data.tokenizer import train_wordpiece
+    from pipeline.data.tokens.tokenizer import train_wordpiece
 
     train_wordpiece((text for text, _ in sentences(60, 0)), 95).save_pretrained(run.folder / "words")
     return ("corpus.tokenizer=./words",)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_run import tiny
 
-from pipeline.data.table import TokenTable
+from pipeline.data.tokens.table import TokenTable
 
 
 def test_pretraining_pads_as_far_as_it_is_told_to(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from tiny_run import STAGES, Tiny, save_teacher, tiny
 
 from pipeline.config.precision import Precision
-from pipeline.evaluation.machine import matmul_peak
+from pipeline.device.peak import matmul_peak
 from pipeline.stages.precision import may_have_gpu, slow_precision, student_precision, teacher_precision
 
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ GIVEN = "students=[{start: some/model}]"
 def test_auto_is_what_the_cpu_has_units_for(
     files: Tiny, monkeypatch: pytest.MonkeyPatch, flags: str, students: str, expected: Precision
 ) -> None:
-    monkeypatch.setattr("pipeline.evaluation.host._text", lambda _path: f"flags\t\t: fpu {flags}\n")
+    monkeypatch.setattr("pipeline.device.host._text", lambda _path: f"flags\t\t: fpu {flags}\n")
     assert student_precision(files.config("precision=auto", "runtime.device=cpu", students)) == expected
 
 
@@ -67,7 +67,7 @@ def test_a_hidden_gpu_is_none(files: Tiny, monkeypatch: pytest.MonkeyPatch, hidd
 @pytest.fixture
 def amx(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor with units for bfloat16."""
-    monkeypatch.setattr("pipeline.evaluation.host._text", lambda _path: "flags\t\t: fpu amx_bf16\n")
+    monkeypatch.setattr("pipeline.device.host._text", lambda _path: "flags\t\t: fpu amx_bf16\n")
 
 
 ON_CPU = ("precision=auto", "runtime.device=cpu")

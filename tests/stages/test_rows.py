@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.training import TrainingConfig
-from pipeline.data.tokenizer import train_wordpiece
+from pipeline.data.tokens.tokenizer import train_wordpiece
 from pipeline.progress import Silent
 from pipeline.stages.rows import by_length, plan, reader, write_rows
 

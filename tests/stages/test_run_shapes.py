@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from tiny_run import SHAPE, TOPICS, Tiny, save_teacher, sentences, tiny, write_csv
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from pipeline.data.logits import read_logits
+from pipeline.data.tokens.logits import read_logits
 
 SHORT = ("evaluation.label_only=null", "evaluation.tfidf=false")
 SEVERAL_STEPS = {"epochs": 3, "learning_rate": 0.01, "batch_size": 8, "max_tokens": None}

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from flows.plan import plan_run
-from pipeline.data.tokenizer import load_tokenizer
+from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.errors import ModelError
 from tests.tiny_run import Tiny, tiny
 

@@ -12,7 +12,7 @@ from tiny_run import Tiny, sentences, tiny
 from transformers import AutoModelForSequenceClassification
 from transformers import pipeline as predictor
 
-from pipeline.data.logits import read_logits
+from pipeline.data.tokens.logits import read_logits
 
 RELATIONS = ("entailment", "neutral", "contradiction")
 

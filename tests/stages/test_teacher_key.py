@@ -14,14 +14,14 @@ from safetensors.torch import load_file, save_file
 from tiny_run import Notes, Tiny, tiny
 from transformers import PreTrainedModel
 
-from pipeline.data.batches import BatchPlan
+from pipeline.data.tokens.batches import BatchPlan
 from pipeline.engine.guides import caching
 from pipeline.engine.guides.caching import feature_key
 from pipeline.engine.guides.frozen import FrozenTeacher, frozen_teacher
 from pipeline.engine.guides.layout import Layout
 from pipeline.engine.guides.stored import DESCRIPTION, StoredTeacher
-from pipeline.models.packed import PackedLinear, pack
 from pipeline.models.precision import prepare_teacher
+from pipeline.models.speed.packed import PackedLinear, pack
 from pipeline.models.weights import digest_encoder
 
 Make = Callable[..., PreTrainedModel]
@@ -112,7 +112,7 @@ def test_compilation_and_the_libraries_change_the_key(make_bert: Make, monkeypat
     for place, value in (
         ("torch.__version__", "0"),
         ("transformers.__version__", "0"),
-        ("pipeline.evaluation.host._text", lambda _path: "model name : another processor\n"),
+        ("pipeline.device.host._text", lambda _path: "model name : another processor\n"),
         ("torch.get_num_threads", lambda: 999),
     ):
         with monkeypatch.context() as patch:

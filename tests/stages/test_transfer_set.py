@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.task_table import TaskData
+from pipeline.data.tasks.table import TaskData
 from pipeline.stages.transfer_set import FLIP_SHARE, TransferSet, find_origins, flip_tolerance, flips
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from tiny_run import sentences, tiny, write_csv
 
 from flows.result import outcome, print_outcome
-from pipeline.data.task_table import TaskData
+from pipeline.data.tasks.table import TaskData
 from pipeline.stages.yardstick import best_constant, unlearned
 
 BRIEF = (

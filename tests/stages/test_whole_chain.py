@@ -12,7 +12,7 @@ from pyarrow import parquet
 from tiny_run import STAGES, STUDENTS, TOPICS, Tiny, tiny
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from pipeline.data.logits import read_logits
+from pipeline.data.tokens.logits import read_logits
 
 LABELS = dict(enumerate(TOPICS))  # sorted by name, as the data gives them
 

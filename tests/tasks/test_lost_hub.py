@@ -16,10 +16,10 @@ from tiny_run import tiny
 SCRIPT = """
 import json
 from pipeline.config.task import TaskConfig
-from pipeline.data.task_hub import read_hub
-from pipeline.data.task_rows import Columns
-from pipeline.data.text import hub_documents
-from pipeline.data.tokenizer import load_tokenizer
+from pipeline.data.tasks.hub import read_hub
+from pipeline.data.tasks.rows import Columns
+from pipeline.data.corpus.text import hub_documents
+from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.errors import PipelineError
 from pipeline.models.load import ModelSource, load_config
 from tasks.retries import again_in

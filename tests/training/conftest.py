@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.config.training import TrainingConfig
-from pipeline.data.batches import BatchPlan
+from pipeline.data.tokens.batches import BatchPlan
 from pipeline.features import Moment
 from pipeline.progress import Silent
 from pipeline.training.loop import Training, train

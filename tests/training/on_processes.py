@@ -18,7 +18,7 @@ from conftest import LENGTHS, Learner, World, read, weights
 from torch import Tensor, nn
 
 from pipeline.config.training import TrainingConfig
-from pipeline.data.batches import BatchPlan
+from pipeline.data.tokens.batches import BatchPlan
 from pipeline.training.loop import Training
 from pipeline.training.team import join
 

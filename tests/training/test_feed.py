@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.batches import BatchPlan
+from pipeline.data.tokens.batches import BatchPlan
 from pipeline.training.counts import NAMES, count, total
 from pipeline.training.feed import Feed, Step
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.config.training import TrainingConfig
-from pipeline.data.batches import BatchPlan
+from pipeline.data.tokens.batches import BatchPlan
 from pipeline.errors import TrainingError
 from pipeline.features import Moment
 from pipeline.training.schedule import learning_rate

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.config.builtin import home_path
 from pipeline.config.distillation import Terms
 from pipeline.config.training import TrainingConfig
-from pipeline.evaluation.host import host
+from pipeline.device.host import host
 from pipeline.store.artifact import load_artifact
 from pipeline.store.fingerprint import canonical, digest_bytes
 from pipeline.store.stage import StageRun
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from pipeline.data.batches import BatchPlan
+    from pipeline.data.tokens.batches import BatchPlan
     from pipeline.engine.guides.frozen import FrozenTeacher
     from pipeline.engine.guides.stored import StoredTeacher
 

@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 from pipeline.config.precision import Precision
 from pipeline.evaluation.cost import encoder_flops
 from pipeline.features import Seen, Tap
-from pipeline.models.compilation import compile_encoder
-from pipeline.models.packed import pack
 from pipeline.models.precision import autocast, prepare_teacher
+from pipeline.models.speed.compilation import compile_encoder
+from pipeline.models.speed.packed import pack
 from pipeline.models.taps import Reader, truncate
 from pipeline.models.weights import digest_encoder
 

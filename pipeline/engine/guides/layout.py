@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.data.feature_table import ALIGNED_BYTES, FeatureTable
+from pipeline.data.tokens.feature_table import ALIGNED_BYTES, FeatureTable
 from pipeline.features import Seen, Tap
 
 Batch = Mapping[str, Tensor]

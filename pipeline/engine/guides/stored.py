@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.data.batches import BatchPlan
-from pipeline.data.feature_table import FeatureTable, disk_bytes, make_room
+from pipeline.data.tokens.batches import BatchPlan
+from pipeline.data.tokens.feature_table import FeatureTable, disk_bytes, make_room
 from pipeline.engine.guides.caching import GB, Decision, decide
 from pipeline.engine.guides.layout import Batch, KeptFeatures, Layout
 from pipeline.features import Seen

@@ -1,0 +1,1 @@
+"""Augmenters that stand in a flow beside those of nlpaug."""

@@ -1,0 +1,162 @@
+"""A masked language model as a function from places in sentences to the token ids that fit there.
+
+The encoder runs on batches of exactly equal length, so nothing is padded; its MLM head, most of a small
+model's cost, runs only on the rows that were asked for. Several words of a sentence may be masked in one pass:
+that costs fewer passes, and each word is guessed without the others.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from pipeline.augmentation.candidates.vectors import embedding_weights
+from pipeline.augmentation.words.template import Template, build_template
+from pipeline.augmentation.words.words import Sentence
+from pipeline.errors import ModelError
+
+Context = Literal["paired", "masked", "unmasked"]
+HiddenAt = Callable[[Mapping[str, Tensor], list[int], list[int]], Tensor]
+HEAD_ROWS = 512  # rows of the vocabulary's width held at once: 60 MB for 30,000 word pieces
+
+
+class Place(NamedTuple):
+    """The single-piece word at ``position`` of sentence number ``sentence``; ``piece`` indexes its ids."""
+
+    sentence: int
+    position: int
+    piece: int
+
+
+class _Input(NamedTuple):
+    length: int
+    places: tuple[Place, ...]  # of one sentence
+
+
+class MaskedLM:
+    """Proposes token ids for places in sentences.
+
+    Args:
+        model: Loaded; put on ``device``, run in evaluation mode.
+        tokenizer: Its tokenizer.
+        head: Its MLM head: (rows, hidden) to (rows, vocabulary).
+        hidden_at: Its encoder: a batch, and rows and columns in it, to (places, hidden); None computes every
+            place.
+        context: What the model sees: ``paired`` the masked and the original sentence as two segments,
+            ``masked`` the masked sentence alone, ``unmasked`` the original alone, once for all its words.
+        masks: Words of a sentence masked in one pass, at most; None masks all that are asked for at once.
+        device: Where to run.
+        max_tokens: Tokens of a batch.
+
+    Raises:
+        ModelError: no mask token, or a tokenizer with more tokens than the model knows.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        head: Callable[[Tensor], Tensor],
+        hidden_at: HiddenAt | None = None,
+        context: Context = "paired",
+        masks: int | None = 1,
+        device: torch.device | str = "cpu",
+        max_tokens: int = 4096,
+    ) -> None:
+        if tokenizer.mask_token_id is None and context != "unmasked":
+            raise ModelError(
+                f"the tokenizer of {type(model).__name__} has no mask token: name a masked LM in "
+                "augmentation.mlm, or set augmentation.context to unmasked"
+            )
+        known = len(embedding_weights(model))
+        highest = max(tokenizer.get_vocab().values())
+        if highest >= known:
+            raise ModelError(
+                f"the tokenizer has token ids up to {highest}, {type(model).__name__} knows {known}: "
+                "give the tokenizer that the model was trained with"
+            )
+        self._model: PreTrainedModel = nn.Module.to(model, device)
+        self._head = head
+        self._hidden_at = hidden_at or self._of_all
+        self._context = context
+        self._masks = None if context == "unmasked" else masks
+        self._device = device
+        self._max_tokens = max_tokens
+        self._mask_id = tokenizer.mask_token_id
+        self._template: Template = build_template(model, tokenizer)
+        self.max_pieces = self._template.max_pieces
+
+    def propose(self, sentences: Sequence[Sentence], places: Sequence[Place], k: int) -> dict[Place, list[int]]:
+        """The ``k`` best token ids at each place, best first.
+
+        In the ``unmasked`` context the model sees the word, so its own id is left out before the best
+        are taken. Every place must lie within the first ``max_pieces`` pieces of its sentence.
+        """
+        found: dict[Place, list[int]] = {}
+        with _evaluating(self._model), torch.inference_mode():
+            for batch in self._batches(sentences, places):
+                asked = [place for item in batch for place in item.places]
+                found.update(zip(asked, self._best(sentences, batch, k), strict=True))
+        return found
+
+    def _batches(self, sentences: Sequence[Sentence], places: Sequence[Place]) -> Iterator[list[_Input]]:
+        inputs = []
+        for number, asked in groupby(sorted(places), key=lambda place: place.sentence):
+            together = tuple(asked)
+            length = self._template.length(len(sentences[number].ids()), paired=self._context == "paired")
+            inputs += [_Input(length, some) for some in spread(together, self._masks)]
+        inputs.sort(key=lambda item: item.length)
+        for length, alike in groupby(inputs, key=lambda item: item.length):
+            same = list(alike)
+            rows = max(1, self._max_tokens // length)
+            yield from (same[start : start + rows] for start in range(0, len(same), rows))
+
+    def _best(self, sentences: Sequence[Sentence], batch: list[_Input], k: int) -> Iterator[list[int]]:
+        framed, rows, columns, own = [], [], [], []
+        for row, item in enumerate(batch):
+            ids = sentences[item.places[0].sentence].ids()
+            pieces = [place.piece for place in item.places]
+            rows += [row] * len(pieces)
+            columns += [self._template.start + piece for piece in pieces]
+            own += [ids[piece] for piece in pieces]
+            seen = list(ids)
+            if self._context != "unmasked":
+                for piece in pieces:
+                    seen[piece] = self._mask_id
+            framed.append(self._template.frame(seen, ids if self._context == "paired" else None))
+        hidden = self._hidden_at(self._inputs(torch.tensor(framed, device=self._device)), rows, columns)
+        for begin in range(0, len(rows), HEAD_ROWS):
+            chunk = slice(begin, begin + HEAD_ROWS)
+            logits = self._head(hidden[chunk])
+            if self._context == "unmasked":
+                logits[list(range(len(logits))), own[chunk]] = -torch.inf
+            yield from logits.topk(min(k, logits.shape[-1])).indices.tolist()
+
+    def _inputs(self, framed: Tensor) -> dict[str, Tensor]:
+        ids, types = framed[:, 0], framed[:, 1]
+        extra = {"token_type_ids": types} if self._template.has_types else {}
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **extra}
+
+    def _of_all(self, inputs: Mapping[str, Tensor], rows: list[int], columns: list[int]) -> Tensor:
+        return self._model.base_model(**inputs)[0][rows, columns]
+
+
+def spread(places: tuple[Place, ...], most: int | None) -> list[tuple[Place, ...]]:
+    """Places in as few groups as possible of at most ``most``, neighbours in different ones."""
+    count = 1 if most is None else -(-len(places) // most)
+    return [places[start::count] for start in range(count)]
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,143 @@
+"""Word vectors are words and directions; the neighbours of a word are the words that point its way.
+
+Neighbours are ranked by cosine: a float32 product over all words finds the likely ones, their scores
+are then computed again one by one in float64. So the answer for a word is the same whatever it was asked
+together with, and equal scores fall to the earlier word.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from pipeline.augmentation.words.vocabulary import word_vocabulary
+from pipeline.augmentation.words.words import WordSplitter
+from pipeline.errors import DataError
+
+Matrix = NDArray[np.float32]
+ROUNDING = 1e-5  # more than float32 loses in a cosine; far less than what tells two neighbours apart
+BLOCK = 64  # words asked in one product
+KNOWN = 1 << 16  # answers kept, of 15 words each 20 MB; with more all are forgotten, and found again the same
+
+
+class WordVectors:
+    """Words with unit vectors, and who is near whom.
+
+    Args:
+        words: Distinct words, the most frequent first where that is known.
+        matrix: (words, dimension), float; normalised here. Rows of zeros are dropped, see ``num_zero``.
+        compose: The vector, (dimension,), of a word that is not in ``words``, or None if it has none.
+
+    Raises:
+        DataError: no row is left.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        matrix: NDArray[np.floating],
+        compose: Callable[[str], Matrix | None] | None = None,
+    ) -> None:
+        matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+        norms = np.linalg.norm(matrix, axis=1)
+        kept = norms > 0
+        if not kept.any():
+            raise DataError(f"the word vectors hold {len(words)} words, none with a direction: give other vectors")
+        units = matrix[kept] / norms[kept, None]
+        self._hold([word for word, keep in zip(words, kept, strict=True) if keep], units, int((~kept).sum()), compose)
+
+    @classmethod
+    def of_units(cls, words: list[str], matrix: Matrix, num_zero: int) -> "WordVectors":
+        """Vectors that are of length one already, less ``num_zero`` that had no direction; nothing is copied."""
+        made = cls.__new__(cls)
+        made._hold(words, matrix, num_zero, None)  # noqa: SLF001 - another way to be made
+        return made
+
+    def _hold(
+        self, words: list[str], units: Matrix, num_zero: int, compose: Callable[[str], Matrix | None] | None
+    ) -> None:
+        self.words = words
+        self.matrix = units
+        self.num_zero = num_zero
+        self._compose = compose
+        self._index = {word: number for number, word in enumerate(self.words)}
+        self._same: dict[str, list[int]] = {}  # rows that are one word but for case
+        for number, word in enumerate(self.words):
+            self._same.setdefault(word.casefold(), []).append(number)
+        self._known: dict[tuple[str, int], tuple[str, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: str) -> bool:
+        return self.vector(word) is not None
+
+    def vector(self, word: str) -> Matrix | None:
+        """The unit vector of a word, of its lower-case form, or of its parts; None if there is none."""
+        for form in (word, word.lower()):
+            if form in self._index:
+                return self.matrix[self._index[form]]
+        made = self._compose(word) if self._compose else None
+        norm = 0.0 if made is None else float(np.linalg.norm(made))
+        return None if made is None or norm == 0 else (made / norm).astype(np.float32)
+
+    def neighbours(self, word: str, k: int) -> tuple[str, ...]:
+        """The ``k`` nearest words, nearest first, ``word`` itself (in any case) left out."""
+        return self.neighbours_of([word], k)[word]
+
+    def neighbours_of(self, words: Iterable[str], k: int) -> dict[str, tuple[str, ...]]:
+        """``neighbours`` of many words at once; empty for a word without a vector. ``KNOWN`` answers are kept."""
+        found = {word: self._known.get((word, k)) for word in words}
+        missing = [word for word, answer in found.items() if answer is None]
+        new: dict[str, tuple[str, ...]] = dict.fromkeys(missing, ())
+        for begin in range(0, len(missing), BLOCK):
+            block = [(word, self.vector(word)) for word in missing[begin : begin + BLOCK]]
+            new.update(self._ask([(word, vector) for word, vector in block if vector is not None], k))
+        if len(self._known) + len(new) > KNOWN:
+            self._known.clear()
+        self._known.update({(word, k): answer for word, answer in new.items()})
+        return {word: new[word] if answer is None else answer for word, answer in found.items()}
+
+    def _ask(self, block: list[tuple[str, Matrix]], k: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+        if not block:
+            return
+        queries = torch.from_numpy(np.stack([vector for _, vector in block]))
+        scores = queries @ torch.from_numpy(self.matrix).T
+        for (word, vector), row in zip(block, scores, strict=True):
+            row[self._same.get(word.casefold(), [])] = -torch.inf
+            best = row.topk(min(k, len(row))).values
+            pool = np.flatnonzero(row.numpy() >= max(float(best[-1]) - ROUNDING, -2.0))
+            exact = (self.matrix[pool].astype(np.float64) * vector).sum(axis=1)
+            ranked = pool[np.lexsort((pool, -exact))][:k]
+            yield word, tuple(self.words[i] for i in ranked)
+
+
+def embedding_weights(model: PreTrainedModel) -> Tensor:
+    """The input embeddings of a model, (vocabulary, width)."""
+    return cast("nn.Embedding", model.get_input_embeddings()).weight
+
+
+def from_input_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> WordVectors:
+    """The input embeddings of a model as word vectors, for want of better ones.
+
+    The words are the whole-word pieces of its vocabulary; a word of several pieces is the mean of them.
+    """
+    split = WordSplitter(tokenizer)
+    vocabulary = word_vocabulary(tokenizer)
+    weights = embedding_weights(model).detach().float().cpu().numpy()
+    ids: dict[str, int] = {}
+    by_marker = sorted(range(min(len(vocabulary.words), len(weights))), key=lambda i: not vocabulary.marked[i])
+    for index in by_marker:  # where " word" and "word" are two pieces, the first is the word
+        word = vocabulary.words[index]
+        if word is not None:
+            ids.setdefault(word, index)
+
+    def mean_of_pieces(word: str) -> Matrix | None:
+        pieces = split(word).ids()
+        return weights[pieces].mean(axis=0) if pieces else None
+
+    return WordVectors(list(ids), weights[list(ids.values())], mean_of_pieces)

@@ -1,0 +1,1 @@
+"""Variants of rows: drawn, written in shards, and judged."""

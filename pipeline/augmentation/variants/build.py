@@ -1,0 +1,180 @@
+"""The variants of a table of rows, as one Parquet file, drawn shard by shard from candidates that are there.
+
+A shard is a range of rows and depends on nothing but them, so whoever draws it, in whatever order, wherever the
+rows were cut, and however often the build was killed, it ends with the same bytes.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from pipeline.augmentation.augmenters.flow import make_flow
+from pipeline.augmentation.candidates.files import ROWS, StoredCandidates
+from pipeline.augmentation.candidates.table import Candidates
+from pipeline.augmentation.variants.counts import count, statistics
+from pipeline.augmentation.variants.draw import TEXT, TEXT_PAIR, Row, Variant, augment_rows
+from pipeline.augmentation.variants.row_ranges import groups, runs, text_bytes
+from pipeline.augmentation.variants.row_statistics import Statistics, count_statistics, wants_statistics
+from pipeline.augmentation.variants.shards import make_shards, open_batches, replacing, shard_path, write_batches
+from pipeline.augmentation.words.sentences import Rows
+from pipeline.config.augmentation import AugmentationConfig
+from pipeline.progress import Progress
+from pipeline.store.fan_out import FanOut, one_after_other
+
+FILE = "variants.parquet"
+SHARD_BYTES = 1 << 20  # of rows' text: those of 5,000 words come a few at a time
+COUNTS = b"counts"
+CUT, SHARDS = "rows.arrow", "shards"
+STATISTICS = "statistics.json"
+OF_SENTENCE = "sentence_of_"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What any worker needs to draw a shard.
+
+    Attributes:
+        config: How many variants, by which augmenters.
+        seed: Of the run.
+        candidates: Folder of the candidates.
+        scratch: Folder of the rows, cut into shards, and of the shards that are done.
+    """
+
+    config: AugmentationConfig
+    seed: int
+    candidates: Path
+    scratch: Path
+
+
+def build_variants(
+    rows: Rows,
+    drawing: Drawing,
+    *,
+    output: Path,
+    progress: Progress,
+    fan_out: FanOut = one_after_other,
+) -> dict[str, float]:
+    """Write ``output/variants.parquet`` and say what is in it.
+
+    Args:
+        rows: Reads the rows the candidates were made for, batch by batch: columns row_id, text and, for pairs,
+            text_pair.
+        drawing: What to draw; its scratch keeps finished shards between attempts at the same build.
+        output: Folder of the result: origin_id, variant, column, num_changed, text, text_pair if given.
+        progress: Told of rows done.
+        fan_out: Has the shards drawn.
+
+    Returns:
+        Counts and shares, see ``statistics``.
+    """
+    cut = drawing.scratch / CUT
+    if not cut.exists():
+        cut_rows(rows, drawing.candidates / ROWS, cut)
+    known = drawing.scratch / STATISTICS
+    if wants_statistics(drawing.config) and not known.exists():
+        count_statistics(drawing.config, partial(_texts, rows)).save(known)
+    try:
+        shards = make_shards(partial(draw_shard, drawing), cut, drawing.scratch / SHARDS, fan_out, progress)
+    finally:
+        _stored.cache_clear()
+    return statistics(_join(shards, output / FILE, _schema(open_batches(cut).schema)))
+
+
+def cut_rows(rows: Rows, numbers: Path, path: Path) -> None:
+    """Write the rows beside the numbers of their sentences, a batch a shard: those of ``rows``, or parts of them."""
+    of_row = open_batches(numbers).get_batch(0)
+    names = [OF_SENTENCE + name for name in of_row.schema.names]
+    schema = pa.schema([*next(rows()).schema, *((name, pa.int64()) for name in names)])
+
+    def beside() -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in rows():
+            sentences = of_row.slice(done, batch.num_rows)
+            done += batch.num_rows
+            whole = pa.record_batch([*batch.columns, *sentences.columns], schema=schema)
+            for start, end in runs(text_bytes(whole), whole.num_rows, SHARD_BYTES):
+                yield whole.slice(start, end - start)
+
+    write_batches(path, schema, beside())
+
+
+def draw_shard(drawing: Drawing, number: int) -> None:
+    """Draw the variants of one shard's rows and write them."""
+    batch = open_batches(drawing.scratch / CUT).get_batch(number)
+    numbers = np.concatenate([batch[name].to_numpy() for name in batch.schema.names if name.startswith(OF_SENTENCE)])
+    rows, config = _rows(batch), drawing.config
+    candidates = _stored(drawing.candidates).read(numbers[numbers >= 0])
+    known = drawing.scratch / STATISTICS
+    flow = make_flow(config, Known(candidates), Statistics.load(known) if wants_statistics(config) else None)
+    flow.prime(candidates)
+    variants = list(
+        augment_rows(rows, flow, variants=config.variants, seed=drawing.seed, pair_mutation=config.pair_mutation)
+    )
+    counts = count(rows, variants, candidates, flow.num_words) + flow.counts
+    schema = _schema(batch.schema).with_metadata({COUNTS: json.dumps(counts)})
+    columns = zip(*variants, strict=True) if variants else ([] for _ in Variant._fields)
+    named = dict(zip(Variant._fields, map(list, columns), strict=True))
+    with replacing(shard_path(drawing.scratch / SHARDS, number)) as file:
+        parquet.write_table(pa.table({name: named[name] for name in schema.names}, schema=schema), file)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A table of candidates that are there already."""
+
+    candidates: dict[str, Candidates]
+
+    def build(self, texts: Iterable[str]) -> dict[str, Candidates]:
+        """Those of some texts; each must be there."""
+        return {text: self.candidates[text] for text in texts}
+
+
+@lru_cache(maxsize=1)
+def _stored(folder: Path) -> StoredCandidates:
+    return StoredCandidates(folder)
+
+
+def _texts(rows: Rows) -> Iterator[str]:
+    for batch in rows():
+        for row in _rows(batch):
+            yield from (row.text, row.text_pair or "")
+
+
+def _rows(batch: pa.RecordBatch) -> list[Row]:
+    columns = [batch[name].to_pylist() for name in ("row_id", TEXT)]
+    pairs = batch[TEXT_PAIR].to_pylist() if TEXT_PAIR in batch.schema.names else [None] * batch.num_rows
+    return [Row(row_id, text or "", pair) for row_id, text, pair in zip(*columns, pairs, strict=True)]
+
+
+def _schema(rows: pa.Schema) -> pa.Schema:
+    fields = [
+        ("origin_id", rows.field("row_id").type),
+        ("variant", pa.int32()),
+        ("column", pa.string()),
+        ("num_changed", pa.int32()),
+        (TEXT, pa.string()),
+    ]
+    return pa.schema(fields + [(TEXT_PAIR, pa.string())] * (TEXT_PAIR in rows.names))
+
+
+def _join(shards: list[Path], path: Path, schema: pa.Schema) -> Counter[str]:
+    """All shards in one file, and the sum of their counts."""
+    counts: Counter[str] = Counter()
+    with replacing(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        for group in groups(_shards(shards, counts), schema):
+            writer.write_table(group)
+    return counts
+
+
+def _shards(paths: list[Path], counts: Counter[str]) -> Iterator[pa.Table]:
+    for path in paths:
+        table = parquet.ParquetFile(path).read()
+        counts.update(json.loads(table.schema.metadata[COUNTS]))
+        yield table.replace_schema_metadata(None)

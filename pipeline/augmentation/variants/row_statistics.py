@@ -1,0 +1,79 @@
+"""What some augmenters have to know of all rows before they can change one: counted once, in one pass.
+
+It is plain data, written beside the rows, so that whoever draws a shard reads the same.
+"""
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pipeline.augmentation.augmenters.same_pos import Tags, count_tags
+from pipeline.augmentation.variants.shards import replacing
+from pipeline.augmentation.words.spans import Stretches
+from pipeline.config.augmentation import AugmentationConfig
+from pipeline.config.augmenters import children
+from pipeline.config.words import WordsConfig
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Counts over rows.
+
+    Attributes:
+        tags: For ``same_pos``: how often each word bears each part of speech.
+        idf: For ``tfidf``: the inverse document frequency of each word.
+        weight: For ``tfidf``: how likely each word is to be put in another's place; sums to one.
+    """
+
+    tags: Tags = field(default_factory=dict)
+    idf: Mapping[str, float] = field(default_factory=dict)
+    weight: Mapping[str, float] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write them, whole or not at all."""
+        with replacing(path) as file:
+            file.write(json.dumps(asdict(self), ensure_ascii=False).encode(errors="surrogatepass"))
+
+    @classmethod
+    def load(cls, path: Path) -> "Statistics":
+        """Read what ``save`` wrote."""
+        return cls(**json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")))
+
+
+def wants_statistics(config: AugmentationConfig) -> bool:
+    """Whether an augmenter of the configuration needs any."""
+    return not {"same_pos", "tfidf"}.isdisjoint(child.name for child in children(config.augmenters))
+
+
+def count_statistics(config: AugmentationConfig, texts: Callable[[], Iterable[str]]) -> Statistics:
+    """What the augmenters of a configuration need to know; nothing is counted in vain.
+
+    Args:
+        config: Names the augmenters.
+        texts: Reads those of all rows; called once for each of the two, so that no row is held.
+    """
+    names = {child.name for child in children(config.augmenters)}
+    tags = count_tags(texts(), config.words) if "same_pos" in names else {}
+    idf, weight = _tfidf(texts(), config.words) if "tfidf" in names else ({}, {})
+    return Statistics(tags, idf, weight)
+
+
+def _tfidf(texts: Iterable[str], words: WordsConfig) -> tuple[dict[str, float], dict[str, float]]:
+    """What nlpaug's ``TfIdf.train`` counts, in one pass, a word counted once a text (upstream counts it every time)."""
+    stretches = Stretches(words)
+    num_texts, in_texts, mass = 0, Counter[str](), defaultdict[str, float](float)
+    for text in texts:
+        tokens = stretches.spelled(text)
+        num_texts += 1
+        in_texts.update(set(tokens))
+        for token, times in Counter(tokens).items():
+            mass[token] += times / len(tokens)
+    idf = {token: math.log(num_texts / count) for token, count in sorted(in_texts.items())}
+    scores = {token: mass[token] * idf[token] for token in idf}
+    highest = max(scores.values(), default=0.0)
+    total = sum(highest - score for score in scores.values())
+    weight = {token: (highest - score) / total if total else 1 / len(scores) for token, score in scores.items()}
+    return idf, weight

@@ -1,0 +1,84 @@
+"""Where the words of a plain text are, for augmenters that need no tokenizer: runs of letters and digits.
+
+A change is made in place, so that everything between the words stays as it was written. A marker such as
+``[MASK]`` is one word. Chinese is cut by the same segmenter as everywhere; without one each character is
+a word.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import groupby
+from typing import NamedTuple
+
+from pipeline.augmentation.words.protection import MARKER, Protection, touches
+from pipeline.augmentation.words.script_and_case import is_han
+from pipeline.augmentation.words.segmentation import segmenter
+from pipeline.config.words import WordsConfig
+
+Span = tuple[int, int]
+_SHAPE = re.compile("w+(?:-w+)*")
+
+
+class Stretch(NamedTuple):
+    """A word of a text: where it is, and whether it may be changed."""
+
+    span: Span
+    free: bool
+
+
+class Stretches:
+    """Finds the words of a text, and which of them are protected.
+
+    Args:
+        words: How Chinese is cut, and what stays.
+
+    Attributes:
+        protection: What stays; whoever knows more of the text may put it here.
+    """
+
+    def __init__(self, words: WordsConfig) -> None:
+        self._segment = segmenter(words.segmentation) or list
+        self.protection = Protection(words)
+
+    def __call__(self, text: str) -> list[Stretch]:
+        """The words, from the first to the last; markers and what is protected are not free."""
+        markers = [match.span() for match in MARKER.finditer(text)]
+        kept = [*markers, *self.protection.all_spans(text)]
+        shape = "".join(map(_kind, text))
+        found = [span for match in _SHAPE.finditer(shape) for span in self._cut(match.span(), text)]
+        words = [span for span in found if not touches(span, markers)]
+        return [Stretch(span, not touches(span, kept)) for span in sorted([*words, *markers])]
+
+    def spelled(self, text: str) -> list[str]:
+        """The words as they are written."""
+        return [text[slice(*stretch.span)] for stretch in self(text)]
+
+    def _cut(self, span: Span, text: str) -> Iterator[Span]:
+        at, end = span
+        if text[at:end].isascii():
+            yield span
+            return
+        for han, characters in groupby(text[at:end], key=is_han):
+            part = "".join(characters)
+            for piece in self._segment(part) if han else [part]:
+                yield at, at + len(piece)
+                at += len(piece)
+
+
+def replaced(text: str, changes: Mapping[Span, str]) -> str:
+    """The text with other words in the given places."""
+    parts, done = [], 0
+    for (start, end), word in sorted(changes.items()):
+        parts += [text[done:start], word]
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+@lru_cache(maxsize=1 << 16)
+def _kind(character: str) -> str:
+    """``w`` for what words are made of, ``-`` for what holds their parts together, a space for the rest."""
+    if character in "'\u2019-":
+        return "-"
+    return "w" if unicodedata.category(character)[0] in "LMN" else " "

@@ -1,0 +1,202 @@
+"""A word is what the tokenizer itself splits text into before it cuts word pieces, or several Chinese ones.
+
+A sentence is the tokenizer's own normalised text (lower-cased when it is uncased) as a list of such
+words, each with the ids of its pieces. Putting the words back together restores the text, so that
+replacing one word never disturbs another. Markers such as ``[MASK]`` in a user's text are plain text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+
+from tokenizers import PreTokenizedString
+from transformers import PreTrainedTokenizerFast
+
+from pipeline.augmentation.words.protection import Protection, touches
+from pipeline.augmentation.words.script_and_case import is_clause, is_han, is_word
+from pipeline.augmentation.words.segmentation import segmenter
+from pipeline.augmentation.words.stopwords import BY_LANGUAGE
+from pipeline.config.words import WordsConfig
+from pipeline.errors import ModelError
+
+ENGLISH = WordsConfig()
+KNOWN = 1 << 16  # of the words met lately the pieces are remembered: 20 MB, however many rows there are
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A text as words; every tuple but ``replaceable`` has one entry a word.
+
+    Attributes:
+        words: The surfaces, normalised by the tokenizer; a stretch of white space may be an empty word.
+        spaced: Whether white space stands before the word.
+        marked: Whether the word's first piece carries the vocabulary's leading-space marker.
+        pieces: The ids of the word's pieces.
+        replaceable: Positions of the words that augmentation may replace, ascending.
+    """
+
+    words: tuple[str, ...]
+    spaced: tuple[bool, ...]
+    marked: tuple[bool, ...]
+    pieces: tuple[tuple[int, ...], ...]
+    replaceable: tuple[int, ...]
+
+    def ids(self) -> list[int]:
+        """The sentence's piece ids, without special tokens."""
+        return list(chain.from_iterable(self.pieces))
+
+    def offsets(self) -> list[int]:
+        """The index in ``ids()`` of each word's first piece."""
+        starts, total = [], 0
+        for pieces in self.pieces:
+            starts.append(total)
+            total += len(pieces)
+        return starts
+
+    def text(self, changes: Mapping[int, str] | None = None) -> str:
+        """The text again, with the words at the positions in ``changes`` replaced."""
+        parts = self.parts()
+        for position, word in (changes or {}).items():
+            parts[position] = f" {word}" if self.spaced[position] else word
+        return "".join(parts).strip()
+
+    def parts(self) -> list[str]:
+        """The words, each with the white space before it; together they are the text."""
+        return [f" {word}" if space else word for space, word in zip(self.spaced, self.words, strict=True)]
+
+
+class WordSplitter:
+    """Splits texts into sentences with a fast tokenizer's normaliser, pre-tokeniser and model.
+
+    Replaceable are words of letters that the vocabulary can spell, no stop-words, not protected. What a
+    tokenizer leaves uncut of a script without spaces is a clause rather than a word, and stays.
+
+    Args:
+        tokenizer: Decides what a word is.
+        words: Which of them stay, and whether Chinese characters make longer words.
+
+    Raises:
+        ModelError: the tokenizer is not a fast one, or does not split text into words first, or not into
+            characters where words are made of them.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, words: WordsConfig = ENGLISH) -> None:
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if backend is None or backend.pre_tokenizer is None:
+            kind = type(tokenizer).__name__
+            raise ModelError(
+                f"{kind} does not split text into words before word pieces: augment with a fast WordPiece, "
+                "byte-level BPE or SentencePiece tokenizer (a folder with tokenizer.json)"
+            )
+        self._normalizer = backend.normalizer
+        self._pre_tokenizer = backend.pre_tokenizer
+        self._unknown_id = tokenizer.unk_token_id
+        cut = backend.model.tokenize
+        self._piece_ids = lru_cache(KNOWN)(lambda token: tuple(piece.id for piece in cut(token)))
+        self._is_padded = lru_cache(KNOWN)(lambda character: self.normalise(character)[:1].isspace())
+        self._stop_words = BY_LANGUAGE[words.language]
+        self._protection = Protection(words)
+        self._segment = segmenter(words.segmentation)
+        if self._segment and len(self._pre_tokenizer.pre_tokenize_str(self.normalise("中文"))) != 2:
+            raise ModelError(
+                f"{type(tokenizer).__name__} does not split Chinese text into characters, which "
+                f"augmentation.words.segmentation={words.segmentation} makes words of: augment with a Chinese BERT's "
+                "tokenizer"
+            )
+        last = backend.pre_tokenizer.pre_tokenize_str("a b")[-1][0]
+        self.marker: str = last.removesuffix("b")
+
+    def normalise(self, text: str) -> str:
+        """The text as the tokenizer sees it: cleaned, and lower-cased when it is uncased."""
+        return self._normalizer.normalize_str(text) if self._normalizer else text
+
+    def written(self, word: str) -> str:
+        """A word as the tokenizer would write it: normalised, without the spaces that normalising may add."""
+        return "".join(self.normalise(word).split())
+
+    def admitted(self, candidates: tuple[str, ...]) -> tuple[str, ...]:
+        """Those that may come into a text: what must not go, a negation, must not come either."""
+        return tuple(word for word in candidates if not self._protection.negates(word))
+
+    def spells(self, word: str) -> bool:
+        """Whether the vocabulary has pieces for all of a word."""
+        ids = self(word).ids()
+        return bool(ids) and self._unknown_id not in ids
+
+    def __call__(self, text: str) -> Sentence:
+        """Split ``text``; the ids are those the tokenizer gives, special tokens excluded."""
+        normal = self.normalise(text)
+        spans = self._pre_tokenizer.pre_tokenize_str(normal)
+        tokens = [token for token, _ in spans]
+        raw = [normal[start:end] for _, (start, end) in spans]
+        surfaces = [surface.strip() for surface in raw]
+        spaced = self._spaced(normal, [span for _, span in spans], surfaces)
+        protected = self._protected(text)
+        groups = self._groups(surfaces, spaced)
+        words = tuple("".join(surfaces[start:end]) for start, end in groups)
+        pieces = tuple(
+            tuple(chain.from_iterable(self._piece_ids(token) for token in tokens[start:end])) for start, end in groups
+        )
+        return Sentence(
+            words=words,
+            spaced=tuple(spaced[start] for start, _ in groups),
+            marked=tuple(bool(self.marker) and tokens[start].startswith(self.marker) for start, _ in groups),
+            pieces=pieces,
+            replaceable=tuple(
+                position
+                for position, (start, end) in enumerate(groups)
+                if self._is_replaceable(words[position], pieces[position], end - start)
+                and protected.isdisjoint(range(start, end))
+            ),
+        )
+
+    def _is_replaceable(self, word: str, pieces: tuple[int, ...], num_tokens: int) -> bool:
+        if not is_word(word) or not pieces or self._unknown_id in pieces:
+            return False
+        if is_clause(word) and num_tokens == 1:
+            return False
+        return word.lower() not in self._stop_words and not self._protection.negates(word)
+
+    def _spaced(self, text: str, spans: list[tuple[int, int]], surfaces: list[str]) -> list[bool]:
+        """Whether the user's text had white space before each word.
+
+        BERT's normaliser writes a space on either side of a Chinese character; those are not the user's.
+        """
+        spaced, before, padding = [], 0, 0
+        for (start, end), surface in zip(spans, surfaces, strict=True):
+            white = start - before + (len(text[start:end]) - len(text[start:end].lstrip()))
+            own = self._padding(surface[:1])
+            spaced.append(white > padding + own)
+            before, padding = end, self._padding(surface[-1:])
+        return spaced
+
+    def _padding(self, character: str) -> int:
+        return 0 if character.isascii() else int(self._is_padded(character))
+
+    def _groups(self, surfaces: list[str], spaced: list[bool]) -> list[tuple[int, int]]:
+        """The tokens of each word: one, or the characters that segmentation puts together."""
+        if self._segment is None:
+            return [(at, at + 1) for at in range(len(surfaces))]
+        groups, start = [], 0
+        while start < len(surfaces):
+            end = start + 1
+            if len(surfaces[start]) == 1 and is_han(surfaces[start]):
+                while end < len(surfaces) and not spaced[end] and len(surfaces[end]) == 1 and is_han(surfaces[end]):
+                    end += 1
+            for word in self._segment("".join(surfaces[start:end])) if end > start + 1 else [surfaces[start]]:
+                stop = start + (len(word) if end > start + 1 else 1)
+                groups.append((start, stop))
+                start = stop
+        return groups
+
+    def _protected(self, text: str) -> set[int]:
+        """The tokens that what is protected touches, in the text as it was written."""
+        spans = self._protection.all_spans(text)
+        if not spans:
+            return set()
+        split = PreTokenizedString(text)  # knows where in the text each token comes from
+        if self._normalizer:
+            split.normalize(self._normalizer.normalize)
+        self._pre_tokenizer.pre_tokenize(split)
+        return {number for number, (_, span, _) in enumerate(split.get_splits()) if touches(span, spans)}

@@ -1,0 +1,80 @@
+"""What the comparison will cost: predictions of the dev rows, the yardstick of word counts, and latencies."""
+
+import time
+from typing import TYPE_CHECKING
+
+from pipeline.cost.arithmetic import StageCost
+from pipeline.cost.samples import sample_task
+from pipeline.cost.task import dev_seconds
+from pipeline.cost.task_rows import TaskRows
+
+if TYPE_CHECKING:
+    from pipeline.cost.scene import Scene
+
+COUNTED_ROWS = 2_000
+TEXTS = ("text", "text_pair")
+
+
+def evaluation_cost(scene: "Scene", found: TaskRows) -> StageCost:
+    """What the evaluation of a run will cost.
+
+    The stage is rehearsed without word counts on two numbers of dev rows; these are timed by themselves, on at most
+    ``COUNTED_ROWS`` rows.
+    """
+    stage = scene.stages["evaluation"]
+    config = stage.config.model_copy(update={"tfidf": False})
+    less, more = (scene.rehearse("evaluation", config, task_data=folder) for folder in (found.smaller, found.folder))
+    scene.artifacts["evaluation"] = more.folder
+    seconds = dev_seconds(found, less.seconds, more.seconds)
+    if stage.config.tfidf:
+        seconds += _tfidf_seconds(scene, found)
+    return StageCost(
+        "evaluation",
+        scene.action("evaluation"),
+        seconds=seconds,
+        disk_bytes=more.output_bytes,
+        peak_bytes=more.peak_bytes,
+        basis=f"{found.rows['dev']:,} dev rows, {len(found.here['dev']):,} timed",
+    )
+
+
+def latency_cost(scene: "Scene") -> StageCost:
+    """What the times of all models will cost, from one round of each length and batch."""
+    from pipeline.evaluation.latency import WARM_UP, rounds_for
+    from pipeline.stages.latency import read_latency
+
+    config = scene.stages["latency"].config
+    done = scene.rehearse("latency", config.model_copy(update={"rounds": (1, 1)}))
+    scene.artifacts["latency"] = done.folder
+    turns: dict[tuple[int, int], float] = {}
+    for row in read_latency(done.folder)["latency"]:
+        cell = (row["length"], row["batch"])
+        turns[cell] = turns.get(cell, 0.0) + row["milliseconds"] / 1000
+    more = sum(seconds * (rounds_for(seconds, config.rounds) - 1) for seconds in turns.values())
+    return StageCost(
+        "latency",
+        scene.action("latency"),
+        seconds=done.seconds + more,
+        disk_bytes=done.output_bytes,
+        peak_bytes=done.peak_bytes,
+        basis=f"{WARM_UP + 1} rounds of each length and batch",
+    )
+
+
+def _tfidf_seconds(scene: "Scene", found: TaskRows) -> float:
+    """Seconds of the word counts of all training rows, from those of some; its library's import comes first."""
+    from pipeline.data.tasks.table import load_task
+
+    clock = time.perf_counter()
+    from pipeline.evaluation.baseline import tfidf_baseline
+
+    imported = time.perf_counter() - clock
+    task = load_task(found.whole)
+    splits = sample_task(task, {"train": COUNTED_ROWS}, scene.config.seed).splits
+    texts = {
+        split: list(zip(*(splits[split][name].to_pylist() for name in TEXTS[: 1 + task.pair]), strict=True))
+        for split in ("train", "dev")
+    }
+    clock = time.perf_counter()
+    tfidf_baseline(texts["train"], splits["train"]["label"].to_numpy(), texts["dev"], kind=task.kind)
+    return imported + (time.perf_counter() - clock) * found.rows["train"] / splits["train"].num_rows

@@ -1,0 +1,170 @@
+"""What a run will cost: its stages are played in order on a few rows, and each said of all its rows.
+
+What is finished costs nothing and is used as it is; what is not is rehearsed on rows drawn at random.
+"""
+
+import importlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.run import RunConfig
+from pipeline.cost.arithmetic import RunCost, StageCost
+from pipeline.cost.augmentation import augmentation_cost, candidates_cost
+from pipeline.cost.corpus import corpus_cost, on_corpus_cost
+from pipeline.cost.evaluation import evaluation_cost, latency_cost
+from pipeline.cost.rehearsal import probe_disk
+from pipeline.cost.scene import Scene
+from pipeline.cost.task import logits_cost, teacher_cost
+from pipeline.cost.task_rows import TaskRows, task_rows
+from pipeline.cost.training import small, train_cost
+from pipeline.store.explain import Reason
+from pipeline.store.stage import Stage, by_name
+from pipeline.store.store import Store
+
+# What stages import when they run; here it is imported, and timed, before the first of them.
+LIBRARIES = {
+    "corpus": ("pipeline.data.corpus.files", "pipeline.data.corpus.text", "transformers"),
+    "pretrain": ("pipeline.training.loop", "pipeline.engine.learner"),
+    "general_distillation": ("pipeline.training.loop", "pipeline.engine.learner"),
+    "task_data": ("pipeline.data.tasks.table",),
+    "teacher": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.stages.inference"),
+    "candidates": ("pipeline.augmentation.candidates.files", "pipeline.models.load"),
+    "augmentation": ("pipeline.augmentation.variants.build",),
+    "teacher_logits": ("pipeline.stages.inference", "pipeline.models.load"),
+    "intermediate": ("pipeline.training.loop", "pipeline.engine.learner"),
+    "prediction": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.stages.inference"),
+    "label_only": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.stages.inference"),
+    "evaluation": ("pipeline.stages.inference", "pipeline.evaluation.metrics"),
+    "latency": ("pipeline.evaluation.latency", "pipeline.models.load"),
+    "report": ("pipeline.report.report",),
+}
+
+ON_CORPUS = ("corpus", "pretrain", "general_distillation")
+
+
+def load_libraries(names: Iterable[str]) -> None:
+    """Import what these stages need, so that none of them is timed with it."""
+    for name in names:
+        for library in LIBRARIES.get(name, ()):
+            importlib.import_module(library)
+
+
+def run_cost(
+    config: RunConfig, steps: Iterable[tuple[Stage[Any], Reason]], finished: Mapping[str, Path], folder: Path
+) -> tuple[RunCost, list[str]]:
+    """Rehearse what a run would do, and say what it would cost.
+
+    Args:
+        config: of the run.
+        steps: its stages with what would happen to each, as ``plan`` says.
+        finished: folders of the artifacts that are there, by stage.
+        folder: an empty one, for the rehearsal.
+
+    Returns:
+        The cost, without that of starting a process; and notes for whoever reads it.
+
+    Raises:
+        PipelineError: whatever the run itself would say of its configuration, data and models.
+    """
+    steps = list(steps)
+    scene = Scene(
+        config,
+        stages=by_name(stage for stage, _ in steps),
+        reasons={stage.name: reason for stage, reason in steps},
+        store=Store(folder / "store"),
+        machine=probe_disk(folder),
+        artifacts=dict(finished),
+    )
+    scene.store.root.mkdir()
+    costs = {stage.name: StageCost(stage.name, reason.action) for stage, reason in steps}
+    if scene.wanted(*ON_CORPUS):
+        costs |= {cost.stage: cost for cost in _corpus_costs(scene)}
+    if scene.wanted(*(name for name in scene.stages if name not in ON_CORPUS)):
+        costs |= {cost.stage: cost for cost in _task_costs(scene)}
+    return RunCost(tuple(costs.values())), scene.notes
+
+
+def _corpus_costs(scene: Scene) -> Iterable[StageCost]:
+    """The corpus and what is learned from it."""
+    lengths, rows, cost = corpus_cost(scene)
+    if cost:
+        yield cost
+    for name in ("pretrain", "general_distillation"):
+        if scene.wanted(name):
+            yield on_corpus_cost(name, scene, lengths, rows)
+
+
+def _task_costs(scene: Scene) -> Iterable[StageCost]:
+    """The task's rows, and what is learned from them."""
+    found, cost = task_rows(scene)
+    if cost:
+        yield cost
+    if scene.wanted("teacher"):
+        yield teacher_cost(scene, found)
+    if scene.wanted("candidates", "augmentation"):
+        cost = candidates_cost(scene, found)  # where they are finished, variants are drawn from those made small
+        if scene.wanted("candidates"):
+            yield cost
+    if scene.wanted("augmentation"):
+        yield augmentation_cost(scene, found)
+    if scene.wanted("teacher_logits", "intermediate", "prediction"):
+        cost = logits_cost(scene, found)  # where it is finished, later stages read that of the rows made small
+        if scene.wanted("teacher_logits"):
+            yield cost
+    yield from _student_costs(scene, found)
+
+
+def _student_costs(scene: Scene, found: TaskRows) -> Iterable[StageCost]:
+    of_task: dict[str, Any] = {"max_length": found.max_length}
+    if scene.wanted("intermediate"):
+        yield train_cost(
+            "intermediate",
+            scene,
+            small("intermediate", scene, found.there["train"], found.max_length),
+            here=found.transfer_here,
+            there=found.transfer_there(),
+            rows=found.transfer_rows,
+            scored=False,
+            task_data=found.folder,
+            **of_task,
+        )
+    if scene.wanted("prediction"):
+        here, there, rows = found.learned_from(scene.config.prediction, scene.stages["prediction"].config.labels)
+        yield train_cost(
+            "prediction",
+            scene,
+            small("prediction", scene, found.there["train"], found.max_length),
+            here=here,
+            there=there,
+            rows=rows,
+            more_seconds=found.reading_seconds("dev"),
+            task_data=found.folder,
+            **of_task,
+        )
+    if scene.wanted("label_only"):
+        yield train_cost(
+            "label_only",
+            scene,
+            small("label_only", scene, found.there["train"], found.max_length),
+            here=found.here["train"],
+            there=found.there["train"],
+            rows=found.rows["train"],
+            more_seconds=found.reading_seconds("train", "dev"),
+            task_data=found.folder,
+            **of_task,
+        )
+    if scene.wanted("evaluation"):
+        yield evaluation_cost(scene, found)
+    if scene.wanted("latency"):
+        yield latency_cost(scene)
+    if scene.wanted("report"):
+        done = scene.rehearse("report", scene.stages["report"].config, task_data=found.whole)
+        yield StageCost(
+            "report",
+            scene.action("report"),
+            seconds=done.seconds,
+            disk_bytes=done.output_bytes,
+            peak_bytes=done.peak_bytes,
+            basis="done for real",
+        )

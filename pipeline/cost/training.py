@@ -1,0 +1,192 @@
+"""What the training stages will cost: each is rehearsed for two passes over a few batches."""
+
+from dataclasses import replace
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config.models import StudentConfig
+from pipeline.config.training import TrainingConfig
+from pipeline.cost.arithmetic import (
+    Load,
+    Pass,
+    StageCost,
+    checkpoint_seconds,
+    evaluations,
+    training_seconds,
+    warm_pass,
+)
+from pipeline.cost.sizes import Small, batches, small_training, total_steps
+from pipeline.engine.guides import caching
+from pipeline.stages.student_models import folder
+
+if TYPE_CHECKING:
+    from pipeline.cost.rehearsal import Rehearsed
+    from pipeline.cost.scene import Scene
+
+BUDGET_SECONDS = 5.0  # of each rehearsed training, about
+WEIGHTS_IN_CHECKPOINT = 3  # the weights and AdamW's two moments
+CHECKPOINTS_KEPT = 2
+FLOAT_BYTES = 4
+PLACES = {
+    "pretrain": ("pretrain", "training"),
+    "general_distillation": ("distillation", "training"),
+    "teacher": ("finetune",),
+    "intermediate": ("intermediate", "training"),
+    "prediction": ("prediction", "training"),
+    "label_only": ("training",),
+}
+# Passes of the teacher's forward cost, roughly: what a step of the stage costs in them.
+FORWARDS = {"pretrain": 3.0, "teacher": 3.0}
+OTHER_FORWARDS = 2.0
+
+
+def training_of(name: str, config: Any) -> TrainingConfig:
+    """How a stage trains."""
+    found: TrainingConfig = reduce(getattr, PLACES[name], config)
+    return found
+
+
+def with_training(name: str, config: Any, training: TrainingConfig) -> Any:
+    """A stage's configuration with another training, scored once a pass."""
+    *outer, last = PLACES[name]
+    if not outer:
+        return config.model_copy(update={last: training})
+    inner = getattr(config, outer[0])
+    changes: dict[str, Any] = {last: training}
+    if hasattr(inner, "evaluations_per_epoch"):
+        changes["evaluations_per_epoch"] = 1.0
+    return config.model_copy(update={outer[0]: inner.model_copy(update=changes)})
+
+
+def small(name: str, scene: "Scene", lengths: NDArray[np.int32], max_length: int) -> Small:
+    """The stage's training made small enough for this machine; ``lengths`` are those of some of its rows."""
+    cost = FORWARDS.get(name, OTHER_FORWARDS) * scene.forward_seconds
+    return small_training(
+        training_of(name, scene.stages[name].config),
+        tokens_a_row=float(lengths.mean()),
+        max_length=max_length,
+        seconds_a_token=cost,
+        budget=BUDGET_SECONDS,
+    )
+
+
+def train_cost(
+    name: str,
+    scene: "Scene",
+    made_small: Small,
+    *,
+    here: NDArray[np.int32],
+    there: NDArray[np.int32],
+    rows: float,
+    max_length: int,
+    scored: bool = True,
+    more_seconds: float = 0.0,
+    **instead: Path,
+) -> StageCost:
+    """Rehearse a training stage and say what the real one will cost.
+
+    Args:
+        name: of the stage.
+        scene: of the rehearsal.
+        made_small: its training.
+        here: lengths of the rows it is rehearsed on.
+        there: lengths of the real rows, or of enough of them.
+        rows: real rows.
+        max_length: to which rows are padded where that is asked for.
+        scored: on the dev rows, while it trains.
+        more_seconds: what else grows with the rows.
+        instead: folders for roles whose inputs are made small.
+    """
+    stage = scene.stages[name]
+    real = training_of(name, stage.config)
+    done = scene.rehearse(name, with_training(name, stage.config, made_small.config), **instead)
+    scene.artifacts[name] = done.folder
+    (speed,) = [value for key, value in done.metrics.items() if key.endswith("_speed")]
+    of_pass = batches(here, len(here), made_small.config, max_length=max_length)
+    rehearsed = warm_pass(done.marks, of_pass.steps, of_pass.tokens, speed, done.seconds, int(scored))
+    wanted = batches(there, rows, real, max_length=max_length)
+    steps = total_steps(real, wanted.steps)
+    per_epoch = getattr(getattr(stage.config, name, None), "evaluations_per_epoch", 1.0)
+    weights = _weight_bytes(done.folder)
+    load = Load(
+        tokens=wanted.tokens,
+        steps=wanted.steps,
+        total_steps=steps,
+        evaluations=evaluations(wanted.steps, steps, per_epoch) if scored else 0,
+        dev_share=scene.dev_share if scored else 1.0,
+        checkpoint_bytes=weights * (WEIGHTS_IN_CHECKPOINT + int(scored)),
+        checkpoint_every=scene.config.runtime.checkpoint_seconds,
+        checkpoint_share=scene.config.runtime.checkpoint_share,
+        repeats=getattr(stage.config, "restarts", 1),
+    )
+    load, why = _stored(name, scene, rehearsed, load, there, rows)
+    seconds = training_seconds(rehearsed, load, scene.machine) + more_seconds
+    if name == "teacher":  # the saved teacher is scored once more
+        seconds += max(0.0, load.dev_share - 1) * rehearsed.score_seconds
+    kept = CHECKPOINTS_KEPT if checkpoint_seconds(seconds, load, scene.machine) else 0
+    return StageCost(
+        name,
+        scene.action(name),
+        seconds=seconds,
+        disk_bytes=done.output_bytes,
+        scratch_bytes=kept * load.checkpoint_bytes + load.stored_bytes,
+        peak_bytes=_peak(done, made_small, weights),
+        basis=f"{steps:,} steps of {wanted.tokens / max(1, wanted.steps):,.0f} tokens, {2 * of_pass.steps} timed{why}",
+    )
+
+
+def _weight_bytes(artifact: Path) -> int:
+    """Bytes of all weights that an artifact holds."""
+    return sum(path.stat().st_size for path in artifact.rglob("*.safetensors"))
+
+
+def _peak(done: "Rehearsed", made_small: Small, weights: int) -> float:
+    """Peak memory with the real batches: what a batch holds grows with it, weights and moments do not."""
+    fixed = done.before_bytes + (WEIGHTS_IN_CHECKPOINT + 1) * weights
+    return done.peak_bytes + (made_small.larger_batches - 1) * max(0, done.peak_bytes - fixed)
+
+
+def _stored(
+    name: str, scene: "Scene", rehearsed: Pass, load: Load, there: NDArray[np.int32], rows: float
+) -> tuple[Load, str]:
+    """The load with the teacher's features stored, where the run would decide so; and a word about it."""
+    if name not in ("general_distillation", "intermediate") or load.passes <= 1:
+        return load, ""
+    stage = scene.stages[name]
+    terms = getattr(stage.config, PLACES[name][0]).terms
+    dropout = getattr(getattr(stage.config, name, None), "teacher_dropout", False)
+    if terms.padding == "included" or dropout or training_of(name, stage.config).drop_last:
+        return load, ""
+    tokens = float(there.mean()) * rows
+    width = _features(scene, stage.config.students, scene.artifacts[name], attention=bool(terms.attention))
+    decision = caching.decide(
+        tokens=round(tokens),
+        bytes_per_token=width * FLOAT_BYTES,
+        passes=load.passes,
+        budget=scene.config.runtime.teacher_store_gb * caching.GB,
+        free=scene.free_bytes,
+        teacher_seconds=rehearsed.teacher_seconds / max(1.0, rehearsed.tokens),
+        write_seconds=scene.machine.write_seconds,
+        read_seconds=scene.machine.read_seconds,
+    )
+    if not decision.store:
+        return load, ""
+    return replace(load, stored_bytes=tokens * width * FLOAT_BYTES), ", teacher stored"
+
+
+def _features(scene: "Scene", students: tuple[StudentConfig, ...], artifact: Path, *, attention: bool) -> int:
+    """Numbers that are stored of a token: embedding, mapped hidden states, queries and keys."""
+    from pipeline.distillation.layer_map import layer_map
+    from pipeline.models.load import ModelSource, load_config
+
+    layers: set[int] = set()
+    teacher = scene.teacher_config
+    for student in students:
+        own = load_config(ModelSource(str(folder(artifact, student))))
+        layers |= set(layer_map(student.layer_map, own.num_hidden_layers, teacher.num_hidden_layers))
+    width: int = teacher.hidden_size
+    return width * (1 + len(layers) * (3 if attention else 1))

@@ -1,0 +1,1 @@
+"""Text in: files and data sets, cleaned, deduplicated, packed into sequences."""

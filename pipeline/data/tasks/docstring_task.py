@@ -1,0 +1,155 @@
+"""A labelled task from text at hand: which library was this paragraph written for?
+
+A row is a paragraph of a library's docstrings in which the library does not name itself. Development rows
+come from source files that no other row comes from, and from many of them, so that what is measured is the
+library's way of speaking and not one file's subject.
+"""
+
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pipeline.data.corpus.docstrings import Paragraph, paragraphs
+from pipeline.errors import DataError
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "stdlib": ("stdlib", "python", "standard library"),
+    "sklearn": ("sklearn", "scikit"),
+}
+"""What a library calls itself, found even inside a longer word; its import name where nothing is said."""
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "numpy": ("np",),
+    "pandas": ("pd",),
+    "networkx": ("nx",),
+    "sqlalchemy": ("sa",),
+}
+"""What its users import it as; found as a word."""
+
+MIN_WORDS = 14
+"""A shorter paragraph, such as 'The number of nodes to return.', could be anybody's."""
+
+DEV_SHARE = 0.15
+"""Files with this share of a library's paragraphs are set aside for development, and rows drawn from them."""
+
+
+class DocstringRow(NamedTuple):
+    """A paragraph, the library it was written for (None where that is kept secret), and its file."""
+
+    text: str
+    label: str | None
+    file: str
+
+
+class DocstringTask(NamedTuple):
+    """Rows in a random order; as many of each label in ``train`` and in ``dev``.
+
+    No file of ``dev`` is one of ``train`` or ``unlabelled``, no text occurs twice.
+    """
+
+    label_names: tuple[str, ...]
+    train: list[DocstringRow]
+    dev: list[DocstringRow]
+    unlabelled: list[DocstringRow]
+
+
+def docstring_rows(
+    packages: Sequence[str], seed: int, train_rows: int, dev_rows: int, unlabelled_rows: int
+) -> DocstringTask:
+    """Draw the task from the installed packages; the same versions and seed give the same rows.
+
+    Args:
+        packages: the labels, at least two.
+        seed: of the draw.
+        train_rows: labelled rows in all; rounded down to as many for each label.
+        dev_rows: the same for development.
+        unlabelled_rows: rows without a label, from the files that are not development's.
+
+    Raises:
+        DataError: a package is not installed, or there is less text than asked for.
+    """
+    labels, num_train, num_dev = rows_of_each(packages, train_rows, dev_rows)
+    train: list[DocstringRow] = []
+    dev: list[DocstringRow] = []
+    rest: list[DocstringRow] = []
+    for label, found in zip(labels, _distinct(labels), strict=True):
+        rng = random.Random(f"{seed} {label}")  # noqa: S311 - a draw, not a secret
+        of_dev, others = _split(found, num_dev, rng)
+        if len(of_dev) < num_dev or len(others) < num_train:
+            raise DataError(
+                f"{label} has {len(found)} paragraphs, too few for {num_train} rows to train and "
+                f"{num_dev} to evaluate: ask for fewer rows, or leave this library out"
+            )
+        rng.shuffle(others)
+        dev += of_dev
+        train += others[:num_train]
+        rest += others[num_train:]
+    if len(rest) < unlabelled_rows:
+        raise DataError(f"unlabelled_rows is {unlabelled_rows}, {len(rest)} are left: ask for fewer")
+    rng = random.Random(seed)  # noqa: S311
+    for rows in (train, dev, rest):
+        rng.shuffle(rows)
+    return DocstringTask(labels, train, dev, [row._replace(label=None) for row in rest[:unlabelled_rows]])
+
+
+def rows_of_each(packages: Sequence[str], train_rows: int, dev_rows: int) -> tuple[tuple[str, ...], int, int]:
+    """The labels, and how many rows of each are drawn to train and to evaluate.
+
+    Raises:
+        DataError: there are fewer than two labels, or fewer rows than labels.
+    """
+    labels = tuple(dict.fromkeys(packages))
+    if len(labels) < 2:
+        raise DataError(f"packages: {list(labels)} is one label only: name at least two libraries")
+    num_train, num_dev = train_rows // len(labels), dev_rows // len(labels)
+    if not (num_train and num_dev):
+        raise DataError(
+            f"train_rows {train_rows} and dev_rows {dev_rows} leave a library without rows: "
+            f"ask for at least {len(labels)}"
+        )
+    return labels, num_train, num_dev
+
+
+def names_library(text: str, package: str) -> bool:
+    """Whether a text gives away its library: its name in any case, or the alias it is imported as."""
+    return bool(_name_pattern(package).search(text))
+
+
+def _name_pattern(package: str) -> re.Pattern[str]:
+    inside = "|".join(map(re.escape, NAMES.get(package, (package,))))
+    words = "|".join(map(re.escape, ALIASES.get(package, ())))
+    as_word = f"|(?<![a-z0-9])(?:{words})(?![a-z0-9])" if words else ""
+    return re.compile(inside + as_word, re.IGNORECASE)
+
+
+def _distinct(labels: Iterable[str]) -> list[list[Paragraph]]:
+    """Each library's paragraphs long enough to tell, that do not name it and occur nowhere else."""
+    found = [list(paragraphs(label)) for label in labels]
+    counts = Counter(paragraph.text.casefold() for of_label in found for paragraph in of_label)
+    return [
+        [p for p in of_label if counts[p.text.casefold()] == 1 and _is_fair(p.text, label)]
+        for label, of_label in zip(labels, found, strict=True)
+    ]
+
+
+def _is_fair(text: str, label: str) -> bool:
+    return len(text.split()) >= MIN_WORDS and not names_library(text, label)
+
+
+def _split(
+    found: Sequence[Paragraph], num_dev: int, rng: random.Random
+) -> tuple[list[DocstringRow], list[DocstringRow]]:
+    """Rows for development, drawn from files set aside for it, and the rows of all other files."""
+    files: dict[str, list[DocstringRow]] = {}
+    for package, file, text in found:
+        files.setdefault(file, []).append(DocstringRow(text, package, f"{package}/{file}"))
+    order = list(files)
+    rng.shuffle(order)
+    wanted = max(num_dev, round(DEV_SHARE * len(found)))
+    pool: list[DocstringRow] = []
+    while order and len(pool) < wanted:
+        pool += files.pop(order.pop())
+    others = [row for rows in files.values() for row in rows]
+    return rng.sample(pool, min(num_dev, len(pool))), others

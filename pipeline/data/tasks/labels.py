@@ -1,0 +1,151 @@
+"""A label is a name. Its index is private to one model or one table, and names alone connect the two.
+
+The names of a task are those its training rows hold; development labels and a fine-tuned model's outputs are
+matched to them by name, never by order.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from pipeline.config.task import NUMBER, label_order, label_value
+from pipeline.data.tasks.rows import LONE_SURROGATE, Rows
+from pipeline.errors import DataError, ModelError
+
+_GENERIC = re.compile(r"label_\d+", re.IGNORECASE)
+_SHOWN = 12
+
+
+def row_label_names(rows: Rows, names: Mapping[str, str]) -> list[str]:
+    """The label name of each row: its value, or what ``names`` calls that value when it is not empty.
+
+    Raises:
+        DataError: a row has no label, or one that ``names`` does not know.
+    """
+    found: list[str] = []
+    for index, raw in enumerate(_labels(rows)):
+        missing = raw is None or (isinstance(raw, float) and math.isnan(raw))
+        if not (
+            missing or isinstance(raw, str | bool | int | Decimal) or (isinstance(raw, float) and math.isfinite(raw))
+        ):
+            raise DataError(
+                f"{rows.place(index)} has label {raw!r:.60}, {_kind(raw)}: give each row one label, a word or a number"
+            )
+        value = "" if missing else label_value(raw).strip()
+        if LONE_SURROGATE.search(value):
+            raise DataError(f"{rows.place(index)} has label {value!a}, which holds half a character: mend it")
+        if not value:
+            raise DataError(f"{rows.place(index)} has no label: add it, or move the row to task.unlabelled")
+        if names and value not in names:
+            raise DataError(
+                f"{rows.place(index)} has label {value!r}, not one of {_listed(names)}: "
+                "mend the row, or name the value in task.label_names"
+            )
+        found.append(names[value] if names else value)
+    return found
+
+
+def task_label_names(found: Sequence[str], names: Mapping[str, str], source: str) -> tuple[str, ...]:
+    """The task's label names: those its training rows hold, in the order of ``names``, else sorted.
+
+    Numbers are sorted by size, so that ``2`` comes before ``10``.
+
+    Raises:
+        DataError: every row has the same label.
+    """
+    held = set(found)
+    if len(held) == 1:
+        raise DataError(f"{source}: every row has label {found[0]!r}: a task needs at least two labels")
+    if names:
+        return tuple(name for name in dict.fromkeys(names.values()) if name in held)
+    return tuple(sorted(held, key=label_order))
+
+
+def label_indices(rows: Rows, found: Sequence[str], label_names: Sequence[str]) -> np.ndarray:
+    """The index of each row's label name: (rows,), int64.
+
+    Raises:
+        DataError: a name that no training row has.
+    """
+    index_of = {name: index for index, name in enumerate(label_names)}
+    for index, name in enumerate(found):
+        if name not in index_of:
+            raise DataError(
+                f"{rows.place(index)} has label {name!r}, which no training row has "
+                f"({_listed(label_names)}): mend it, or add training rows with it"
+            )
+    return np.array([index_of[name] for name in found], dtype=np.int64)
+
+
+def regression_labels(rows: Rows, label_range: tuple[float, float] | None) -> np.ndarray:
+    """The number each row is labelled with: (rows,), float64.
+
+    Raises:
+        DataError: a label is missing, not a number, not finite, or outside ``label_range``.
+    """
+    numbers = np.empty(len(rows), dtype=np.float64)
+    for index, raw in enumerate(_labels(rows)):
+        number = _number(raw)
+        if not math.isfinite(number):
+            shown = "no label" if raw is None or raw == "" else f"label {raw!r}"
+            raise DataError(f"{rows.place(index)} has {shown}, but task.kind is regression: give it a finite number")
+        if label_range is not None and not label_range[0] <= number <= label_range[1]:
+            low, high = label_range
+            raise DataError(
+                f"{rows.place(index)} has label {number:g}, outside {low:g} to {high:g}: "
+                "mend it, or widen task.label_range"
+            )
+        numbers[index] = number
+    return numbers
+
+
+def align_labels(model_id2label: Mapping[int, str], label_names: Sequence[str]) -> list[int]:
+    """For each of our label names, the index of that label among a fine-tuned model's outputs.
+
+    Names match whatever their case. ``logits[:, align_labels(...)]`` are its logits in our order.
+
+    Raises:
+        ModelError: the two sets of names differ, a name occurs twice, or the model only says ``LABEL_0``...
+    """
+    theirs = {int(index): str(name) for index, name in model_id2label.items()}
+    index_of = {name.casefold(): index for index, name in theirs.items()}
+    ours = [name.casefold() for name in label_names]
+    if len(index_of) == len(theirs) and len(set(ours)) == len(ours) and set(ours) == set(index_of):
+        return [index_of[name] for name in ours]
+    shown = [theirs[index] for index in sorted(theirs)]
+    if all(_GENERIC.fullmatch(name) for name in shown):
+        raise ModelError(
+            f"the model's labels are {_listed(shown)}, the task's {_listed(label_names)}: which is which "
+            "cannot be known; give the task those names with task.label_names, or fine-tune the model"
+        )
+    raise ModelError(
+        f"the model's labels are {_listed(shown)}, the task's {_listed(label_names)}: rename the task's with "
+        "task.label_names, or fine-tune the model on the task"
+    )
+
+
+def _number(raw: object) -> float:
+    """A label as a number; not a number where it is none."""
+    if isinstance(raw, str):
+        return float(raw) if re.fullmatch(NUMBER, raw.strip()) else math.nan
+    try:
+        return math.nan if isinstance(raw, bool) else float(raw)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _kind(raw: object) -> str:
+    return "not a finite number" if isinstance(raw, float) else f"a {type(raw).__name__}"
+
+
+def _labels(rows: Rows) -> Sequence[object]:
+    assert rows.labels is not None, "labels are asked only of rows that were read with them"  # noqa: S101
+    return rows.labels
+
+
+def _listed(names: Mapping[str, str] | Sequence[str]) -> str:
+    shown = [repr(name) for name in list(names)[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -1,0 +1,160 @@
+"""From the rows of a source to the rows of a split: numbered, readable, labelled by index, drawn.
+
+A ``Part`` is rows with their ids and, once known, their labels. Each step is a function from parts to parts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from pipeline.config.task import TaskConfig
+from pipeline.data.tasks.label_doubts import refuse_doubles
+from pipeline.data.tasks.labels import label_indices, regression_labels, row_label_names, task_label_names
+from pipeline.data.tasks.readers import Source
+from pipeline.data.tasks.rows import Rows
+from pipeline.data.tasks.sample import draw
+from pipeline.errors import DataError
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows, their ids (rows,) int64, and their labels (rows,) int64 or float64, None when unlabelled."""
+
+    rows: Rows
+    ids: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, indices: np.ndarray) -> "Part":
+        """The rows at ``indices``."""
+        labels = None if self.labels is None else self.labels[indices]
+        return Part(self.rows.take(indices.tolist()), self.ids[indices], labels)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a task; ``dev`` by the name of the split."""
+
+    train: Part
+    dev: dict[str, Part]
+    unlabelled: tuple[Part, ...]
+
+    def by_split(self) -> dict[str, tuple[Part, ...]]:
+        """What each split is made of; a split without rows is not there."""
+        splits = {"train": (self.train,)} | {name: (part,) for name, part in self.dev.items()}
+        unlabelled = tuple(part for part in self.unlabelled if len(part))
+        return splits | ({"unlabelled": unlabelled} if unlabelled else {})
+
+
+def readable_parts(source: Source) -> Parts:
+    """Every row with its id; rows with nothing to read dropped from training and unlabelled text.
+
+    Ids count on through training, development and unlabelled rows in the order they are read, dropped ones
+    included.
+
+    Raises:
+        DataError: a source has no rows, or none with a text.
+    """
+    start = 0
+
+    def numbered(rows: Rows, *, drop_empty: bool) -> Part:
+        nonlocal start
+        if not len(rows):
+            raise DataError(f"{rows.source} has no rows: name one that has")
+        empty = rows.empty()
+        if empty.all():
+            raise DataError(f"{rows.source}: every text is empty ({len(rows)} rows): name another text column")
+        part = Part(rows, np.arange(start, start + len(rows), dtype=np.int64))
+        start += len(rows)
+        return part.take(np.flatnonzero(~empty)) if drop_empty and empty.any() else part
+
+    return Parts(
+        train=numbered(source.train, drop_empty=True),
+        dev={split: numbered(rows, drop_empty=False) for split, rows in source.dev.items()},
+        unlabelled=tuple(numbered(rows, drop_empty=True) for rows in source.unlabelled),
+    )
+
+
+def label_parts(
+    parts: Parts,
+    kind: Literal["classification", "regression"],
+    names: Mapping[str, str],
+    label_range: tuple[float, float] | None,
+) -> tuple[Parts, tuple[str, ...]]:
+    """The parts with their labels, and the task's label names (none for regression).
+
+    Raises:
+        DataError: as ``pipeline.data.tasks.labels`` has it; or all training labels are equal.
+    """
+    if kind == "regression":
+        train = replace(parts.train, labels=regression_labels(parts.train.rows, label_range))
+        assert train.labels is not None, "they were just computed"  # noqa: S101
+        if train.labels.min() == train.labels.max():
+            raise DataError(f"{train.rows.source}: every row has label {train.labels[0]:g}: there is nothing to learn")
+        dev = {
+            split: replace(part, labels=regression_labels(part.rows, label_range)) for split, part in parts.dev.items()
+        }
+        return Parts(train, dev, parts.unlabelled), ()
+    found = row_label_names(parts.train.rows, names)
+    if not names:
+        refuse_doubles(parts.train.rows, found)
+    label_names = task_label_names(found, names, parts.train.rows.source)
+    train = replace(parts.train, labels=label_indices(parts.train.rows, found, label_names))
+    dev = {
+        split: replace(part, labels=label_indices(part.rows, row_label_names(part.rows, names), label_names))
+        for split, part in parts.dev.items()
+    }
+    return Parts(train, dev, parts.unlabelled), label_names
+
+
+def draw_parts(parts: Parts, config: TaskConfig, seed: int, label_names: Sequence[str]) -> Parts:
+    """The rows the configuration asks for; classes keep their shares in training and development rows.
+
+    Training rows that are not drawn may serve as unlabelled text (``unlabelled_rows``).
+
+    Raises:
+        DataError: more rows are asked for than there are, or fewer training rows than labels.
+    """
+    train, rest = parts.train, parts.train.take(np.arange(0))
+    if config.train_rows is not None:
+        if config.train_rows < len(label_names):
+            raise DataError(
+                f"task.train_rows is {config.train_rows}, but the task has {len(label_names)} labels: "
+                "ask for at least one row each"
+            )
+        chosen = _drawn(train, config.train_rows, seed, "train", stratify=bool(label_names))
+        others = np.setdiff1d(np.arange(len(train)), chosen, assume_unique=True)
+        train, rest = parts.train.take(chosen), parts.train.take(others)
+    rest = _unlabelled(rest, config, seed)
+    dev = parts.dev
+    if config.dev_rows is not None:
+        dev = {
+            split: part.take(_drawn(part, config.dev_rows, seed, "dev", stratify=bool(label_names)))
+            for split, part in dev.items()
+        }
+    return Parts(train, dev, (rest, *parts.unlabelled))
+
+
+def _drawn(part: Part, count: int, seed: int, purpose: str, *, stratify: bool) -> np.ndarray:
+    if count > len(part):
+        raise DataError(
+            f"task.{purpose}_rows is {count}, but {part.rows.source} has {len(part)} usable rows: "
+            "ask for fewer, or leave it empty"
+        )
+    return draw(len(part), count, seed, purpose, part.labels if stratify else None)
+
+
+def _unlabelled(rest: Part, config: TaskConfig, seed: int) -> Part:
+    """Of the training rows that were not drawn, those that serve as unlabelled text."""
+    rest = replace(rest, labels=None)
+    count = len(rest) if config.unlabelled_rows == "rest" else config.unlabelled_rows or 0
+    if count > len(rest):
+        raise DataError(
+            f"task.unlabelled_rows is {count}, but {len(rest)} training rows are left (task.train_rows is "
+            f"{config.train_rows or 'empty: all are drawn'}): ask for fewer, or set it to rest"
+        )
+    return rest.take(draw(len(rest), count, seed, "unlabelled"))

@@ -1,0 +1,1 @@
+"""Word pieces on disk and in batches: token tables, tokenizers, masking, stored outputs."""

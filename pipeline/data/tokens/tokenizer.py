@@ -1,0 +1,149 @@
+"""Tokenizers: a BERT WordPiece vocabulary trained on any text, and any tokenizer of a pretrained model.
+
+Everything here is a fast tokenizer of the Transformers library; ``save_pretrained`` writes it and
+``AutoTokenizer.from_pretrained`` opens it.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.data.tokens.special_tokens import read_names_as_text
+from pipeline.errors import DataError, ModelError
+
+if TYPE_CHECKING:  # they load torch
+    from transformers import BertTokenizer, PreTrainedTokenizerFast
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+MAX_ALPHABET = 1000
+MIN_CHARACTER_COUNT = 2
+"""A character met less often is unknown: it would take two places in the vocabulary for nothing."""
+
+
+def train_wordpiece(
+    texts: Iterable[str], vocab_size: int, lowercase: bool = True, model_max_length: int = 512
+) -> "BertTokenizer":
+    """Train a WordPiece vocabulary and wrap it in BERT's tokenizer; the same texts give the same ids.
+
+    Args:
+        texts: read once.
+        vocab_size: number of tokens, the five special ones (ids 0 to 4) included.
+        lowercase: lower-case and strip accents, as the uncased BERT does.
+        model_max_length: the longest sequence the model will take.
+
+    Raises:
+        DataError: the texts hold no words.
+    """
+    from tokenizers import Tokenizer, trainers
+    from tokenizers.models import WordPiece
+    from transformers import BertTokenizer
+
+    blank = BertTokenizer(do_lower_case=lowercase).backend_tokenizer
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
+    tokenizer.normalizer, tokenizer.pre_tokenizer = blank.normalizer, blank.pre_tokenizer
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="ignore") as spool:
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(tokenizer.normalizer.normalize_str(text))
+            spool.write(text + "\n")
+        alphabet = _alphabet(counts, min(MAX_ALPHABET, vocab_size // 4))
+        # The trainer numbers the pieces '##x' in the random order of a hash table and breaks ties by
+        # number: naming them first makes the vocabulary a function of the texts.
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=vocab_size,
+            special_tokens=[*SPECIAL_TOKENS, *(f"##{character}" for character in alphabet)],
+            initial_alphabet=alphabet,
+            limit_alphabet=len(alphabet),
+            show_progress=False,
+        )
+        spool.seek(0)
+        tokenizer.train_from_iterator(spool, trainer)
+    trained = BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=lowercase, model_max_length=model_max_length)
+    read_names_as_text(trained)
+    return trained
+
+
+def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedTokenizerFast":
+    """The fast tokenizer of a model folder or hub id; names of special tokens in a text are text to it.
+
+    Raises:
+        ModelError: the folder has no tokenizer, or it has no fast one, or it cannot pad.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    from pipeline.hub import asking_hub
+
+    folder = Path(source).expanduser()
+    require_tokenizer(source)
+    if not folder.is_dir() and source.startswith(("/", ".", "~")):
+        raise ModelError(f"{source}: no such folder: check the path")
+    location = str(folder) if folder.is_dir() else source
+    try:
+        with asking_hub(location, "name a folder with a tokenizer", ModelError):
+            tokenizer = AutoTokenizer.from_pretrained(location, revision=revision, trust_remote_code=False)
+    except ModelError:
+        raise
+    except Exception as error:  # the library raises many kinds
+        raise ModelError(f"{source}: no tokenizer could be loaded ({_first_line(error)})") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ModelError(f"{source}: {type(tokenizer).__name__} has no fast tokenizer: add a tokenizer.json")
+    if tokenizer.pad_token_id is None:
+        raise ModelError(f"{source}: the tokenizer has no padding token: set pad_token and save it again")
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        raise ModelError(f"{source}: the tokenizer has no vocabulary: save vocab.txt or tokenizer.json there")
+    read_names_as_text(tokenizer)
+    return tokenizer
+
+
+def require_tokenizer(source: str) -> None:
+    """Refuse a folder without any file of a tokenizer; a hub id is not looked at.
+
+    Raises:
+        ModelError: there is none.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(f"{source}: no tokenizer in this folder: save the model's tokenizer there")
+
+
+def check_vocabulary(tokenizer: "PreTrainedTokenizerFast", vocab_size_of_model: int) -> None:
+    """Refuse a tokenizer that has ids the model's embedding has no row for.
+
+    Raises:
+        ModelError: names the greatest id and the number of rows.
+    """
+    check_ids(tokenizer.get_vocab(), vocab_size_of_model)
+
+
+def check_ids(vocabulary: Mapping[str, int], vocab_size_of_model: int) -> None:
+    """Refuse word pieces that a model's embedding has no row for.
+
+    Raises:
+        ModelError: names the greatest id and the number of rows.
+    """
+    greatest = max(vocabulary.values())
+    if greatest >= vocab_size_of_model:
+        raise ModelError(
+            f"the tokenizer has ids up to {greatest}, the model's embedding {vocab_size_of_model} rows: "
+            "use the tokenizer the model was trained with"
+        )
+
+
+_TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json"),
+    *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
+)
+
+
+def _alphabet(counts: Counter[str], limit: int) -> list[str]:
+    """The most frequent characters that are not spaces; ties by code point."""
+    frequent = [c for c, count in counts.items() if count >= MIN_CHARACTER_COUNT and not c.isspace()]
+    if not frequent:
+        raise DataError("the texts hold no words to train a vocabulary on: give a larger corpus")
+    return sorted(sorted(frequent, key=lambda c: (-counts[c], c))[:limit])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

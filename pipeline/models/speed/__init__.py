@@ -1,0 +1,1 @@
+"""Faster forms of what a model computes; no result depends on them beyond rounding."""
