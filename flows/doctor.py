@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.config.run import RunConfig
-from pipeline.stages.capability import GB, Findings, choices, examine, warnings
+from pipeline.engine.inspection import GB, Findings, choices, examine, warnings
 
 PACKAGES = ("torch", "transformers", "accelerate", "prefect")
 

@@ -17,7 +17,7 @@ from pipeline.config.load import load_config
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.materialize import materialize
 from pipeline.store.store import Store
-import pipeline.stages.inference, pipeline.engine.learner, pipeline.training.loop, pipeline.models.load
+import pipeline.engine.inference, pipeline.engine.learner, pipeline.training.loop, pipeline.models.load
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)

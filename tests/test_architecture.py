@@ -86,6 +86,24 @@ def test_the_engine_knows_no_stage() -> None:
     assert violations(sources("pipeline/engine"), lambda name: of(name, "pipeline.stages", "tasks", "flows")) == []
 
 
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Wherever in a file the import stands, and by whatever way round."""
+    known = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sources("pipeline")}
+    needs = {
+        module: {
+            target
+            for _, name in imports(path)
+            for target in (name, name.rpartition(".")[0])
+            if target in known and target != module
+        }
+        for module, path in known.items()
+    }
+    while free := [module for module, targets in needs.items() if not targets & needs.keys()]:
+        for module in free:
+            del needs[module]
+    assert sorted(needs) == []
+
+
 def test_distillation_knows_torch_and_itself() -> None:
     def foreign(name: str) -> bool:
         known = name.split(".", maxsplit=1)[0] in sys.stdlib_module_names

@@ -27,14 +27,14 @@ from pipeline.config.load import load_config
 from pipeline.data.tasks.glue import GLUE
 from pipeline.data.tasks.table import TaskData, load_task
 from pipeline.data.tokens.tokenizer import load_tokenizer
+from pipeline.engine.inference import decide, predict_logits
+from pipeline.engine.rows import write_rows
+from pipeline.engine.run_training import placed
+from pipeline.engine.scoring import scoring
 from pipeline.evaluation.bootstrap import interval, resampled_scores
 from pipeline.evaluation.metrics import compute_metrics, main_metric
 from pipeline.models.load import ModelSource, load_finetuned
 from pipeline.progress import Silent
-from pipeline.stages.engine import placed
-from pipeline.stages.inference import decide, predict_logits
-from pipeline.stages.rows import write_rows
-from pipeline.stages.scoring import scoring
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.artifact import Artifact
 from pipeline.store.materialize import materialize

@@ -4,7 +4,7 @@
 
 Epochs of the pipeline's own loop take turns in one process: a student alone, as in the prediction phase, and a student
 with a teacher twice as wide, as in the intermediate phase; in float32 and in bfloat16, for students of several widths.
-Batches of 32 rows. ``CPU_WIDTH`` in ``pipeline/stages/precision.py`` goes by it.
+Batches of 32 rows. ``CPU_WIDTH`` in ``pipeline/engine/precision.py`` goes by it.
 """
 
 import statistics
@@ -27,10 +27,10 @@ from pipeline.data.tokens.batches import BatchPlan
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import TEACHER, soft
+from pipeline.engine.rows import reader
 from pipeline.features import Seen
 from pipeline.models.precision import autocast
 from pipeline.progress import Silent
-from pipeline.stages.rows import reader
 from pipeline.training.loop import Training, train
 
 WIDTHS = (84, 120, 192, 252, 312, 384)

@@ -21,11 +21,11 @@ from pipeline.data.tokens.table import TokenTable
 from pipeline.data.tokens.table_writer import TokenTableWriter
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.objectives import TEACHER, guide_taps, imitators
+from pipeline.engine.precision import cpu_has_bfloat16
+from pipeline.engine.rows import plan, reader
 from pipeline.models.precision import autocast
 from pipeline.models.students import build_encoder
 from pipeline.progress import Silent
-from pipeline.stages.precision import cpu_has_bfloat16
-from pipeline.stages.rows import plan, reader
 from pipeline.training.heap import keep_freed_memory
 from pipeline.training.loop import Training, train
 

@@ -39,13 +39,13 @@ from pipeline.data.tokens.table import TokenTable
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.guides.stored import StoredTeacher
+from pipeline.engine.inference import predict_logits
 from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import TEACHER, guide_taps, imitators, soft
+from pipeline.engine.rows import reader
 from pipeline.features import OUTPUT
 from pipeline.models.taps import encode
 from pipeline.progress import Silent
-from pipeline.stages.inference import predict_logits
-from pipeline.stages.rows import reader
 from pipeline.training.loop import Training, train
 
 Curve = list[dict[str, float]]

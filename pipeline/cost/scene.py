@@ -11,8 +11,8 @@ from pipeline.config.run import RunConfig
 from pipeline.config.runtime import Runtime
 from pipeline.cost.arithmetic import Machine
 from pipeline.cost.rehearsal import Rehearsed, rehearse
+from pipeline.engine.inputs import model_input
 from pipeline.progress import Silent
-from pipeline.stages.inputs import model_input
 from pipeline.store.explain import Reason
 from pipeline.store.source import Source, pinned
 from pipeline.store.stage import Stage, StageRun
@@ -107,7 +107,7 @@ class Scene:
 
     def meet_teacher(self, model: "PreTrainedModel") -> None:
         """Take the teacher's shape, and time its forward pass."""
-        from pipeline.stages.engine import placed
+        from pipeline.engine.run_training import placed
 
         self.teacher_config = model.config
         self.forward_seconds = _forward_seconds(placed(model, self.runtime))

@@ -74,7 +74,7 @@ def logits_cost(scene: "Scene", found: TaskRows) -> StageCost:
 
 def _sample_seconds(scene: "Scene", found: TaskRows) -> float:
     """Of asking the masked LM how strange some variants look, were it as fast as the teacher."""
-    from pipeline.stages.variant_quality import SAMPLE, SAMPLE_TOKENS
+    from pipeline.engine.variant_quality import SAMPLE, SAMPLE_TOKENS
 
     if "mlm" not in scene.stages["teacher_logits"].inputs:
         return 0.0

@@ -155,7 +155,7 @@ def _counts(scene: "Scene", typical: dict[str, NDArray[np.int32]], max_length: i
 
 def inference_tokens(lengths: NDArray[np.int32], rows: float) -> float:
     """Computed tokens of a model that reads so many rows of such lengths; fewer rows are padded more."""
-    from pipeline.stages.inference import INFERENCE_TOKENS
+    from pipeline.engine.inference import INFERENCE_TOKENS
 
     return batches(lengths, rows, TrainingConfig(max_tokens=INFERENCE_TOKENS), max_length=0).tokens
 
@@ -170,7 +170,7 @@ def lengths_of(
 ) -> tuple[dict[str, NDArray[np.int32]], float]:
     """Word pieces of each row of some tables, by name, and seconds of tokenising a row."""
     from pipeline.data.tokens.tokenizer import load_tokenizer
-    from pipeline.stages.rows import write_rows
+    from pipeline.engine.rows import write_rows
 
     source = scene.model("teacher", "pretrained")
     tokenizer = load_tokenizer(source.location, source.revision)

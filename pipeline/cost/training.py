@@ -20,8 +20,8 @@ from pipeline.cost.arithmetic import (
     warm_pass,
 )
 from pipeline.cost.sizes import Small, batches, small_training, total_steps
-from pipeline.engine.guides import caching
-from pipeline.stages.student_models import folder
+from pipeline.engine.guides import decision as caching
+from pipeline.engine.student_models import folder
 
 if TYPE_CHECKING:
     from pipeline.cost.rehearsal import Rehearsed

@@ -1,1 +1,1 @@
-"""What the stages run: models, objectives and guides put together, and trained. Torch is loaded here."""
+"""What the stages run: models, objectives and guides put together, trained and read, on whatever machine there is."""

@@ -22,11 +22,11 @@ from pipeline.config.own_folder import own_folder
 from pipeline.config.run import RunConfig
 from pipeline.config.runtime import Runtime
 from pipeline.config.words import WordsConfig
+from pipeline.engine.inputs import model_input
+from pipeline.engine.run_training import describe_device, device
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.unloaded import MASKED_LM_HEADS
 from pipeline.stages.checks import Check, loads
-from pipeline.stages.engine import describe_device, device
-from pipeline.stages.inputs import model_input
 from pipeline.stages.known import Known
 from pipeline.stages.teacher_input import masked_lm, pretrained_teacher
 from pipeline.store.source import Source

@@ -11,14 +11,14 @@ from pipeline.config.corpus import TokenizerTraining
 from pipeline.config.distillation import Terms, check_any_term
 from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.runtime import Runtime
+from pipeline.engine.compatibility import check_length
+from pipeline.engine.compilation import require_compiler
+from pipeline.engine.precision import require_device
+from pipeline.engine.student_models import NAMED
 from pipeline.errors import ModelError
 from pipeline.models.shapes import check_heads, student_shape
 from pipeline.models.unloaded import NO_ATTENTION_INTERFACE, UnloadedModel, check_encoder
-from pipeline.stages.compatibility import check_length
-from pipeline.stages.compilation import require_compiler
 from pipeline.stages.known import Known
-from pipeline.stages.precision import require_device
-from pipeline.stages.student_models import NAMED
 
 Check = Callable[[Known], None]
 """Raises the ``PipelineError`` that the run would meet later."""

@@ -6,9 +6,9 @@ from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
 from pipeline.data.tasks.hub_folder import hub_folder
+from pipeline.engine.inputs import expand, model_input, model_source
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check
-from pipeline.stages.inputs import expand, model_input, model_source
 from pipeline.stages.known import Known
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source

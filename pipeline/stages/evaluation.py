@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
+from pipeline.engine.run_training import describe_device, placed, write_json
+from pipeline.engine.student_models import folder, identities
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check, trains
-from pipeline.stages.engine import describe_device, placed, write_json
 from pipeline.stages.known import Known
 from pipeline.stages.label_only import same_size, yardsticks
-from pipeline.stages.student_models import folder, identities
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
@@ -119,14 +119,14 @@ def judged(config: Compared, run: StageRun) -> list[Judged]:
 def _run(config: EvaluationStage, run: StageRun) -> None:
     from pipeline.data.tasks.table import load_task
     from pipeline.data.tokens.tokenizer import load_tokenizer
+    from pipeline.engine.inference import decide, predict_logits
+    from pipeline.engine.rows import write_rows
+    from pipeline.engine.scoring import metric_names
+    from pipeline.engine.yardstick import best_constant, unlearned
     from pipeline.evaluation.cost import count_parameters, size_on_disk
     from pipeline.evaluation.metrics import main_metric
     from pipeline.models.load import ModelSource, load_finetuned
     from pipeline.models.released import relu_before_classifier
-    from pipeline.stages.inference import decide, predict_logits
-    from pipeline.stages.rows import write_rows
-    from pipeline.stages.scoring import metric_names
-    from pipeline.stages.yardstick import best_constant, unlearned
 
     task = load_task(run.artifact("task_data"))
     models = judged(config, run)
@@ -189,14 +189,14 @@ def _figures(
     config: EvaluationStage,
 ) -> dict[str, Any]:
     """One row of the result table."""
+    from pipeline.engine.scoring import scoring
+    from pipeline.engine.yardstick import best_constant
     from pipeline.evaluation.metrics import (
         bootstrap_difference,
         bootstrap_interval,
         compute_metrics,
         main_metric,
     )
-    from pipeline.stages.scoring import scoring
-    from pipeline.stages.yardstick import best_constant
 
     own, way = predictions[name], scoring(task)
     labels = {split: task.splits[split]["label"].to_numpy() for split in own}

@@ -7,14 +7,14 @@ from pipeline.config.distillation import GeneralDistillationConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.engine.compatibility import check_one_batch, check_positions, check_same_vocabulary, longest_row
+from pipeline.engine.compilation import compilation
+from pipeline.engine.inputs import model_input
+from pipeline.engine.precision import student_precision, teacher_precision
+from pipeline.engine.run_training import device, fit
+from pipeline.engine.student_models import folder, identities, student_encoder
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, students_fit, trains
-from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary, longest_row
-from pipeline.stages.compilation import compilation
-from pipeline.stages.engine import device, fit
-from pipeline.stages.inputs import model_input
-from pipeline.stages.precision import student_precision, teacher_precision
-from pipeline.stages.student_models import folder, identities, student_encoder
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
 
@@ -67,8 +67,8 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     from pipeline.engine.guides.caching import stored_teacher
     from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
     from pipeline.engine.objectives import TEACHER, guide_taps, imitators
+    from pipeline.engine.rows import plan, reader
     from pipeline.models.load import load_encoder, save_model
-    from pipeline.stages.rows import plan, reader
     from pipeline.training.loop import Training
 
     training, terms = config.distillation.training, config.distillation.terms

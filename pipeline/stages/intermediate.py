@@ -8,12 +8,12 @@ from pipeline.config.distillation import IntermediateConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.engine.compilation import compilation
+from pipeline.engine.precision import student_precision, teacher_precision
+from pipeline.engine.run_training import device, fit
+from pipeline.engine.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check, students_fit, trains
-from pipeline.stages.compilation import compilation
-from pipeline.stages.engine import device, fit
-from pipeline.stages.precision import student_precision, teacher_precision
-from pipeline.stages.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
     from pipeline.engine.guides.caching import stored_teacher
     from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
     from pipeline.engine.objectives import TEACHER, guide_taps, imitators
+    from pipeline.engine.rows import plan, reader
+    from pipeline.engine.transfer_set import TransferSet
     from pipeline.models.load import ModelSource, load_finetuned, save_model
-    from pipeline.stages.rows import plan, reader
-    from pipeline.stages.transfer_set import TransferSet
     from pipeline.training.loop import Training
 
     phase = config.intermediate

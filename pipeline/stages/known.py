@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from pipeline.config.corpus import TokenizerTraining
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
+from pipeline.engine.inputs import model_source
+from pipeline.engine.student_models import NAMED
 from pipeline.errors import PipelineError
 from pipeline.models.unloaded import UnloadedModel, read_model
-from pipeline.stages.inputs import model_source
-from pipeline.stages.student_models import NAMED
 
 if TYPE_CHECKING:
     from pipeline.data.tasks.table import TaskData

@@ -8,15 +8,11 @@ from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
-from pipeline.errors import ConfigError
-from pipeline.features import Outcome
-from pipeline.models.described import NAMES, describe, shape_of, sizes_of
-from pipeline.stages.checks import Check, loads, reads_task, students_fit, trains
-from pipeline.stages.compatibility import check_positions
-from pipeline.stages.engine import fit
-from pipeline.stages.inputs import model_input
-from pipeline.stages.precision import student_precision
-from pipeline.stages.student_models import (
+from pipeline.engine.compatibility import check_positions
+from pipeline.engine.inputs import model_input
+from pipeline.engine.precision import student_precision
+from pipeline.engine.run_training import fit
+from pipeline.engine.student_models import (
     NAMED,
     folder,
     identities,
@@ -24,6 +20,10 @@ from pipeline.stages.student_models import (
     start_sources,
     student_config,
 )
+from pipeline.errors import ConfigError
+from pipeline.features import Outcome
+from pipeline.models.described import NAMES, describe, shape_of, sizes_of
+from pipeline.stages.checks import Check, loads, reads_task, students_fit, trains
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
 
@@ -150,13 +150,13 @@ def _run(config: LabelOnlyStage, run: StageRun) -> None:
 
     from pipeline.data.tasks.table import load_task
     from pipeline.data.tokens.tokenizer import load_tokenizer
+    from pipeline.engine.inference import dev_score, predict_logits
     from pipeline.engine.learner import Learner
     from pipeline.engine.objectives import hard
+    from pipeline.engine.rows import plan, reader, write_rows
     from pipeline.engine.student_identity import student_seed
     from pipeline.models.load import load_config, save_model
     from pipeline.models.students import random_classifier
-    from pipeline.stages.inference import dev_score, predict_logits
-    from pipeline.stages.rows import plan, reader, write_rows
     from pipeline.stages.teacher import labels_of
     from pipeline.training.loop import Training
 

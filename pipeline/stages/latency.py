@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.run import RunConfig
+from pipeline.engine.machine import Machine, this_machine
+from pipeline.engine.run_training import placed, write_json
+from pipeline.engine.student_models import identities
 from pipeline.stages.checks import Check, trains
-from pipeline.stages.engine import placed, write_json
 from pipeline.stages.evaluation import Compared, judged
 from pipeline.stages.label_only import same_size
-from pipeline.stages.machine import Machine, this_machine
-from pipeline.stages.student_models import identities
 from pipeline.store.stage import Stage, StageRun
 
 RESULT = "latency.json"

@@ -8,11 +8,11 @@ from pipeline.config.distillation import PredictionConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.engine.precision import student_precision
+from pipeline.engine.run_training import fit
+from pipeline.engine.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.features import Outcome
 from pipeline.stages.checks import Check, students_fit, trains
-from pipeline.stages.engine import fit
-from pipeline.stages.precision import student_precision
-from pipeline.stages.student_models import folder, identities, inputs_for, student_classifier
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
@@ -75,13 +75,13 @@ def _run(config: PredictionStage, run: StageRun) -> None:
     from pipeline.data.tasks.table import load_task
     from pipeline.data.tokens.tokenizer import load_tokenizer
     from pipeline.engine.guides.outputs import LOGITS, stored_outputs
+    from pipeline.engine.inference import dev_score, predict_logits
     from pipeline.engine.learner import Learner
     from pipeline.engine.objectives import TEACHER, hard, soft
+    from pipeline.engine.rows import plan, reader, write_rows
+    from pipeline.engine.transfer_set import TransferSet
     from pipeline.models.load import ModelSource, load_config, load_finetuned, save_model
     from pipeline.models.released import relu_before_classifier
-    from pipeline.stages.inference import dev_score, predict_logits
-    from pipeline.stages.rows import plan, reader, write_rows
-    from pipeline.stages.transfer_set import TransferSet
     from pipeline.training.loop import Training
 
     phase, training = config.prediction, config.prediction.training

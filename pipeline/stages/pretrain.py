@@ -9,12 +9,12 @@ from pipeline.config.base import Config
 from pipeline.config.models import PretrainConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.engine.compatibility import check_one_batch, check_positions, check_same_vocabulary, longest_row
+from pipeline.engine.inputs import model_input, model_source
+from pipeline.engine.precision import teacher_precision
+from pipeline.engine.run_training import fit
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, trains
-from pipeline.stages.compatibility import check_one_batch, check_positions, check_same_vocabulary, longest_row
-from pipeline.stages.engine import fit
-from pipeline.stages.inputs import model_input, model_source
-from pipeline.stages.precision import teacher_precision
 from pipeline.store.stage import Stage, StageRun
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def _run(config: PretrainStage, run: StageRun) -> None:
     from pipeline.data.tokens.tokenizer import check_vocabulary, load_tokenizer
     from pipeline.engine.learner import Learner
     from pipeline.engine.objectives import masked_words
+    from pipeline.engine.rows import plan
     from pipeline.models.load import save_model
     from pipeline.models.students import set_dropout
-    from pipeline.stages.rows import plan
     from pipeline.training.loop import Training
 
     tokenizer = load_tokenizer(str(run.artifact("corpus") / "tokenizer"))

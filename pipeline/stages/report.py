@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
-from pipeline.stages.engine import write_json
+from pipeline.engine.run_training import write_json
+from pipeline.engine.student_models import folder, identities
 from pipeline.stages.label_only import same_size, yardsticks
-from pipeline.stages.student_models import folder, identities
 from pipeline.stages.teacher_logits import QUALITY
 from pipeline.store.artifact import Manifest, load_artifact
 from pipeline.store.stage import Stage, StageRun

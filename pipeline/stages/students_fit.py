@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline.config.builtin import builtin_path
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
+from pipeline.engine.student_models import NAMED, dropout
 from pipeline.errors import ModelError
 from pipeline.models.described import describe
-from pipeline.stages.student_models import NAMED, dropout
 
 ANY_SHAPE = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 NEEDING_STUDENTS = ("general_distillation", "teacher", "intermediate", "prediction", "label_only")

@@ -7,16 +7,16 @@ from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
+from pipeline.engine.compatibility import check_positions
+from pipeline.engine.inputs import model_input
+from pipeline.engine.precision import teacher_precision
+from pipeline.engine.run_training import fit, placed
+from pipeline.engine.student_models import output_names
 from pipeline.errors import ModelError, TrainingError
 from pipeline.models.described import MULTI_LABEL, describe
 from pipeline.models.unloaded import CLASSIFIERS, DEEP_CLASSIFIERS
 from pipeline.stages.checks import Check, loads, reads_task, trains
-from pipeline.stages.compatibility import check_positions
-from pipeline.stages.engine import fit, placed
-from pipeline.stages.inputs import model_input
 from pipeline.stages.known import Known
-from pipeline.stages.precision import teacher_precision
-from pipeline.stages.student_models import output_names
 from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.stage import Stage, StageRun
 
@@ -115,9 +115,9 @@ def _check_one_output(num_labels: int | None) -> None:
 def _run(config: TeacherStage, run: StageRun) -> None:
     from pipeline.data.tasks.table import load_task
     from pipeline.data.tokens.tokenizer import check_vocabulary, load_tokenizer
+    from pipeline.engine.inference import dev_score, predict_logits
+    from pipeline.engine.rows import write_rows
     from pipeline.models.load import ModelSource, load_config, load_finetuned, save_model
-    from pipeline.stages.inference import dev_score, predict_logits
-    from pipeline.stages.rows import write_rows
     from pipeline.training.team import team
 
     task = load_task(run.artifact("task_data"))
@@ -171,8 +171,8 @@ def _finetune(
 
     from pipeline.engine.learner import Learner
     from pipeline.engine.objectives import hard
+    from pipeline.engine.rows import plan, reader, write_rows
     from pipeline.models.load import load_classifier
-    from pipeline.stages.rows import plan, reader, write_rows
     from pipeline.training.loop import Training
 
     train = write_rows(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.config.run import RunConfig
-from pipeline.stages.inputs import model_source
+from pipeline.engine.inputs import model_source
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
-from pipeline.engine.guides.caching import decide
+from pipeline.engine.guides.decision import decide
+from pipeline.engine.precision import teacher_precision
+from pipeline.engine.run_training import placed, write_json
 from pipeline.stages.checks import Check, trains
-from pipeline.stages.engine import placed, write_json
-from pipeline.stages.precision import teacher_precision
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, StageRun, ancestors
 
@@ -69,13 +69,13 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
     from pipeline.data.tasks.table import load_task
     from pipeline.data.tokens.logits import join_logits, read_logits, write_logits
     from pipeline.data.tokens.tokenizer import load_tokenizer
+    from pipeline.engine.inference import predict_logits
+    from pipeline.engine.rows import write_rows
+    from pipeline.engine.transfer_set import LOGITS, TOKENS, TransferSet
     from pipeline.models.load import ModelSource, load_finetuned
     from pipeline.models.precision import autocast, prepare_teacher
     from pipeline.models.released import relu_before_classifier
     from pipeline.models.speed.packed import pack
-    from pipeline.stages.inference import predict_logits
-    from pipeline.stages.rows import write_rows
-    from pipeline.stages.transfer_set import LOGITS, TOKENS, TransferSet
 
     task = load_task(run.artifact("task_data"))
     folder = run.artifact("teacher") / "model"
@@ -125,7 +125,7 @@ def _run(config: TeacherLogitsStage, run: StageRun) -> None:
         logits=logits_cost | {"storing_pays": _pays(logits_cost, int(table.lengths.sum()))},
     )
     if run.has("augmentation"):
-        from pipeline.stages.variant_quality import figures, variant_quality
+        from pipeline.engine.variant_quality import figures, variant_quality
 
         quality = variant_quality(run, task, transfer)
         write_json(run.output / QUALITY, quality)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.stages.precision import cpu_has_bfloat16
+from pipeline.engine.precision import cpu_has_bfloat16
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "engine"
 MODULES = ("setting", "rounds", "released_way", "precision")

@@ -19,9 +19,9 @@ from pipeline.config.augmenters import HOLE
 from pipeline.data.corpus.files import build_corpus
 from pipeline.data.tokens.table import TokenTable
 from pipeline.data.tokens.tokenizer import load_tokenizer, train_wordpiece
+from pipeline.engine.rows import write_rows
 from pipeline.models.load import save_model
 from pipeline.progress import Silent
-from pipeline.stages.rows import write_rows
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MARKS = "<>/[]|"

@@ -8,7 +8,7 @@ import pytest
 from pipeline.config.run import RunConfig
 from pipeline.device.host import Disk, Host
 from pipeline.device.peak import Gpu
-from pipeline.stages.capability import Findings, choices, warnings
+from pipeline.engine.inspection import Findings, choices, warnings
 
 GB = 10**9
 HOST = Host("a CPU", cores=8, instructions=("avx2",), memory_bytes=16 * GB, swapped_bytes=0)

@@ -7,9 +7,9 @@ import pytest
 from tiny_run import tiny
 
 from pipeline.data.tokens.tokenizer import load_tokenizer
+from pipeline.engine.compatibility import check_same_vocabulary
 from pipeline.errors import ModelError
 from pipeline.models.load import ModelSource
-from pipeline.stages.compatibility import check_same_vocabulary
 
 
 def cased(folder: Path) -> None:

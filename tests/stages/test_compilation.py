@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pipeline.config.runtime import Runtime
+from pipeline.engine.compilation import compilation, find_compiler
 from pipeline.errors import ConfigError
-from pipeline.stages.compilation import compilation, find_compiler
 
 CPU = torch.device("cpu")
 

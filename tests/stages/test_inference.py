@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from pipeline.data.tokens.tokenizer import train_wordpiece
+from pipeline.engine import inference
+from pipeline.engine.inference import predict_logits
+from pipeline.engine.rows import write_rows
 from pipeline.models.taps import encode
 from pipeline.progress import Silent
-from pipeline.stages import inference
-from pipeline.stages.inference import predict_logits
-from pipeline.stages.rows import write_rows
 
 TOKENIZER = train_wordpiece(["one two three four five six seven eight"] * 20, 40)
 COUNTS = [5, 1, 8, 3, 3, 7, 2]

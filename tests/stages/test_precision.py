@@ -10,7 +10,7 @@ from tiny_run import STAGES, Tiny, save_teacher, tiny
 
 from pipeline.config.precision import Precision
 from pipeline.device.peak import matmul_peak
-from pipeline.stages.precision import may_have_gpu, slow_precision, student_precision, teacher_precision
+from pipeline.engine.precision import may_have_gpu, slow_precision, student_precision, teacher_precision
 
 CPU = torch.device("cpu")
 
@@ -119,7 +119,7 @@ def test_auto_is_what_the_gpu_has(files: Tiny) -> None:
 def test_without_a_gpu_torch_is_not_loaded_to_tell(files: Tiny) -> None:
     code = (
         "import os, sys\nos.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
-        "from pipeline.config.load import load_config\nfrom pipeline.stages.precision import student_precision\n"
+        "from pipeline.config.load import load_config\nfrom pipeline.engine.precision import student_precision\n"
         "config = load_config('tiny.yaml', ['precision=auto', 'runtime.device=auto'])\n"
         "print(student_precision(config), 'torch' in sys.modules)"
     )

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.tokenizer import train_wordpiece
+from pipeline.engine.rows import by_length, plan, reader, write_rows
 from pipeline.progress import Silent
-from pipeline.stages.rows import by_length, plan, reader, write_rows
 
 TEXT = ["one two three four five six seven eight nine ten eleven twelve"]
 TOKENIZER = train_wordpiece(TEXT * 50, 400)

@@ -14,9 +14,9 @@ import pytest
 from tiny_run import Tiny, save_teacher, sentences, tiny, write_csv
 
 from pipeline.config.runtime import Runtime
+from pipeline.engine.inputs import expand, model_input, model_source
 from pipeline.errors import ConfigError, ModelError
 from pipeline.progress import Silent
-from pipeline.stages.inputs import expand, model_input, model_source
 from pipeline.store.source import Source, source_digest
 from pipeline.store.stage import StageRun
 from pipeline.store.store import Store

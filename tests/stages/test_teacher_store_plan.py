@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.training import TrainingConfig
-from pipeline.engine.guides.caching import decide, num_passes
+from pipeline.engine.guides.caching import num_passes
+from pipeline.engine.guides.decision import decide
 
 COST = {
     "tokens": 66_000,

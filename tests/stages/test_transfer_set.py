@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.data.tasks.table import TaskData
-from pipeline.stages.transfer_set import FLIP_SHARE, TransferSet, find_origins, flip_tolerance, flips
+from pipeline.engine.transfer_set import FLIP_SHARE, TransferSet, find_origins, flip_tolerance, flips
 
 
 class Ids:

@@ -11,7 +11,7 @@ from pyarrow import parquet
 from tiny_run import TOPICS, Tiny, sentences, tiny, write_csv
 from transformers import AutoTokenizer
 
-from pipeline.stages.variant_quality import EXAMPLES
+from pipeline.engine.variant_quality import EXAMPLES
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.data.tokens.feature_table import FeatureTable, disk_bytes, make_room
-from pipeline.engine.guides.caching import GB, Decision, decide
+from pipeline.engine.guides.decision import GB, Decision, decide
 from pipeline.engine.guides.layout import Batch, KeptFeatures, Layout
 from pipeline.features import Seen
 from pipeline.progress import Progress

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pipeline.config.base import Config
 from pipeline.config.runtime import Runtime
 from pipeline.device.host import host, usual_threads
-from pipeline.stages.precision import may_have_gpu
+from pipeline.engine.precision import may_have_gpu
 
 
 class Machine(Config):

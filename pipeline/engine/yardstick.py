@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.data.tasks.table import TaskData
+from pipeline.engine.scoring import metric_names, scoring
 from pipeline.evaluation.metrics import compute_metrics, main_metric
-from pipeline.stages.scoring import metric_names, scoring
 
 
 @dataclass(frozen=True)

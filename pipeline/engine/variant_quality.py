@@ -14,11 +14,11 @@ from pipeline.augmentation.variants.quality import Shown, length_ratio, survey, 
 from pipeline.config.augmenters import HOLE
 from pipeline.data.tasks.table import TaskData
 from pipeline.data.tokens.tokenizer import load_tokenizer
+from pipeline.engine.inputs import model_input
+from pipeline.engine.run_training import placed
+from pipeline.engine.transfer_set import TransferSet
 from pipeline.models.load import load_masked_lm
 from pipeline.models.mlm import mlm_head
-from pipeline.stages.engine import placed
-from pipeline.stages.inputs import model_input
-from pipeline.stages.transfer_set import TransferSet
 from pipeline.store.artifact import load_artifact
 from pipeline.store.stage import StageRun
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config.models import PRESETS, USUAL_DROPOUT, StudentConfig
+from pipeline.engine.compatibility import check_positions, check_same_vocabulary
+from pipeline.engine.inputs import model_input, model_source
 from pipeline.errors import ModelError
 from pipeline.models.described import NAMES, describe, dropout_of, shape_of
-from pipeline.stages.compatibility import check_positions, check_same_vocabulary
-from pipeline.stages.inputs import model_input, model_source
 from pipeline.store.source import Source
 from pipeline.store.stage import StageRun
 

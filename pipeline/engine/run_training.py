@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 from pipeline.config.precision import Precision
 from pipeline.config.runtime import Runtime
 from pipeline.config.training import TrainingConfig
+from pipeline.engine.compilation import compilation
+from pipeline.engine.precision import NO_GPU_HERE, slow_precision
 from pipeline.errors import ConfigError
-from pipeline.stages.compilation import compilation
-from pipeline.stages.precision import NO_GPU_HERE, slow_precision
 from pipeline.store.stage import StageRun
 
 if TYPE_CHECKING:

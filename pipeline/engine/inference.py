@@ -9,10 +9,10 @@ from transformers import PreTrainedModel
 
 from pipeline.data.tasks.table import TaskData
 from pipeline.data.tokens.table import TokenTable
+from pipeline.engine.rows import by_length, reader
+from pipeline.engine.scoring import scoring
 from pipeline.evaluation.metrics import compute_metrics, main_metric
 from pipeline.models.taps import encode
-from pipeline.stages.rows import by_length, reader
-from pipeline.stages.scoring import scoring
 
 INFERENCE_TOKENS = 4_096
 

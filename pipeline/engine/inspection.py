@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
-from pipeline.errors import StoreError
-from pipeline.stages.compilation import compilation, find_compiler
-from pipeline.stages.precision import (
+from pipeline.engine.compilation import compilation, find_compiler
+from pipeline.engine.precision import (
     CPU_UNITS,
     CPU_WIDTH,
     has_device_file,
@@ -21,6 +20,7 @@ from pipeline.stages.precision import (
     student_precision,
     teacher_precision,
 )
+from pipeline.errors import StoreError
 from pipeline.store.disk import check_folder
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ def examine(config: RunConfig) -> Findings:
 
     from pipeline.device.host import busy_cores, host
     from pipeline.device.peak import gpus, matmul_peak, products_library
+    from pipeline.engine.run_training import device
     from pipeline.models.precision import exact_float32
     from pipeline.models.speed.packed import pack
-    from pipeline.stages.engine import device
 
     busy = busy_cores()  # before anything is measured here
     where = device(config.runtime)
