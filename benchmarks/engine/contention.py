@@ -17,10 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # Two threads that spin is what libgomp does where nothing is said.
+ENGINE = "a thread each"  # for teacher and students: what the engine does
 WAYS: Mapping[str, Mapping[str, str]] = {
     "spinning": {},
     "yielding": {"OMP_WAIT_POLICY": "PASSIVE"},
     "one thread": {"OMP_NUM_THREADS": "1"},
+    ENGINE: {"OMP_NUM_THREADS": "1"},
 }
 LOOPS = (0, 2, 4)
 GOALS = {2: 2.5, 4: 4.0}
@@ -33,12 +35,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each cell (3)")
     parser.add_argument("--rows", type=int, default=1_500, help="rows of the training (1,500)")
     parser.add_argument("--train", type=int, metavar="LOOPS", help=argparse.SUPPRESS)
+    parser.add_argument("--ahead", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="few rows, one round: does it run?")
     asked = parser.parse_args()
     if asked.quick:
         asked.rounds, asked.rows = 1, 60
     if asked.train is not None:
-        train(asked.rows, asked.train)
+        train(asked.rows, asked.train, ahead=asked.ahead)
         return
     found: dict[tuple[str, int], list[float]] = {}
     for number in range(asked.rounds):
@@ -61,7 +64,7 @@ def measure(way: str, loops: int, rows: int) -> float:
     """Seconds of a training that waits in this way, beside so many busy loops."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     done = subprocess.run(
-        [sys.executable, __file__, "--train", str(loops), "--rows", str(rows)],
+        [sys.executable, __file__, "--train", str(loops), "--rows", str(rows), *(["--ahead"] if way == ENGINE else [])],
         env=environment | WAYS[way],
         stdout=subprocess.PIPE,
         text=True,
@@ -71,17 +74,17 @@ def measure(way: str, loops: int, rows: int) -> float:
     return seconds
 
 
-def train(rows: int, loops: int) -> None:
+def train(rows: int, loops: int, *, ahead: bool) -> None:
     """Train once to warm up and once with a clock, the loops beside it then; print the seconds."""
     sys.path.insert(0, str(Path(__file__).parent))
     from setting import Engine, Shape, made_up_rows
 
     student = Shape(2, 84, 336)
     engine = Engine(made_up_rows(rows, mean=25), Shape(4, 192, 768), {"first": student, "second": student})
-    engine.epoch()
+    engine.epoch(ahead=ahead)
     others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(loops)]
     try:
-        seconds = engine.epoch()["seconds"]
+        seconds = engine.epoch(ahead=ahead)["seconds"]
     finally:
         for other in others:
             other.kill()

@@ -223,7 +223,12 @@ def _disk_warnings(config: RunConfig, found: Findings) -> list[str]:
 def _why_threads(config: RunConfig) -> str:
     if config.runtime.num_threads:
         return "runtime.num_threads"
-    return "OMP_NUM_THREADS" if os.environ.get("OMP_NUM_THREADS") else "torch's choice: one a core"
+    if os.environ.get("OMP_NUM_THREADS"):
+        return "OMP_NUM_THREADS"
+    return (
+        "torch's choice: one a core; on two cores a teacher and students of at most 256 take one each, which other "
+        "work on the machine slows least"
+    )
 
 
 def _why_precision(config: RunConfig, found: Findings, chosen: Precision, whose: str, *, cuda: bool) -> str:

@@ -88,6 +88,7 @@ def fit(
     precision: Precision,
     name: str = "training",
     keep_end: bool = False,
+    ahead: bool = False,
 ) -> dict[str, "History"]:
     """Train with this stage's checkpoints and progress; histories and speed are kept with the artifact.
 
@@ -99,8 +100,10 @@ def fit(
         precision: what matrix products are computed in.
         name: of this training, where a stage does several.
         keep_end: that it has ended outlives a kill too, which pays where others follow.
+        ahead: teacher and students take a thread each (``threads.runs_ahead``).
     """
     from pipeline.engine.learner import Learner
+    from pipeline.engine.threads import one_thread_each
     from pipeline.models.precision import autocast
     from pipeline.models.speed.compilation import compile_encoder
     from pipeline.training.loop import train
@@ -114,19 +117,27 @@ def fit(
     compiled, why = compilation(run.runtime, engine.device)
     for learner in training.learners.values() if compiled else ():
         compile_encoder(cast("Learner", learner).model)
-    histories, speed = train(
-        training,
-        config,
-        seed=seed,
-        accelerator=engine,
-        checkpoints=Path(agree(str((run.scratch / name).absolute()))),
-        checkpoint_seconds=run.runtime.checkpoint_seconds,
-        checkpoint_share=run.runtime.checkpoint_share,
-        progress=run.progress,
-        autocast=lambda: autocast(precision, engine.device),
-        keep_end=keep_end,
+    with one_thread_each(training, ahead=ahead) as shared:
+        histories, speed = train(
+            shared,
+            config,
+            seed=seed,
+            accelerator=engine,
+            checkpoints=Path(agree(str((run.scratch / name).absolute()))),
+            checkpoint_seconds=run.runtime.checkpoint_seconds,
+            checkpoint_share=run.runtime.checkpoint_share,
+            progress=run.progress,
+            autocast=lambda: autocast(precision, engine.device),
+            keep_end=keep_end,
+        )
+    told = (
+        speed
+        | share_of_peak(speed, engine, precision)
+        | {
+            "compiled": f"{'on' if compiled else 'off'}: {why}",
+            "teacher_ahead": ahead,
+        }
     )
-    told = speed | share_of_peak(speed, engine, precision) | {"compiled": f"{'on' if compiled else 'off'}: {why}"}
     run.record(**{f"{name}_speed": told}, **describe_device(run.runtime))
     write_json(
         run.output / f"{name}_history.json",

@@ -68,6 +68,7 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
     from pipeline.engine.objectives import TEACHER, guide_taps, imitators
     from pipeline.engine.rows import plan, reader
+    from pipeline.engine.threads import runs_ahead
     from pipeline.models.load import load_encoder, save_model
     from pipeline.training.loop import Training
 
@@ -87,6 +88,8 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
     check_one_batch(batches, "general_distillation")
     compiled = compilation(run.runtime, device(run.runtime)).on
     show = frozen_teacher(teacher, taps, device(run.runtime), precision=config.teacher_precision, compiled=compiled)
+    widths = [teacher.config.hidden_size, *(model.config.hidden_size for model in models.values())]
+    ahead = runs_ahead(run.runtime, device(run.runtime), widths, dropout=False)
     stored = stored_teacher(show, batches, training, run, rows="corpus", terms=terms)
     read = reader(
         table,
@@ -105,6 +108,7 @@ def _run(config: GeneralDistillationStage, run: StageRun) -> None:
         run,
         seed=config.seed,
         precision=config.precision,
+        ahead=ahead,
     )
     for student in config.students:
         model = models[student.name]

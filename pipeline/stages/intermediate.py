@@ -73,6 +73,7 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
     from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
     from pipeline.engine.objectives import TEACHER, guide_taps, imitators
     from pipeline.engine.rows import plan, reader
+    from pipeline.engine.threads import runs_ahead
     from pipeline.engine.transfer_set import TransferSet
     from pipeline.models.load import ModelSource, load_finetuned, save_model
     from pipeline.training.loop import Training
@@ -100,6 +101,8 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
         precision=config.teacher_precision,
         compiled=compiled,
     )
+    widths = [teacher.config.hidden_size, *(model.config.hidden_size for model in models.values())]
+    ahead = runs_ahead(run.runtime, device(run.runtime), widths, dropout=phase.teacher_dropout)
     stored = stored_teacher(show, batches, phase.training, run, rows="rows", terms=phase.terms, chosen=rows)
     read_rows = reader(
         transfer.table,
@@ -122,6 +125,7 @@ def _run(config: IntermediateStage, run: StageRun) -> None:
         run,
         seed=config.seed,
         precision=config.precision,
+        ahead=ahead,
     )
     run.record(teacher_store=stored.record(), rows=len(rows))
     for student in config.students:

@@ -1,4 +1,4 @@
-"""A feed reads the batches of the next step while the present one is computed.
+"""A feed reads the batches of the next step, and may ask a teacher of them, while the present one is computed.
 
 Every process reads the whole batch, which is cheap, and keeps each world-th row of it: what is drawn for a
 batch, its masks, its padded length and its counts are then those of a run on one process.
@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -39,12 +40,14 @@ class Micro:
         draw: number of the pass in the whole training; decides its randomness.
         batch: tensors on the CPU.
         counts: of the whole optimisation step, over all processes.
+        target: what a teacher shows of the batch, where the feed asks it.
     """
 
     rows: NDArray[np.int64]
     draw: int
     batch: Batch
     counts: dict[str, float]
+    target: Any = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Feed:
         rank: of this process.
         world: number of processes.
         pin: copy the batches into page-locked memory, from which a GPU can fetch them meanwhile.
+        ask: (batch, its row indices) -> what a teacher shows of it, without gradients; None where the loop asks.
         windows: of the learners' local attention; pairs within them are counted too.
         alike: pad all batches of a step to its longest row, for losses whose means padding counts in: what a step
             holds then does not depend on how it is cut into batches.
@@ -81,9 +85,11 @@ class Feed:
         rank: int = 0,
         world: int = 1,
         pin: bool = False,
+        ask: Callable[[Batch, NDArray[np.int64]], Any] | None = None,
         windows: Iterable[int] = (),
         alike: bool = False,
     ) -> None:
+        self._ask = ask
         self._windows, self._alike = tuple(windows), alike
         self._plan, self._read, self._accumulate, self._total = plan, read, accumulate, total
         self._rank, self._world, self._pin = rank, world, pin
@@ -141,4 +147,7 @@ class Feed:
             rows, batch = rows[mine], {name: tensor[mine] for name, tensor in batch.items()}
         if self._pin:
             batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
-        return Micro(rows, draw, batch, counts)
+        if self._ask is None:
+            return Micro(rows, draw, batch, counts)
+        with torch.no_grad():
+            return Micro(rows, draw, batch, counts, self._ask(batch, rows))

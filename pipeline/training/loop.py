@@ -55,6 +55,8 @@ class Training:
         read: row indices and the number of the batch in, a batch on the CPU out.
         target: (batch on the device, its row indices) -> what all learners are given beside the batch;
             computed without gradients.
+        ahead: ask for the target of the next step while the learners train on this one, on a CPU; it must draw nothing
+            at random.
         target_flops: (counts) -> floating-point operations that ``target`` has spent on so much.
         score: a learner's dev score, higher is better; the best weights are kept. None keeps the last.
         evaluations_per_epoch: how often ``score`` is asked for.
@@ -64,6 +66,7 @@ class Training:
     plan: Plan
     read: Read
     target: Callable[[Batch, NDArray[np.int64]], Any] | None = None
+    ahead: bool = False
     target_flops: Callable[[Mapping[str, float]], float] | None = None
     score: Callable[[nn.Module], float] | None = None
     evaluations_per_epoch: float = 1.0
@@ -126,6 +129,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
         rank=accelerator.process_index,
         world=accelerator.num_processes,
         pin=accelerator.device.type == "cuda",
+        ask=training.target if training.ahead else None,
         windows=sorted({window for learner in plain.values() for window in getattr(learner, "windows", ())}),
         alike=any(getattr(learner, "counts_padding", False) for learner in plain.values()),
     )
@@ -136,7 +140,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
             began = time.perf_counter()
             clock.sample(state.step)
             step = feed.take(state.step)
-            clock.spend("data", began)
+            clock.spend("teacher" if training.ahead else "data", began)
             terms = _backward(
                 training,
                 learners,
@@ -235,8 +239,8 @@ def _look(training: Training, micro: Micro, *, seed: int, accelerator: Accelerat
     now = clock.now()
     batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in micro.batch.items()}
     now = clock.spend("data", now)
-    if training.target is None:
-        return batch, None
+    if training.target is None or training.ahead:
+        return batch, micro.target
     _seed(seed, "teacher", micro.draw, accelerator)
     with torch.no_grad():
         target = training.target(batch, micro.rows)
