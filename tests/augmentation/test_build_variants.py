@@ -14,10 +14,10 @@ from pipeline.augmentation.candidates.files import ROWS, join_shards, write_shar
 from pipeline.augmentation.candidates.masked_lm import MaskedLM
 from pipeline.augmentation.candidates.table import CandidateTable
 from pipeline.augmentation.candidates.vectors import from_input_embeddings
+from pipeline.augmentation.variants import build as build_module
+from pipeline.augmentation.variants import row_ranges as cuts
 from pipeline.augmentation.variants.build import Drawing, build_variants
 from pipeline.augmentation.variants.draw import Row, augment_rows
-from pipeline.augmentation.variants.draw import build as build_module
-from pipeline.augmentation.variants.draw import row_ranges as cuts
 from pipeline.augmentation.variants.shards import make_shards, open_batches, shard_path
 from pipeline.augmentation.words.sentences import write_sentences
 from pipeline.config.augmentation import AugmentationConfig

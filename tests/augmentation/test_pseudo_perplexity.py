@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pipeline.augmentation.variants.draw import pseudo_perplexity as module
+from pipeline.augmentation.variants import pseudo_perplexity as module
 from pipeline.augmentation.variants.pseudo_perplexity import (
     Likelihood,
     affordable,

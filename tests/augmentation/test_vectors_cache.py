@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.augmentation.candidates import vectors_cache
 from pipeline.augmentation.candidates.glove import load_glove
-from pipeline.augmentation.candidates.table import vectors_cache
 from pipeline.augmentation.candidates.vectors_cache import cached_vectors
 from pipeline.errors import DataError
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.augmentation.candidates import vectors_cache
 from pipeline.augmentation.candidates.glove import load_glove
-from pipeline.augmentation.candidates.table import vectors_cache
 from pipeline.augmentation.candidates.vectors_cache import cached_vectors
 
 ROWS = ["the 1 2 2", "fox 0 3 4", "dog 1 0 0", "cat 2 2 1"]

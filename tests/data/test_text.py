@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.corpus.files import lines, text
+from pipeline.data.corpus import lines, text
 from pipeline.data.corpus.text import corpus_files, documents, hub_documents
 from pipeline.errors import DataError
 

@@ -9,9 +9,9 @@ import torch
 from pyarrow import parquet
 from tiny_run import Tiny, tiny
 
+from pipeline.augmentation.candidates import table as candidates
 from pipeline.augmentation.candidates.files import StoredCandidates
 from pipeline.augmentation.candidates.table import Candidates, CandidateTable
-from pipeline.augmentation.candidates.table import table as candidates
 from pipeline.augmentation.variants.shards import open_batches
 from pipeline.errors import ConfigError
 from pipeline.models import load
