@@ -2,8 +2,8 @@
 
 Threads that share a small product wait for each other hundreds of times a step. Beside other work one of them is often
 not running while the other waits, and the training all but stops. A teacher that is a step ahead of its students waits
-for them once a step. On two cores that is as fast where products are small, and it goes on beside other work
-(benchmarks/engine/contention.py).
+for them once a step: on two cores and with small products it takes a sixth longer when all is quiet, and half the time
+or less beside other work (benchmarks/engine/contention.py).
 """
 
 from collections.abc import Iterator
