@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-# Two threads that spin is what libgomp does where nothing is said.
+# Two threads that spin are what libgomp does by default.
 ENGINE = "a thread each"  # for teacher and students: what the engine does
 WAYS: Mapping[str, Mapping[str, str]] = {
     "spinning": {},
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def measure(way: str, loops: int, rows: int) -> float:
-    """Seconds of a training that waits in this way, beside so many busy loops."""
+    """Seconds of a training whose threads wait in this way, beside ``loops`` busy loops."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     done = subprocess.run(
         [sys.executable, __file__, "--train", str(loops), "--rows", str(rows), *(["--ahead"] if way == ENGINE else [])],

@@ -133,3 +133,10 @@ def test_a_model_has_the_same_weights_whatever_attention_it_runs_on():
     plain, eager = (setting.model(setting.QUICK_STUDENT, 1, attention=attention) for attention in (None, "eager"))
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), eager.parameters(), strict=True))
     assert eager.config._attn_implementation == "eager"
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_training_beside_other_work_says_its_seconds(ahead, monkeypatch, capsys):
+    """The part that each measurement runs as a process of its own, beside one busy loop."""
+    options = ("--train", "1", *(["--ahead"] if ahead else []))
+    assert float(printed("contention", monkeypatch, capsys, *options).splitlines()[-1]) > 0

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.tokens.masking import IGNORED, mask_tokens
+from pipeline.data.tokens.masking import mask_tokens
+from pipeline.features import IGNORED
 
 MASK, VOCABULARY = 4, 50
 

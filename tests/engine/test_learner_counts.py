@@ -9,12 +9,11 @@ import torch
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
-from pipeline.data.tokens.masking import IGNORED
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import TEACHER, guide_taps, hard, imitators, masked_words, soft
-from pipeline.features import Moment
+from pipeline.features import IGNORED, Moment
 from pipeline.training.counts import count
 from pipeline.training.feed import Feed
 

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
-from pipeline.data.tokens.masking import IGNORED
 from pipeline.distillation.attention_loss import Attention
 from pipeline.distillation.losses import attention_score_loss, masked_mse
 from pipeline.engine.guides.frozen import frozen_teacher
@@ -16,7 +15,7 @@ from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import TEACHER, guide_taps, hard, imitators, masked_words, soft
 from pipeline.errors import ModelError
-from pipeline.features import OUTPUT, Tap
+from pipeline.features import IGNORED, OUTPUT, Tap
 from pipeline.models.taps import encode
 
 Make = Callable[..., Any]

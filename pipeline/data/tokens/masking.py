@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORED = -100
+from pipeline.features import IGNORED
 
 
 def mask_tokens(

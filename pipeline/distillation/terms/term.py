@@ -4,6 +4,7 @@ The pure function of the loss lies in ``losses.py`` or ``attention_loss.py``; a 
 taps it reads and owns what has to be learned to compare them, a projection for example.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from pipeline.features import Moment, Seen, Tap
 Batch = Mapping[str, Tensor]
 
 
-class Term(nn.Module):
+class Term(nn.Module, ABC):
     """One summand of a loss.
 
     Attributes:
@@ -28,6 +29,7 @@ class Term(nn.Module):
     counts_padding: bool = False
     windows: frozenset[int] = frozenset()
 
+    @abstractmethod
     def forward(self, student: Seen, guide: Seen, batch: Batch, moment: Moment) -> Tensor:
         """The loss of a batch, a scalar: a sum over the rows at hand divided by a count of the whole step.
 
@@ -37,7 +39,6 @@ class Term(nn.Module):
             batch: attention_mask (batch, length) and, for terms that learn from labels, labels.
             moment: counts of the whole step and progress of the training.
         """
-        raise NotImplementedError
 
     def flops(self, _counts: Mapping[str, float]) -> float:
         """Floating-point operations of the term's own products in one forward pass over these counts."""
