@@ -50,8 +50,8 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
         build(run.augmentation)
         build(run.teacher_logits)
         # Stage two: the fine-tuned teacher, imitated on the task
-        build(run.intermediate)
-        build(run.prediction)
+        for phase in run.phases:
+            build(phase)
         # What came of it
         build(run.label_only)
         build(run.evaluation)

@@ -33,7 +33,8 @@ from pipeline.engine.run_training import placed
 from pipeline.engine.scoring import scoring
 from pipeline.evaluation.bootstrap import interval, resampled_scores
 from pipeline.evaluation.metrics import compute_metrics, main_metric
-from pipeline.models.load import ModelSource, load_finetuned
+from pipeline.models.load import load_finetuned
+from pipeline.models.source import ModelSource
 from pipeline.progress import Silent
 from pipeline.stages.two_stage import two_stage
 from pipeline.store.artifact import Artifact

@@ -1,63 +1,37 @@
-"""What the student imitates, and how the imitation is measured."""
+"""General distillation and the phases of task distillation: which terms, on which rows, for how long."""
 
-from typing import Literal
-
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field
 
 from pipeline.config.base import Config
+from pipeline.config.terms import AttentionTerm, EmbeddingTerm, HiddenTerm, SoftTerm, Terms
 from pipeline.config.training import TrainingConfig
-from pipeline.errors import ModelError
 
-
-class Terms(Config):
-    """The weighted terms of the Transformer losses (Jiao et al. 2020, equations 7 to 9)."""
-
-    embedding: NonNegativeFloat = Field(1.0, title="Embedding loss")
-    hidden: NonNegativeFloat = Field(1.0, title="Hidden-state loss")
-    attention: NonNegativeFloat = Field(1.0, title="Attention-score loss")
-    projection: Literal["separate", "shared"] = Field(
-        "separate", description="W_e and W_h apart (the paper) or one for both (the released code)."
-    )
-    padding: Literal["excluded", "included"] = Field(
-        "excluded", description="Whether padding counts in the means (the released code counts it)."
-    )
-
-
-def check_any_term(terms: Terms) -> None:
-    """Refuse to imitate nothing.
-
-    Raises:
-        ModelError: every weight is 0.
-    """
-    if not (terms.embedding or terms.hidden or terms.attention):
-        raise ModelError("every weight in terms is 0, so nothing is imitated: give one of them a weight")
+TRANSFORMER_LAYERS = Terms(embedding=EmbeddingTerm(), hidden=HiddenTerm(), attention=AttentionTerm())
 
 
 class GeneralDistillationConfig(Config):
     """Stage one: the pretrained teacher is imitated on the corpus; no prediction loss."""
 
-    terms: Terms = Terms()
+    terms: Terms = TRANSFORMER_LAYERS
     training: TrainingConfig = TrainingConfig(learning_rate=1e-4, batch_size=256, epochs=3)
 
 
-class IntermediateConfig(Config):
-    """Stage two, phase one: the fine-tuned teacher's layers are imitated on the augmented rows."""
+class PhaseConfig(Config):
+    """A phase of task distillation: students learn the terms from the fine-tuned teacher and the labels."""
 
-    terms: Terms = Terms()
-    teacher_dropout: bool = Field(False, description="The released code leaves the teacher's dropout on.")
-    training: TrainingConfig = TrainingConfig(learning_rate=5e-5, epochs=20)
-
-
-class PredictionConfig(Config):
-    """Stage two, phase two: the teacher's logits are imitated."""
-
-    temperature: PositiveFloat = Field(1.0, title="Temperature", description="1 was best in the paper.")
-    targets: Literal["teacher", "labels"] = Field(
-        "teacher", description="'labels' fits the gold labels of the original rows (released code on STS-B)."
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", title="Name")
+    terms: Terms
+    augmented: bool = Field(True, title="Use the augmented rows", description="The paper: not for prediction on STS-B.")
+    teacher_dropout: bool = Field(
+        False, description="The released code leaves the teacher's dropout on while its layers are imitated."
     )
-    reduction: Literal["rows", "elements"] = Field(
-        "rows", description="'elements' averages the soft cross-entropy over classes too (released code)."
+    evaluations_per_epoch: float = Field(
+        1, gt=0, title="Dev-set evaluations an epoch", description="Of phases that train outputs; the best is kept."
     )
-    augmented: bool = Field(True, title="Use the augmented rows", description="The paper: not on STS-B.")
-    evaluations_per_epoch: float = Field(1, gt=0, title="Dev-set evaluations an epoch")
-    training: TrainingConfig = TrainingConfig(learning_rate=3e-5, epochs=3)
+    training: TrainingConfig = TrainingConfig()
+
+
+TINYBERT_PHASES = (
+    PhaseConfig(name="intermediate", terms=TRANSFORMER_LAYERS, training=TrainingConfig(learning_rate=5e-5, epochs=20)),
+    PhaseConfig(name="prediction", terms=Terms(soft=SoftTerm()), training=TrainingConfig(learning_rate=3e-5, epochs=3)),
+)

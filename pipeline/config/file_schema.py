@@ -15,6 +15,11 @@ def file_schema() -> dict[str, Any]:
     for one in (found, *found.get("$defs", {}).values()):
         one.pop("required", None)
     names = [name for name, _ in recipes()]
+    for name in ("phases", "students"):  # in a file, a mapping changes the items of the list beneath it by their names
+        listed = found["properties"][name]
+        by_name = {"type": "object", "additionalProperties": {"anyOf": [{"type": "object"}, {"type": "null"}]}}
+        kept = {key: listed.pop(key) for key in ("type", "items", "minItems") if key in listed}
+        listed["anyOf"] = [kept, by_name]
     changes = {"type": "object", "additionalProperties": {"type": "object"}}
     found["properties"] |= {
         "recipe": {"enum": names, "title": "Recipe", "description": "The recipe that the file starts from."},

@@ -1,10 +1,12 @@
 """Layers of a configuration: what is written later lies over what is there, key by key.
 
-A mapping over a mapping is merged; anything else replaces. A mapping whose keys are positions
-(``{"0": {...}}``, from ``students.0.layers=3``) over a list changes those items, or adds the next one.
+A mapping over a mapping is merged; anything else replaces. A mapping over a list changes its items: by position
+(``{"0": {...}}``, from ``students.0.layers=3``), which may also add the next one, by name (``phases.prediction``), or
+all of them (``*``). Null over a name takes that item out.
 A section has one source: a layer that names another one takes the place of the one beneath.
 """
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
@@ -37,7 +39,7 @@ def merge(base: object, layer: object, path: str = "") -> object:
     """``layer`` over ``base``; ``path`` is where they stand, for the error message."""
     if isinstance(base, Mapping) and isinstance(layer, Mapping):
         return merge_mappings(base, layer, path)
-    if is_list(base) and is_positions(layer):
+    if is_list(base) and isinstance(layer, Mapping) and is_items(base, layer):
         return _merge_items(base, layer, path)
     return layer
 
@@ -66,10 +68,47 @@ def is_positions(value: object) -> TypeGuard[Mapping[str, object]]:
     )
 
 
+def is_items(base: Sequence[object], layer: object) -> bool:
+    """Whether ``layer`` changes items of a list: by their positions, or by the names they have."""
+    return is_positions(layer) or (bool(_names(base)) and isinstance(layer, Mapping) and bool(layer))
+
+
+def _names(items: Sequence[object]) -> list[str | None]:
+    """The names of a list's items; empty unless all are mappings of which some have one."""
+    if not all(isinstance(item, Mapping) for item in items):
+        return []
+    names = [str(item["name"]) if isinstance(item, Mapping) and item.get("name") else None for item in items]
+    return names if any(names) else []
+
+
+def place_of(key: str, items: Sequence[object], path: str) -> int:
+    """The position of an item, whether it is named or counted.
+
+    Raises:
+        ConfigError: no item has that name.
+    """
+    if re.fullmatch("[0-9]{1,6}", key):
+        return int(key)
+    names = _names(items)
+    if key not in names:
+        known = [name for name in names if name]
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {path}{near[0]}?" if near else f"there are {', '.join(known)}, and * for all of them"
+        raise ConfigError(legible(f"{path}{key} does not exist: {hint}"))
+    return names.index(key)
+
+
 def _merge_items(base: Sequence[object], layer: Mapping[str, object], path: str) -> list[object]:
-    items = list(base)
-    for key in sorted(layer, key=int):
-        position = int(key)
+    items: list[object] = list(base)
+    every = layer.get("*")
+    if every is not None:
+        items = [merge(item, every, f"{path}{position}.") for position, item in enumerate(items)]
+    keys = [str(key) for key in layer if key != "*"]
+    values = {str(key): value for key, value in layer.items()}
+    places = {key: place_of(key, items, path) for key in keys}
+    removed = {places[key] for key in keys if values[key] is None and not key.isdecimal()}
+    for key in sorted(keys, key=places.__getitem__):
+        position = places[key]
         if position > len(items):
             msg = (
                 f"{path}{key} does not exist: {path.rstrip('.')} has {len(items)} items, "
@@ -77,10 +116,10 @@ def _merge_items(base: Sequence[object], layer: Mapping[str, object], path: str)
             )
             raise ConfigError(legible(msg))
         if position == len(items):
-            items.append(layer[key])
-        else:
-            items[position] = merge(items[position], layer[key], f"{path}{key}.")
-    return items
+            items.append(values[key])
+        elif position not in removed:
+            items[position] = merge(items[position], values[key], f"{path}{key}.")
+    return [item for position, item in enumerate(items) if position not in removed]
 
 
 def _without_replaced(base: Mapping[str, object], layer: Mapping[str, object]) -> Tree:
@@ -88,9 +127,12 @@ def _without_replaced(base: Mapping[str, object], layer: Mapping[str, object]) -
     for section, groups in SOURCES.items():
         kept |= {section: _one_source(base[section], layer.get(section), groups)} if section in base else {}
     students, changes = base.get("students"), layer.get("students")
-    if is_list(students) and is_positions(changes):
+    if is_list(students) and isinstance(changes, Mapping) and is_items(students, changes):
         kept["students"] = [
-            _one_source(student, changes.get(str(position)), SHAPES) for position, student in enumerate(students)
+            _one_source(student, changes.get(str(position), changes.get(str(name))), SHAPES)
+            for position, (student, name) in enumerate(
+                zip(students, _names(students) or [None] * len(students), strict=True)
+            )
         ]
     return kept
 

@@ -5,12 +5,17 @@ from pydantic import Field, model_validator
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig
-from pipeline.config.distillation import GeneralDistillationConfig, IntermediateConfig, PredictionConfig
+from pipeline.config.distillation import TINYBERT_PHASES, GeneralDistillationConfig, PhaseConfig
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.models import PretrainConfig, StudentConfig, TeacherConfig
 from pipeline.config.precision import WantedPrecision
 from pipeline.config.runtime import Runtime
 from pipeline.config.task import TaskConfig
+
+STAGES_OF_A_RUN = (
+    *("corpus", "pretrain", "general_distillation", "task_data", "teacher", "candidates", "augmentation"),
+    *("teacher_logits", "label_only", "evaluation", "latency", "report"),
+)
 
 
 class RunConfig(Config):
@@ -25,8 +30,9 @@ class RunConfig(Config):
     students: tuple[StudentConfig, ...] = (StudentConfig(preset="tinybert-4l-312d"),)
     general_distillation: GeneralDistillationConfig | None = GeneralDistillationConfig()
     augmentation: AugmentationConfig | None = AugmentationConfig()
-    intermediate: IntermediateConfig | None = IntermediateConfig()
-    prediction: PredictionConfig = PredictionConfig()
+    phases: tuple[PhaseConfig, ...] = Field(
+        TINYBERT_PHASES, description="Task distillation, one phase after the other; TinyBERT's two by default."
+    )
     evaluation: EvaluationConfig = EvaluationConfig()
     relu_logits: bool = Field(
         False, description="Logits are classifier(relu(pooled)), as in the released code; alters the teacher."
@@ -48,6 +54,7 @@ class RunConfig(Config):
         if not self.students:
             msg = "students is empty: name at least one, e.g. [{preset: tinybert-4l-312d}]"
             raise ValueError(msg)
+        self._check_phases()
         scratch = self.pretrain is not None and self.pretrain.mode == "scratch"
         if scratch == bool(self.teacher.model):
             msg = (
@@ -64,3 +71,25 @@ class RunConfig(Config):
             msg = "there is no corpus, but pretraining or general distillation reads one: set corpus.paths"
             raise ValueError(msg)
         return self
+
+    def _check_phases(self) -> None:
+        names = [phase.name for phase in self.phases]
+        for name in names:
+            if names.count(name) > 1 or name in STAGES_OF_A_RUN:
+                other = "another phase" if names.count(name) > 1 else "a stage of every run"
+                msg = f"a phase is named {name!r}, like {other}: rename it"
+                raise ValueError(msg)
+        for phase in self.phases:
+            if not any(True for _ in phase.terms.named()):
+                msg = f"phase {phase.name!r} has no term, so nothing is learned in it: give one a weight, or delete it"
+                raise ValueError(msg)
+        if not self.phases:
+            msg = "phases is empty: name at least one, e.g. [{name: prediction, terms: {soft: 1}}]"
+            raise ValueError(msg)
+        last = self.phases[-1]
+        if not (last.terms.reads("outputs") or last.terms.reads("labels")):
+            msg = (
+                f"phase {last.name!r} is the last one and trains no outputs: give it the term soft or hard, "
+                "or let another phase follow"
+            )
+            raise ValueError(msg)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from pipeline.config.base import Config
-from pipeline.config.merge import Tree, is_list, is_positions, merge, merge_mappings
+from pipeline.config.merge import Tree, is_items, is_list, merge, merge_mappings
 
 KeyPath = tuple[str | int, ...]
 
@@ -70,7 +70,7 @@ def _completed(value: object, field: FieldInfo) -> object:
     model, member = section(field.annotation), section(item(field.annotation))
     if model and isinstance(value, Mapping):
         return complete(merge_mappings(usual, value) if isinstance(usual, dict) else value, model)
-    if is_list(usual) and is_positions(value):
+    if is_list(usual) and is_items(usual, value):
         value = merge(usual, value)
     if member and isinstance(value, Sequence) and not isinstance(value, str):
         return [complete(part, member) if isinstance(part, Mapping) else part for part in value]

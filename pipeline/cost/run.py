@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.distillation import PhaseConfig
 from pipeline.config.run import RunConfig
 from pipeline.cost.arithmetic import RunCost, StageCost
 from pipeline.cost.augmentation import augmentation_cost, candidates_cost
@@ -32,21 +33,20 @@ LIBRARIES = {
     "candidates": ("pipeline.augmentation.candidates.files", "pipeline.models.load"),
     "augmentation": ("pipeline.augmentation.variants.build",),
     "teacher_logits": ("pipeline.engine.inference", "pipeline.models.load"),
-    "intermediate": ("pipeline.training.loop", "pipeline.engine.learner"),
-    "prediction": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.engine.inference"),
     "label_only": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.engine.inference"),
     "evaluation": ("pipeline.engine.inference", "pipeline.evaluation.metrics"),
     "latency": ("pipeline.evaluation.latency", "pipeline.models.load"),
     "report": ("pipeline.report.report",),
 }
 
+OF_A_PHASE = ("pipeline.engine.phase",)
 ON_CORPUS = ("corpus", "pretrain", "general_distillation")
 
 
 def load_libraries(names: Iterable[str]) -> None:
     """Import what these stages need, so that none of them is timed with it."""
     for name in names:
-        for library in LIBRARIES.get(name, ()):
+        for library in LIBRARIES.get(name, OF_A_PHASE):
             importlib.import_module(library)
 
 
@@ -108,40 +108,35 @@ def _task_costs(scene: Scene) -> Iterable[StageCost]:
             yield cost
     if scene.wanted("augmentation"):
         yield augmentation_cost(scene, found)
-    if scene.wanted("teacher_logits", "intermediate", "prediction"):
+    if scene.wanted("teacher_logits", *(phase.name for phase in scene.config.phases)):
         cost = logits_cost(scene, found)  # where it is finished, later stages read that of the rows made small
         if scene.wanted("teacher_logits"):
             yield cost
     yield from _student_costs(scene, found)
 
 
+def _phase_cost(phase: PhaseConfig, scene: Scene, found: TaskRows) -> StageCost:
+    """One phase of task distillation."""
+    here, there, rows = found.learned_from(phase, scene.stages[phase.name].config.labels)
+    return train_cost(
+        phase.name,
+        scene,
+        small(phase.name, scene, found.there["train"], found.max_length),
+        here=here,
+        there=there,
+        rows=rows,
+        scored=phase.terms.reads_rows,
+        more_seconds=found.reading_seconds("dev") if phase.terms.reads_rows else 0.0,
+        task_data=found.folder,
+        max_length=found.max_length,
+    )
+
+
 def _student_costs(scene: Scene, found: TaskRows) -> Iterable[StageCost]:
     of_task: dict[str, Any] = {"max_length": found.max_length}
-    if scene.wanted("intermediate"):
-        yield train_cost(
-            "intermediate",
-            scene,
-            small("intermediate", scene, found.there["train"], found.max_length),
-            here=found.transfer_here,
-            there=found.transfer_there(),
-            rows=found.transfer_rows,
-            scored=False,
-            task_data=found.folder,
-            **of_task,
-        )
-    if scene.wanted("prediction"):
-        here, there, rows = found.learned_from(scene.config.prediction, scene.stages["prediction"].config.labels)
-        yield train_cost(
-            "prediction",
-            scene,
-            small("prediction", scene, found.there["train"], found.max_length),
-            here=here,
-            there=there,
-            rows=rows,
-            more_seconds=found.reading_seconds("dev"),
-            task_data=found.folder,
-            **of_task,
-        )
+    for phase in scene.config.phases:
+        if scene.wanted(phase.name):
+            yield _phase_cost(phase, scene, found)
     if scene.wanted("label_only"):
         yield train_cost(
             "label_only",

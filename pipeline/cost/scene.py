@@ -21,7 +21,7 @@ from pipeline.store.store import Store
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-    from pipeline.models.load import ModelSource
+    from pipeline.models.source import ModelSource
 
 PROBE_ROWS, PROBE_LENGTH = 16, 32
 NEVER = 1e9  # seconds

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.augmentation import Labels
-from pipeline.config.distillation import PredictionConfig
+from pipeline.config.distillation import PhaseConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.cost.arithmetic import StageCost
 from pipeline.cost.samples import sample_task
@@ -89,13 +89,11 @@ class TaskRows:
         here, there = self.here["dev"], self.there["dev"]
         return inference_tokens(here, len(here)), inference_tokens(there, self.rows["dev"])
 
-    def learned_from(
-        self, config: PredictionConfig, labels: Labels
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], float]:
-        """What the prediction phase learns from: lengths here, lengths there, real rows, the most there can be."""
-        if config.targets == "labels" and labels != "origin":
+    def learned_from(self, phase: PhaseConfig, labels: Labels) -> tuple[NDArray[np.int32], NDArray[np.int32], float]:
+        """What a phase learns from: lengths here, lengths there, real rows, the most there can be."""
+        if phase.terms.gold_alone and labels != "origin":
             return self.here["train"], self.there["train"], self.rows["train"]
-        if config.augmented:
+        if phase.augmented:
             return self.transfer_here, self.transfer_there(), self.transfer_rows
         return self.transfer_here, self.transfer_there(augmented=False), self.rows["train"] + self.unlabelled
 
@@ -145,7 +143,7 @@ def _counts(scene: "Scene", typical: dict[str, NDArray[np.int32]], max_length: i
             trained.remove("teacher")
         return max([FEW_ROWS, *(small(name, scene, typical["train"], max_length).rows for name in trained)])
 
-    train, transfer = most("teacher", "label_only"), most("intermediate", "prediction")
+    train, transfer = most("teacher", "label_only"), most(*(phase.name for phase in scene.config.phases))
     dev = affordable(scene, float(typical["dev"].mean()), MANY_DEV_ROWS)
     counts = {split: dev for split in typical if split.startswith("dev")}
     if "unlabelled" in typical:

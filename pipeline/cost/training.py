@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.models import StudentConfig
+from pipeline.config.terms import AttentionTerm
 from pipeline.config.training import TrainingConfig
 from pipeline.cost.arithmetic import (
     Load,
@@ -21,7 +22,7 @@ from pipeline.cost.arithmetic import (
 )
 from pipeline.cost.sizes import Small, batches, small_training, total_steps
 from pipeline.engine.guides import decision as caching
-from pipeline.engine.student_models import folder
+from pipeline.engine.student_identity import folder
 
 if TYPE_CHECKING:
     from pipeline.cost.rehearsal import Rehearsed
@@ -35,10 +36,9 @@ PLACES = {
     "pretrain": ("pretrain", "training"),
     "general_distillation": ("distillation", "training"),
     "teacher": ("finetune",),
-    "intermediate": ("intermediate", "training"),
-    "prediction": ("prediction", "training"),
     "label_only": ("training",),
 }
+PHASE = ("phase", "training")
 # Passes of the teacher's forward cost, roughly: what a step of the stage costs in them.
 FORWARDS = {"pretrain": 3.0, "teacher": 3.0}
 OTHER_FORWARDS = 2.0
@@ -46,13 +46,13 @@ OTHER_FORWARDS = 2.0
 
 def training_of(name: str, config: Any) -> TrainingConfig:
     """How a stage trains."""
-    found: TrainingConfig = reduce(getattr, PLACES[name], config)
+    found: TrainingConfig = reduce(getattr, PLACES.get(name, PHASE), config)
     return found
 
 
 def with_training(name: str, config: Any, training: TrainingConfig) -> Any:
     """A stage's configuration with another training, scored once a pass."""
-    *outer, last = PLACES[name]
+    *outer, last = PLACES.get(name, PHASE)
     if not outer:
         return config.model_copy(update={last: training})
     inner = getattr(config, outer[0])
@@ -110,7 +110,7 @@ def train_cost(
     rehearsed = warm_pass(done.marks, of_pass.steps, of_pass.tokens, speed, done.seconds, int(scored))
     wanted = batches(there, rows, real, max_length=max_length)
     steps = total_steps(real, wanted.steps)
-    per_epoch = getattr(getattr(stage.config, name, None), "evaluations_per_epoch", 1.0)
+    per_epoch = getattr(getattr(stage.config, "phase", None), "evaluations_per_epoch", 1.0)
     weights = _weight_bytes(done.folder)
     load = Load(
         tokens=wanted.tokens,
@@ -154,15 +154,16 @@ def _stored(
     name: str, scene: "Scene", rehearsed: Pass, load: Load, there: NDArray[np.int32], rows: float
 ) -> tuple[Load, str]:
     """The load with the teacher's features stored, where the run would decide so; and a word about it."""
-    if name not in ("general_distillation", "intermediate") or load.passes <= 1:
-        return load, ""
     stage = scene.stages[name]
-    terms = getattr(stage.config, PLACES[name][0]).terms
-    dropout = getattr(getattr(stage.config, name, None), "teacher_dropout", False)
-    if terms.padding == "included" or dropout or training_of(name, stage.config).drop_last:
+    method = getattr(stage.config, PLACES.get(name, PHASE)[0])
+    terms = getattr(method, "terms", None)
+    if terms is None or not terms.reads("layers") or load.passes <= 1:
+        return load, ""
+    dropout = getattr(method, "teacher_dropout", False)
+    if terms.counts_padding or dropout or training_of(name, stage.config).drop_last:
         return load, ""
     tokens = float(there.mean()) * rows
-    width = _features(scene, stage.config.students, scene.artifacts[name], attention=bool(terms.attention))
+    width = _features(scene, stage.config.students, scene.artifacts[name], attention=terms.of(AttentionTerm))
     decision = caching.decide(
         tokens=round(tokens),
         bytes_per_token=width * FLOAT_BYTES,
@@ -181,7 +182,8 @@ def _stored(
 def _features(scene: "Scene", students: tuple[StudentConfig, ...], artifact: Path, *, attention: bool) -> int:
     """Numbers that are stored of a token: embedding, mapped hidden states, queries and keys."""
     from pipeline.distillation.layer_map import layer_map
-    from pipeline.models.load import ModelSource, load_config
+    from pipeline.models.load import load_config
+    from pipeline.models.source import ModelSource
 
     layers: set[int] = set()
     teacher = scene.teacher_config

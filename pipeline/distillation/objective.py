@@ -5,6 +5,7 @@ from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 
+from pipeline.distillation.schedules import Number, at
 from pipeline.distillation.terms.term import Batch, Term
 from pipeline.features import Moment, Seen, Tap
 
@@ -17,13 +18,13 @@ class Part(NamedTuple):
     Attributes:
         name: under which its loss is logged.
         term: what is compared.
-        weight: factor of the loss; not 0.
+        weight: factor of the loss, perhaps one that moves with the training's progress; not 0 throughout.
         guide: name of the guide that the term learns from; empty for one that learns from labels.
     """
 
     name: str
     term: Term
-    weight: float = 1.0
+    weight: Number = 1.0
     guide: str = ""
 
 
@@ -68,7 +69,8 @@ class Objective(nn.Module):
             moment: see ``Term.forward``.
         """
         return {
-            part.name: part.term(student, guides.get(part.guide, NOTHING_SEEN), batch, moment) * part.weight
+            part.name: part.term(student, guides.get(part.guide, NOTHING_SEEN), batch, moment)
+            * at(part.weight, moment.progress)
             for part in self.parts
         }
 

@@ -1,21 +1,19 @@
 """What has to fit together before anything is trained: a model's positions, two tokenizers, corpus and batch."""
 
-from typing import TYPE_CHECKING
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from pipeline.data.tokens.batches import BatchPlan
+from pipeline.data.tokens.tokenizer import load_tokenizer
+from pipeline.engine.refusals import check_length
 from pipeline.errors import DataError, ModelError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-    from pipeline.data.tokens.batches import BatchPlan
-    from pipeline.models.load import ModelSource
-
+from pipeline.models.positions import longest_input
+from pipeline.models.source import ModelSource
 
 PROBES = ("Paris", "caf\u00e9", "\u5317\u4eac", "don't stop-it", "\uff21\uff11", "a\u00ad b  c\n")
 """Texts that cleaning treats differently: capitals, accents, Chinese, punctuation, wide letters, odd spaces."""
 
 
-def check_positions(model: "PreTrainedModel", length: int, setting: str) -> None:
+def check_positions(model: PreTrainedModel, length: int, setting: str) -> None:
     """Refuse sequences that a model has no positions for.
 
     Args:
@@ -26,38 +24,17 @@ def check_positions(model: "PreTrainedModel", length: int, setting: str) -> None
     Raises:
         ModelError: names both numbers and the setting.
     """
-    from pipeline.evaluation.latency import longest_input
-
     check_length(length, longest_input(model), setting)
 
 
-def check_length(length: int, positions: float, setting: str) -> None:
-    """Refuse sequences that are longer than a model's positions.
-
-    Args:
-        length: their greatest length in word pieces.
-        positions: of the model.
-        setting: the configuration key that decides the length.
-
-    Raises:
-        ModelError: names both numbers and the setting.
-    """
-    if length > positions:
-        raise ModelError(
-            f"sequences have {length} word pieces, the model {positions} positions: set {setting} to {positions}"
-        )
-
-
-def longest_row(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast") -> int:
+def longest_row(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> int:
     """The longest sequence that both a model's positions and its tokenizer allow."""
-    from pipeline.evaluation.latency import longest_input
-
     return int(min(longest_input(model), tokenizer.model_max_length))
 
 
 def check_same_vocabulary(
-    tokenizer: "PreTrainedTokenizerFast",
-    model: "ModelSource",
+    tokenizer: PreTrainedTokenizerFast,
+    model: ModelSource,
     *,
     said: str = "the teacher is",
     whose: str = "the corpus",
@@ -77,8 +54,6 @@ def check_same_vocabulary(
     Raises:
         ModelError: the model's own tokenizer has other pieces, or cleans or cuts text in another way; or it has none.
     """
-    from pipeline.data.tokens.tokenizer import load_tokenizer
-
     own = load_tokenizer(model.location, model.revision)
     if own.get_vocab() != tokenizer.get_vocab():
         raise ModelError(
@@ -94,14 +69,14 @@ def check_same_vocabulary(
             )
 
 
-def _read(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[str]:
+def _read(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
     """A text as the tokenizer cleans it and cuts it into words, before it looks for pieces."""
     backend = tokenizer.backend_tokenizer
     clean = backend.normalizer.normalize_str(text) if backend.normalizer else text
     return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(clean)] if backend.pre_tokenizer else [clean]
 
 
-def check_one_batch(batches: "BatchPlan", section: str) -> None:
+def check_one_batch(batches: BatchPlan, section: str) -> None:
     """Refuse a corpus that does not fill one batch: it would be learned by heart, or is not the one that was meant.
 
     Args:

@@ -2,17 +2,13 @@
 
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.config.builtin import builtin_path, home_path
 from pipeline.errors import ModelError
+from pipeline.models.source import ModelSource
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source
 from pipeline.store.stage import StageRun
-
-if TYPE_CHECKING:
-    from pipeline.models.load import ModelSource
-
 
 # What a model's folder is loaded from: configuration, weights and tokenizer, all in the folder itself. Whatever else
 # lies beside them (a README, a licence, pictures, weights for other libraries, states of a trainer) changes nothing.
@@ -54,10 +50,8 @@ def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def model_input(run: StageRun, role: str) -> "ModelSource":
+def model_input(run: StageRun, role: str) -> ModelSource:
     """The model in a role: that of an upstream artifact, a folder, or a hub id at its revision."""
-    from pipeline.models.load import ModelSource
-
     found = run.inputs[role]
     if isinstance(found, Path):
         return ModelSource(str(found / "model"))

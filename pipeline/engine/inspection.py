@@ -16,7 +16,6 @@ from pipeline.engine.precision import (
     CPU_UNITS,
     CPU_WIDTH,
     has_device_file,
-    slow_precision,
     student_precision,
     teacher_precision,
 )
@@ -97,7 +96,7 @@ def examine(config: RunConfig) -> Findings:
 
     from pipeline.device.host import busy_cores, host
     from pipeline.device.peak import gpus, matmul_peak, products_library
-    from pipeline.engine.run_training import device
+    from pipeline.engine.run_training import device, slow_precision
     from pipeline.models.precision import exact_float32
     from pipeline.models.speed.packed import pack
 

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.precision import Precision
@@ -22,15 +21,11 @@ from pipeline.device.host import host
 from pipeline.errors import ConfigError
 from pipeline.models.described import describe, shape_of
 
-if TYPE_CHECKING:
-    import torch
-
 GPU_DEVICES = ("nvidiactl", "nvidia0", "dxg", "kfd")  # NVIDIA; NVIDIA in a guest of Windows; AMD
 NO_GPU = ("", "-1")
 NO_GPU_HERE = "runtime.device is 'cuda', but torch finds no GPU here: set it to auto or cpu"
 CPU_UNITS = "amx_bf16"  # vector instructions alone (avx512_bf16) were not measured
 CPU_WIDTH = 256  # of a model, from which bfloat16 is a fifth faster at least (benchmarks/RESULTS.md)
-NO_WORSE = 1.1  # measurements differ by less
 
 
 def teacher_precision(config: RunConfig) -> Precision:
@@ -111,26 +106,3 @@ def _gpu_has_bfloat16() -> bool:
     import torch
 
     return torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def slow_precision(precision: Precision, device: "torch.device") -> str | None:
-    """What to tell a user whose precision does not pay on this device, with the measured ratio; None if it does.
-
-    Args:
-        precision: resolved.
-        device: what the models run on.
-    """
-    import torch
-
-    from pipeline.device.peak import matmul_peak
-
-    if precision == "float32":
-        return None
-    ratio = matmul_peak(device, torch.float32) / matmul_peak(device, torch.bfloat16)
-    if ratio <= NO_WORSE:
-        return None
-    where = "CPU" if device.type == "cpu" else "GPU"
-    return (
-        f"precision is bfloat16, whose matrix products run {ratio:.1f}x slower than float32 on this {where}: "
-        "set precision to float32 or auto"
-    )

@@ -4,25 +4,34 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch import nn
+from transformers import PreTrainedModel
 
 from pipeline.config.precision import Precision
 from pipeline.config.runtime import Runtime
 from pipeline.config.training import TrainingConfig
+from pipeline.device.peak import matmul_peak
 from pipeline.engine.compilation import compilation
-from pipeline.engine.precision import NO_GPU_HERE, slow_precision
+from pipeline.engine.learner import Learner
+from pipeline.engine.precision import NO_GPU_HERE
+from pipeline.engine.threads import one_thread_each
 from pipeline.errors import ConfigError
+from pipeline.models.precision import autocast, exact_float32
+from pipeline.models.speed.compilation import compile_encoder
+from pipeline.models.speed.frozen import freeze
 from pipeline.store.stage import StageRun
+from pipeline.training.heap import keep_freed_memory
+from pipeline.training.loop import History, Training, train
+from pipeline.training.team import agree, team
 
-if TYPE_CHECKING:
-    import torch
-    from accelerate import Accelerator
-    from transformers import PreTrainedModel
-
-    from pipeline.training.loop import History, Training
+NO_WORSE = 1.1  # measurements differ by less
 
 
-def accelerator(runtime: Runtime, *, partly: bool = False) -> "Accelerator":
+def accelerator(runtime: Runtime, *, partly: bool = False) -> Accelerator:
     """An accelerator on the wanted device, where float32 is never TF32; of a team of processes each has its own.
 
     Args:
@@ -32,13 +41,6 @@ def accelerator(runtime: Runtime, *, partly: bool = False) -> "Accelerator":
     Raises:
         ConfigError: a GPU is asked for and there is none.
     """
-    import torch
-    from accelerate import Accelerator, DistributedDataParallelKwargs
-
-    from pipeline.models.precision import exact_float32
-    from pipeline.training.heap import keep_freed_memory
-    from pipeline.training.team import team
-
     if runtime.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(NO_GPU_HERE)
     if runtime.num_threads:
@@ -57,30 +59,24 @@ def accelerator(runtime: Runtime, *, partly: bool = False) -> "Accelerator":
 
 def describe_device(runtime: Runtime) -> dict[str, str | int]:
     """What a result was computed on: the device, and the threads torch used."""
-    import torch
-
     where = device(runtime)
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
     return {"device": name, "threads": torch.get_num_threads()}
 
 
-def device(runtime: Runtime) -> "torch.device":
+def device(runtime: Runtime) -> torch.device:
     """The device that models which are only read from run on."""
     return accelerator(runtime).device
 
 
-def placed(model: "PreTrainedModel", runtime: Runtime) -> "PreTrainedModel":
+def placed(model: PreTrainedModel, runtime: Runtime) -> PreTrainedModel:
     """A model that is only read from, on its device, without dropout."""
-    from torch import nn
-
-    from pipeline.models.speed.frozen import freeze
-
     freeze(model)
     return cast("PreTrainedModel", nn.Module.to(model, device(runtime)).eval())
 
 
 def fit(
-    training: "Training",
+    training: Training,
     config: TrainingConfig,
     run: StageRun,
     *,
@@ -89,7 +85,7 @@ def fit(
     name: str = "training",
     keep_end: bool = False,
     ahead: bool = False,
-) -> dict[str, "History"]:
+) -> dict[str, History]:
     """Train with this stage's checkpoints and progress; histories and speed are kept with the artifact.
 
     Args:
@@ -102,13 +98,6 @@ def fit(
         keep_end: that it has ended outlives a kill too, which pays where others follow.
         ahead: teacher and students take a thread each (``threads.runs_ahead``).
     """
-    from pipeline.engine.learner import Learner
-    from pipeline.engine.threads import one_thread_each
-    from pipeline.models.precision import autocast
-    from pipeline.models.speed.compilation import compile_encoder
-    from pipeline.training.loop import train
-    from pipeline.training.team import agree
-
     warn_of(precision, run)
     engine = accelerator(
         run.runtime,
@@ -146,12 +135,8 @@ def fit(
     return histories
 
 
-def share_of_peak(speed: Mapping[str, float], engine: "Accelerator", precision: Precision) -> dict[str, float | str]:
+def share_of_peak(speed: Mapping[str, float], engine: Accelerator, precision: Precision) -> dict[str, float | str]:
     """How near a training came to what its device can do; FLOP/s count real tokens only."""
-    import torch
-
-    from pipeline.device.peak import matmul_peak
-
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     peak = matmul_peak(engine.device, dtype) * engine.num_processes
     return {
@@ -160,6 +145,25 @@ def share_of_peak(speed: Mapping[str, float], engine: "Accelerator", precision: 
         "matmul_peak_flops": peak,
         "share_of_peak": speed["achieved_flops"] / peak,
     }
+
+
+def slow_precision(precision: Precision, device: torch.device) -> str | None:
+    """What to tell a user whose precision does not pay on this device, with the measured ratio; None if it does.
+
+    Args:
+        precision: resolved.
+        device: what the models run on.
+    """
+    if precision == "float32":
+        return None
+    ratio = matmul_peak(device, torch.float32) / matmul_peak(device, torch.bfloat16)
+    if ratio <= NO_WORSE:
+        return None
+    where = "CPU" if device.type == "cpu" else "GPU"
+    return (
+        f"precision is bfloat16, whose matrix products run {ratio:.1f}x slower than float32 on this {where}: "
+        "set precision to float32 or auto"
+    )
 
 
 def warn_of(precision: Precision, run: StageRun) -> None:

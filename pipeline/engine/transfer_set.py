@@ -83,6 +83,11 @@ class TransferSet:
         """(rows,), the row whose logits stand for each row: its own, or its origin's."""
         return self.origins if labels == "origin" else np.arange(len(self.table))
 
+    def gold(self, labels: Labels) -> NDArray[np.float64]:
+        """(rows,), the gold label of each row, NaN where it has none; a variant has its origin's if it carries that."""
+        column = self.table.column("label")
+        return column[self.origins] if labels == "origin" else column
+
 
 def find_origins(row_ids: NDArray[np.int64], originals: int) -> NDArray[np.int64]:
     """The first of the ``originals`` leading rows with each row's id; of these rows themselves, their own index."""

@@ -22,6 +22,7 @@ from pipeline.models.mlm import mlm_head
 from pipeline.store.artifact import load_artifact
 from pipeline.store.stage import StageRun
 
+QUALITY = "quality.json"
 EXAMPLES = 20
 SAMPLE_SEED = 0  # one for all runs: the teacher's logits, which lie in the same artifact, do not depend on the run's
 SAMPLE = 200  # variants that the masked LM is asked about, each beside its origin, or fewer:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from pipeline.errors import ModelError
 from pipeline.hub import asking_hub
+from pipeline.models.source import ModelSource
 from pipeline.models.weights import refuse_pickles
 
 # Its notes about heads that are not there are errors of ours, with a way out, where they matter.
@@ -29,18 +29,6 @@ transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 MEND = "name a folder that save_pretrained wrote"
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """Where a model is: a folder, or a hub id and a revision. Code that comes with a model never runs."""
-
-    location: str
-    revision: str = "main"
-
-    def options(self) -> dict[str, Any]:
-        """Keyword arguments for ``from_pretrained``."""
-        return {"revision": self.revision, "trust_remote_code": False}
 
 
 def load_config(source: ModelSource) -> PretrainedConfig:

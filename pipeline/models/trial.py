@@ -9,7 +9,8 @@ from transformers import AutoModelForSequenceClassification, PretrainedConfig, P
 
 from pipeline.errors import ModelError
 from pipeline.features import EMBEDDING, Tap
-from pipeline.models.load import ModelSource, load_finetuned
+from pipeline.models.load import load_finetuned
+from pipeline.models.source import ModelSource
 from pipeline.models.taps import Reader, encode
 
 FEW_WORD_PIECES = 64  # the vocabulary is the largest part of a model and never what does not fit

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.augmentation.candidates.table import CandidateTable
-    from pipeline.models.load import ModelSource
+    from pipeline.models.source import ModelSource
 
 SENTENCES, SHARDS = "sentences.arrow", "shards"
 # A shard is what a kill may cost: so many sentences, or fewer where they are long; or so many rows, to draw from.

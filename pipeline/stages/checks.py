@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from pipeline.config.corpus import TokenizerTraining
-from pipeline.config.distillation import Terms, check_any_term
 from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.runtime import Runtime
-from pipeline.engine.compatibility import check_length
+from pipeline.config.terms import AttentionTerm, Terms, check_any_term
+from pipeline.distillation.layer_map import layer_map
 from pipeline.engine.compilation import require_compiler
 from pipeline.engine.precision import require_device
-from pipeline.engine.student_models import NAMED
+from pipeline.engine.refusals import check_length
+from pipeline.engine.student_identity import NAMED
 from pipeline.errors import ModelError
 from pipeline.models.shapes import check_heads, student_shape
 from pipeline.models.unloaded import NO_ATTENTION_INTERFACE, UnloadedModel, check_encoder
@@ -110,7 +111,7 @@ def students_fit(students: Iterable[StudentConfig], terms: Terms | None) -> Iter
             yield partial(_starts, student)
         if terms is not None:
             yield partial(_maps_layers, student)
-            if terms.attention:
+            if terms.of(AttentionTerm):
                 yield partial(_has_the_heads, student)
 
 
@@ -148,7 +149,7 @@ def _same_size(student: StudentConfig, model: UnloadedModel, teacher: UnloadedMo
 def _imitates(terms: Terms, known: Known) -> None:
     check_any_term(terms)
     teacher = known.teacher
-    if terms.attention and teacher is not None and teacher.family in NO_ATTENTION_INTERFACE:
+    if terms.of(AttentionTerm) and teacher is not None and teacher.family in NO_ATTENTION_INTERFACE:
         raise ModelError(
             f"a {teacher.family!r} model does not use the Transformers attention interface, so its attention scores "
             "cannot be read: choose a BERT, RoBERTa, ELECTRA or MiniLM encoder, or set terms.attention to 0"
@@ -156,8 +157,6 @@ def _imitates(terms: Terms, known: Known) -> None:
 
 
 def _maps_layers(student: StudentConfig, known: Known) -> None:
-    from pipeline.distillation.layer_map import layer_map
-
     teacher, start = known.teacher, known.start(student)
     own = PRESETS[student.preset].layers if student.preset else student.layers
     layers = own if student.start in NAMED else start and start.num_hidden_layers

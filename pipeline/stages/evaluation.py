@@ -8,7 +8,7 @@ from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.engine.run_training import describe_device, placed, write_json
-from pipeline.engine.student_models import folder, identities
+from pipeline.engine.student_identity import folder, identities
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check, trains
 from pipeline.stages.known import Known
@@ -65,7 +65,7 @@ def evaluation(
     config: RunConfig,
     task_data: Stage[Any],
     teacher: Stage[Any],
-    prediction: Stage[Any],
+    students: Stage[Any],
     label_only: Stage[Any] | None,
 ) -> Stage[EvaluationStage]:
     """The comparison at the end of a run.
@@ -84,7 +84,7 @@ def evaluation(
         relu_logits=config.relu_logits,
         seed=config.seed,
     )
-    inputs = {"task_data": task_data, "teacher": teacher, "prediction": prediction}
+    inputs = {"task_data": task_data, "teacher": teacher, "students": students}
     if label_only is not None:
         inputs["label_only"] = label_only
     return Stage("evaluation", 2, settings, inputs, _run)
@@ -112,7 +112,7 @@ def judged(config: Compared, run: StageRun) -> list[Judged]:
     distilled = any(student.start == "general" for student in config.students)
     for student in config.students:
         role = "ablation" if distilled and student.start == "random" else "student"
-        models.append(Judged(student.name, role, folder(run.artifact("prediction"), student), names.get(student.name)))
+        models.append(Judged(student.name, role, folder(run.artifact("students"), student), names.get(student.name)))
     return models
 
 
@@ -125,8 +125,9 @@ def _run(config: EvaluationStage, run: StageRun) -> None:
     from pipeline.engine.yardstick import best_constant, unlearned
     from pipeline.evaluation.cost import count_parameters, size_on_disk
     from pipeline.evaluation.metrics import main_metric
-    from pipeline.models.load import ModelSource, load_finetuned
+    from pipeline.models.load import load_finetuned
     from pipeline.models.released import relu_before_classifier
+    from pipeline.models.source import ModelSource
 
     task = load_task(run.artifact("task_data"))
     models = judged(config, run)

@@ -13,7 +13,7 @@ from pipeline.config.corpus import TokenizerTraining
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.engine.inputs import model_source
-from pipeline.engine.student_models import NAMED
+from pipeline.engine.student_identity import NAMED
 from pipeline.errors import PipelineError
 from pipeline.models.unloaded import UnloadedModel, read_model
 

@@ -1,34 +1,25 @@
 """Stage ``label_only``: same-size students that see the labels and never the teacher; the yardstick."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from pipeline.config.base import Config
 from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
-from pipeline.engine.compatibility import check_positions
-from pipeline.engine.inputs import model_input
 from pipeline.engine.precision import student_precision
-from pipeline.engine.run_training import fit
-from pipeline.engine.student_models import (
+from pipeline.engine.student_identity import (
     NAMED,
-    folder,
     identities,
-    output_names,
     start_sources,
-    student_config,
 )
 from pipeline.errors import ConfigError
-from pipeline.features import Outcome
 from pipeline.models.described import NAMES, describe, shape_of, sizes_of
 from pipeline.stages.checks import Check, loads, reads_task, students_fit, trains
 from pipeline.stages.teacher_input import pretrained_teacher
-from pipeline.store.stage import Stage, StageRun
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+from pipeline.store.entry import entry
+from pipeline.store.stage import Stage
 
 
 class LabelOnlyStage(Config):
@@ -57,7 +48,7 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         "teacher": pretrained_teacher(config, pretrain),
         **start_sources(students),
     }
-    return Stage("label_only", 4, settings, inputs, _run, parallel=True)
+    return Stage("label_only", 4, settings, inputs, entry("pipeline.engine.label_only"), parallel=True)
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
@@ -143,65 +134,3 @@ def _described_teacher(config: RunConfig) -> Mapping[str, Any] | None:
     if config.pretrain is not None and config.pretrain.architecture is not None:
         return {"num_attention_heads": config.pretrain.architecture.heads}
     return describe(config.teacher.model or "")
-
-
-def _run(config: LabelOnlyStage, run: StageRun) -> None:
-    import torch
-
-    from pipeline.data.tasks.table import load_task
-    from pipeline.data.tokens.tokenizer import load_tokenizer
-    from pipeline.engine.inference import dev_score, predict_logits
-    from pipeline.engine.learner import Learner
-    from pipeline.engine.objectives import hard
-    from pipeline.engine.rows import plan, reader, write_rows
-    from pipeline.engine.student_identity import student_seed
-    from pipeline.models.load import load_config, save_model
-    from pipeline.models.students import random_classifier
-    from pipeline.stages.teacher import labels_of
-    from pipeline.training.loop import Training
-
-    task = load_task(run.artifact("task_data"))
-    regression = task.kind == "regression"
-    source = model_input(run, "teacher")
-    teacher, tokenizer = load_config(source), load_tokenizer(source.location, source.revision)
-    pad_id = tokenizer.pad_token_id
-    train, dev = (
-        write_rows(
-            run.scratch / split,
-            [task.splits[split]],
-            tokenizer,
-            max_length=task.max_length,
-            progress=run.progress,
-        )
-        for split in ("train", "dev")
-    )
-    models = {}
-    for student in config.students:
-        shape = student_config(student, teacher, run)
-        torch.manual_seed(student_seed(student, config.seed))
-        models[student.name] = random_classifier(shape, output_names(task), regression=regression)
-        check_positions(models[student.name], task.max_length, "task.max_length")
-    outcome: Outcome = "value" if regression else "classes"
-    batches = plan(train.lengths, config.training, seed=config.seed, max_length=task.max_length)
-    histories = fit(
-        Training(
-            {name: Learner(model, hard(outcome)) for name, model in models.items()},
-            batches,
-            reader(
-                train,
-                pad_id=pad_id,
-                pad_to=batches.pad_to,
-                columns=labels_of(train, task),
-            ),
-            score=lambda trained: dev_score(
-                task, predict_logits(cast("PreTrainedModel", trained.model), dev, pad_id=pad_id)
-            ),
-        ),
-        config.training,
-        run,
-        seed=config.seed,
-        precision=config.precision,
-    )
-    for student in config.students:
-        save_model(models[student.name], tokenizer, folder(run.output, student), max_length=task.max_length)
-    run.record(dev_score={name: history.best for name, history in histories.items()})

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.config.run import RunConfig
 from pipeline.engine.machine import Machine, this_machine
 from pipeline.engine.run_training import placed, write_json
-from pipeline.engine.student_models import identities
+from pipeline.engine.student_identity import identities
 from pipeline.stages.checks import Check, trains
 from pipeline.stages.evaluation import Compared, judged
 from pipeline.stages.label_only import same_size
@@ -38,7 +38,7 @@ class LatencyStage(Compared):
 
 
 def latency(
-    config: RunConfig, teacher: Stage[Any], prediction: Stage[Any], label_only: Stage[Any] | None
+    config: RunConfig, teacher: Stage[Any], students: Stage[Any], label_only: Stage[Any] | None
 ) -> Stage[LatencyStage]:
     """The times of the models that are compared at the end of a run."""
     wanted = config.evaluation
@@ -51,7 +51,7 @@ def latency(
         machine=this_machine(config.runtime),
         seed=config.seed,
     )
-    inputs = {"teacher": teacher, "prediction": prediction}
+    inputs = {"teacher": teacher, "students": students}
     if label_only is not None:
         inputs["label_only"] = label_only
     return Stage("latency", 1, settings, inputs, _run, timed=True)
@@ -65,7 +65,8 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 def _run(config: LatencyStage, run: StageRun) -> None:
     from pipeline.evaluation.cost import forward_flops
     from pipeline.evaluation.latency import measure_latency
-    from pipeline.models.load import ModelSource, load_finetuned
+    from pipeline.models.load import load_finetuned
+    from pipeline.models.source import ModelSource
 
     models = {
         one.name: placed(load_finetuned(ModelSource(str(one.folder))), run.runtime) for one in judged(config, run)

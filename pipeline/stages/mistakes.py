@@ -3,7 +3,8 @@
 Stages that are finished are not checked: nothing of them is read again.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pipeline.config.run import RunConfig
@@ -14,10 +15,9 @@ from pipeline.stages import (
     corpus,
     evaluation,
     general_distillation,
-    intermediate,
     label_only,
     latency,
-    prediction,
+    phase,
     pretrain,
     task_data,
     teacher,
@@ -29,7 +29,8 @@ from pipeline.stages.two_stage import two_stage
 from pipeline.store.stage import Stage
 from pipeline.store.store import Store
 
-CHECKS: Mapping[str, Callable[[RunConfig], Sequence[Check]]] = {
+CheckStage = Callable[[RunConfig], Sequence[Check]]
+CHECKS: Mapping[str, CheckStage] = {
     "corpus": corpus.checks,
     "pretrain": pretrain.checks,
     "general_distillation": general_distillation.checks,
@@ -38,8 +39,6 @@ CHECKS: Mapping[str, Callable[[RunConfig], Sequence[Check]]] = {
     "candidates": candidates.checks,
     "augmentation": augmentation.checks,
     "teacher_logits": teacher_logits.checks,
-    "intermediate": intermediate.checks,
-    "prediction": prediction.checks,
     "label_only": label_only.checks,
     "evaluation": evaluation.checks,
     "latency": latency.checks,
@@ -70,8 +69,12 @@ def find_mistakes(config: RunConfig, until: str | None = None) -> list[PipelineE
         mistakes[str(error)] = error
         stages = None
     known = Known(config)
-    for name in _to_be_checked(config, stages):
-        for check in CHECKS[name](config):
+    checks: dict[str, CheckStage] = {
+        **CHECKS,
+        **{wanted.name: partial(phase.checks, wanted=wanted) for wanted in config.phases},
+    }
+    for name in _to_be_checked(config, stages, checks):
+        for check in checks[name](config):
             try:
                 check(known)
             except PipelineError as error:
@@ -79,10 +82,10 @@ def find_mistakes(config: RunConfig, until: str | None = None) -> list[PipelineE
     return list(mistakes.values())
 
 
-def _to_be_checked(config: RunConfig, stages: Mapping[str, Stage[Any]] | None) -> Iterator[str]:
+def _to_be_checked(config: RunConfig, stages: Mapping[str, Stage[Any]] | None, checks: Iterable[str]) -> Iterator[str]:
     """Names of the stages that would run; of a run that cannot even be described, of all that it seems to ask for."""
     store = Store(config.runtime.store)
-    for name in CHECKS:
+    for name in checks:
         if stages is None:
             if (config.corpus is not None) if name in OF_A_CORPUS else (config.task is not None):
                 yield name

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,9 @@ from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.engine.run_training import write_json
-from pipeline.engine.student_models import folder, identities
+from pipeline.engine.student_identity import folder, identities
+from pipeline.engine.variant_quality import QUALITY
 from pipeline.stages.label_only import same_size, yardsticks
-from pipeline.stages.teacher_logits import QUALITY
 from pipeline.store.artifact import Manifest, load_artifact
 from pipeline.store.stage import Stage, StageRun
 
@@ -35,11 +35,12 @@ class ReportStage(Config):
     configuration: dict[str, Any]
     students: tuple[StudentConfig, ...]
     same_size: dict[str, str]
+    last_phase: str
     bootstrap: int
 
 
-def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[ReportStage]:
-    """The report of a run; ``inputs`` are its stages by name, from ``prediction`` to ``latency`` among them."""
+def report(config: RunConfig, stages: Sequence[Stage[Any]]) -> Stage[ReportStage]:
+    """The report of a run on all its stages; it reads each by its name."""
     from pipeline.config.load import to_yaml
     from pipeline.config.locations import as_shown
     from pipeline.config.yaml_text import read_yaml
@@ -53,9 +54,9 @@ def report(config: RunConfig, inputs: Mapping[str, Stage[Any] | None]) -> Stage[
         students=identities(spelt.students),
         same_size=same_size(config),
         bootstrap=config.evaluation.bootstrap,
+        last_phase=config.phases[-1].name,
     )
-    given = {name: stage for name, stage in inputs.items() if stage is not None}
-    return Stage("report", 3, settings, given, _run)
+    return Stage("report", 3, settings, {stage.name: stage for stage in stages}, _run)
 
 
 def _run(config: ReportStage, run: StageRun) -> None:
@@ -106,7 +107,7 @@ def _run(config: ReportStage, run: StageRun) -> None:
     for student in config.students:
         compared = (student.name, yardstick.get(student.name))
         target = folder(run.output, student)
-        shutil.copytree(folder(run.artifact("prediction"), student), target)
+        shutil.copytree(folder(run.artifact(config.last_phase), student), target)
         card = model_card(
             student.name,
             teacher=_teacher_name(stages["teacher"]),
@@ -118,8 +119,8 @@ def _run(config: ReportStage, run: StageRun) -> None:
             pair=task.pair,
             dev_rows=found["dev_rows"],
             timed=_timed(data),
-            fingerprint=stages["prediction"].fingerprint,
-            limits=(*warnings, *((RELU_LIMIT,) if stages["prediction"].config["relu_logits"] else ())),
+            fingerprint=stages[config.last_phase].fingerprint,
+            limits=(*warnings, *((RELU_LIMIT,) if stages[config.last_phase].config["relu_logits"] else ())),
         )
         (target / "README.md").write_text(card, encoding="utf-8")
     run.record(summary=_summary(results, main))

@@ -10,12 +10,13 @@ from pathlib import Path
 from pipeline.config.builtin import builtin_path
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
-from pipeline.engine.student_models import NAMED, dropout
+from pipeline.config.terms import AttentionTerm
+from pipeline.engine.student_identity import NAMED, dropout
 from pipeline.errors import ModelError
 from pipeline.models.described import describe
 
 ANY_SHAPE = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
-NEEDING_STUDENTS = ("general_distillation", "teacher", "intermediate", "prediction", "label_only")
+NEEDING_STUDENTS = ("general_distillation", "teacher", "label_only")  # and every phase
 
 
 def check_students(config: RunConfig, stages: Collection[str], *, ask_hub: bool = False) -> None:
@@ -30,7 +31,7 @@ def check_students(config: RunConfig, stages: Collection[str], *, ask_hub: bool 
         ModelError: names the student, the family and what does not fit.
     """
     students = [student for student in config.students if student.start in NAMED]
-    if not students or not set(stages) & set(NEEDING_STUDENTS):
+    if not students or not set(stages) & {*NEEDING_STUDENTS, *(phase.name for phase in config.phases)}:
         return
     if config.teacher.model is None:
         return  # pretrained here: a BERT
@@ -51,8 +52,9 @@ def _family(folder: Path) -> str | None:
 
 def _try_students(config: RunConfig, students: list[StudentConfig], location: str) -> None:
     from pipeline.engine.student_identity import mapped_layers
-    from pipeline.models.load import ModelSource, load_config
+    from pipeline.models.load import load_config
     from pipeline.models.shapes import check_heads, student_shape
+    from pipeline.models.source import ModelSource
     from pipeline.models.students import student_config
     from pipeline.models.trial import try_student
 
@@ -71,5 +73,5 @@ def _try_students(config: RunConfig, students: list[StudentConfig], location: st
 def _attention(config: RunConfig, student: StudentConfig) -> bool:
     """Whether any phase of the run has a student imitate attention scores."""
     general = config.general_distillation if config.corpus and student.start == "general" else None
-    phases = (general, config.intermediate if config.task else None)
-    return any(phase is not None and phase.terms.attention > 0 for phase in phases)
+    phases = config.phases if config.task else ()
+    return any(phase is not None and phase.terms.of(AttentionTerm) for phase in (general, *phases))

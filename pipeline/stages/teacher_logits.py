@@ -5,29 +5,16 @@ there are variants, what they are worth is said beside the logits, for here the 
 their origins. Logits are computed shard by shard; a killed run goes on with the first shard that is not there.
 """
 
-import math
-import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
-from pipeline.engine.guides.decision import decide
 from pipeline.engine.precision import teacher_precision
-from pipeline.engine.run_training import placed, write_json
 from pipeline.stages.checks import Check, trains
+from pipeline.store.entry import entry
 from pipeline.store.source import Source
-from pipeline.store.stage import Stage, StageRun, ancestors
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from pipeline.data.tasks.table import TaskData
-
-QUALITY = "quality.json"
-SHARD_ROWS = 16_384
+from pipeline.store.stage import Stage, ancestors
 
 
 class TeacherLogitsStage(Config):
@@ -48,7 +35,7 @@ def teacher_logits(
         if mlm is not None:
             inputs["mlm"] = mlm
     settings = TeacherLogitsStage(relu_logits=config.relu_logits, precision=teacher_precision(config))
-    return Stage("teacher_logits", 4, settings, inputs, _run)
+    return Stage("teacher_logits", 4, settings, inputs, entry("pipeline.engine.teacher_logits"))
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
@@ -61,101 +48,3 @@ def _masked_lm(augmentation: Stage[Any]) -> Stage[Any] | Source | None:
     return next(
         (stage.inputs["mlm"] for stage in (augmentation, *ancestors(augmentation)) if "mlm" in stage.inputs), None
     )
-
-
-def _run(config: TeacherLogitsStage, run: StageRun) -> None:
-    import numpy as np
-
-    from pipeline.data.tasks.table import load_task
-    from pipeline.data.tokens.logits import join_logits, read_logits, write_logits
-    from pipeline.data.tokens.tokenizer import load_tokenizer
-    from pipeline.engine.inference import predict_logits
-    from pipeline.engine.rows import write_rows
-    from pipeline.engine.transfer_set import LOGITS, TOKENS, TransferSet
-    from pipeline.models.load import ModelSource, load_finetuned
-    from pipeline.models.precision import autocast, prepare_teacher
-    from pipeline.models.released import relu_before_classifier
-    from pipeline.models.speed.packed import pack
-
-    task = load_task(run.artifact("task_data"))
-    folder = run.artifact("teacher") / "model"
-    tokenizer = load_tokenizer(str(folder))
-    tables = _rows(task, run.artifact("augmentation") / "variants.parquet" if run.has("augmentation") else None)
-    table = write_rows(run.output / TOKENS, tables, tokenizer, max_length=task.max_length, progress=run.progress)
-    model = placed(load_finetuned(ModelSource(str(folder))), run.runtime)
-    if config.relu_logits:
-        relu_before_classifier(model)
-    prepare_teacher(model, config.precision)
-    pack(model)
-    shards: list[Path] = []
-    tokens, seconds = 0, 0.0  # of the teacher; shards of an earlier attempt are not counted
-    for begin in range(0, len(table), SHARD_ROWS):
-        rows = np.arange(begin, min(begin + SHARD_ROWS, len(table)))
-        shard = run.scratch / f"logits-{begin:010d}.arrow"
-        if not shard.exists():
-            began = time.perf_counter()
-            with autocast(config.precision, model.device):
-                logits = predict_logits(model, table, pad_id=tokenizer.pad_token_id, rows=rows)
-            seconds += time.perf_counter() - began
-            tokens += int(table.lengths[rows].sum())
-            write_logits(shard, logits)
-        shards.append(shard)
-        run.progress.update(int(rows[-1]) + 1, len(table))
-    began = time.perf_counter()
-    join_logits(shards, run.output / LOGITS)
-    written = time.perf_counter()
-    read_logits(run.output / LOGITS).sum()
-    size = (run.output / LOGITS).stat().st_size
-    logits_cost = {
-        "bytes": size,
-        "teacher_seconds": seconds,
-        "teacher_seconds_a_pass": seconds / max(1, tokens) * int(table.lengths.sum()),
-        "write_seconds": written - began,
-        "read_seconds": time.perf_counter() - written,
-    }
-    labels = table.column("label")[: task.splits["train"].num_rows]
-    transfer = TransferSet.of(table, read_logits(run.output / LOGITS), task)
-    run.record(
-        rows=len(table),
-        original_rows=transfer.originals,
-        augmented_rows=len(table) - transfer.originals,
-        tokens=int(table.lengths.sum()),
-        train_rows=task.splits["train"].num_rows,
-        labelled=int(np.isfinite(labels).sum()),
-        logits=logits_cost | {"storing_pays": _pays(logits_cost, int(table.lengths.sum()))},
-    )
-    if run.has("augmentation"):
-        from pipeline.engine.variant_quality import figures, variant_quality
-
-        quality = variant_quality(run, task, transfer)
-        write_json(run.output / QUALITY, quality)
-        run.record(quality=figures(quality))
-
-
-def _rows(task: "TaskData", variants: Path | None) -> "Iterator[pa.Table]":
-    """Training rows, unlabelled rows and variants, the last read piece by piece."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    yield from (task.splits[split] for split in ("train", "unlabelled") if split in task.splits)
-    if variants is not None:
-        texts = [name for name in ("text", "text_pair") if name in task.splits["train"].column_names]
-        with parquet.ParquetFile(variants) as file:
-            for batch in file.iter_batches(SHARD_ROWS, columns=["origin_id", *texts]):
-                table = pa.Table.from_batches([batch]).select(["origin_id", *texts])
-                yield table.rename_columns(["row_id", *texts])
-
-
-def _pays(cost: Mapping[str, float], tokens: int) -> bool:
-    """Whether stored logits save time from the second epoch on; they are kept in any case, students need them."""
-    size = cost["bytes"]
-    return decide(
-        tokens=tokens,
-        bytes_per_token=size / max(1, tokens),
-        passes=2,
-        budget=math.inf,
-        free=math.inf,
-        teacher_seconds=cost["teacher_seconds_a_pass"] / max(1, tokens),
-        write_seconds=cost["write_seconds"] / max(1, size),
-        read_seconds=cost["read_seconds"] / max(1, size),
-    ).store

@@ -1,6 +1,6 @@
 """The recipe as a graph of stages: described in full before anything runs, without loading torch."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,9 @@ from pipeline.stages.candidates import candidates
 from pipeline.stages.corpus import corpus
 from pipeline.stages.evaluation import evaluation
 from pipeline.stages.general_distillation import general_distillation
-from pipeline.stages.intermediate import intermediate
 from pipeline.stages.label_only import label_only
 from pipeline.stages.latency import latency
-from pipeline.stages.prediction import prediction
+from pipeline.stages.phase import phase
 from pipeline.stages.pretrain import pretrain
 from pipeline.stages.report import report
 from pipeline.stages.task_data import task_data
@@ -38,8 +37,7 @@ class TwoStage:
     candidates: AnyStage | None = None
     augmentation: AnyStage | None = None
     teacher_logits: AnyStage | None = None
-    intermediate: AnyStage | None = None
-    prediction: AnyStage | None = None
+    phases: tuple[AnyStage, ...] = ()
     label_only: AnyStage | None = None
     evaluation: AnyStage | None = None
     latency: AnyStage | None = None
@@ -47,7 +45,8 @@ class TwoStage:
 
     def __iter__(self) -> Iterator[AnyStage]:
         """The stages there are, each after those it needs."""
-        return (stage for stage in vars(self).values() if stage is not None)
+        for place in vars(self).values():
+            yield from place if isinstance(place, tuple) else () if place is None else (place,)
 
 
 def two_stage(config: RunConfig, until: str | None = None) -> TwoStage:
@@ -74,11 +73,17 @@ def two_stage(config: RunConfig, until: str | None = None) -> TwoStage:
         raise ConfigError(f"this run has no stage {until!r}: choose one of {', '.join(named)}")
     last = named[until]
     wanted = {stage.name for stage in (*ancestors(last), last)}
-    return TwoStage(**{place: stage for place, stage in vars(stages).items() if stage and stage.name in wanted})
+    return TwoStage(**{place: _kept(there, wanted) for place, there in vars(stages).items()})
+
+
+def _kept(place: Any, wanted: Collection[str]) -> Any:
+    if isinstance(place, tuple):
+        return tuple(stage for stage in place if stage.name in wanted)
+    return place if place is not None and place.name in wanted else None
 
 
 def _all_stages(config: RunConfig) -> TwoStage:
-    made: dict[str, AnyStage | None] = {}
+    made: dict[str, Any] = {}
     text = made["corpus"] = corpus(config) if config.corpus else None
     mlm = made["pretrain"] = pretrain(config, text) if config.pretrain and text else None
     general = made["general_distillation"] = (
@@ -93,12 +98,16 @@ def _all_stages(config: RunConfig) -> TwoStage:
     words = made["candidates"] = candidates(config, data, mlm) if config.augmentation else None
     variants = made["augmentation"] = augmentation(config, data, words) if words else None
     logits = made["teacher_logits"] = teacher_logits(config, data, tuned, variants)
-    matched = made["intermediate"] = intermediate(config, tuned, logits, data, general) if config.intermediate else None
-    final = made["prediction"] = prediction(config, logits, data, matched, general)
+    final: AnyStage | None = None
+    made["phases"] = ()
+    for wanted in config.phases:
+        final = phase(config, wanted, tuned, logits, data, final, general)
+        made["phases"] += (final,)
+    assert final is not None  # noqa: S101 - a configuration has a phase
     yardstick = made["label_only"] = label_only(config, data, mlm) if config.evaluation.label_only else None
     made["evaluation"] = evaluation(config, data, tuned, final, yardstick)
     made["latency"] = latency(config, tuned, final, yardstick)
-    made["report"] = report(config, made)
+    made["report"] = report(config, list(TwoStage(**made)))
     return TwoStage(**made)
 
 

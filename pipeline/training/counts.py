@@ -14,19 +14,21 @@ from torch import Tensor
 
 from pipeline.features import IGNORED
 
-NAMES = ("rows", "tokens", "pairs", "positions", "position_pairs", "predicted")
+NAMES = ("rows", "tokens", "pairs", "positions", "position_pairs", "predicted", "labelled")
 
 
 def count(batch: Mapping[str, Tensor], windows: Iterable[int] = ()) -> dict[str, float]:
     """The counts of one batch.
 
     Args:
-        batch: attention_mask (batch, length); of a masked-LM batch, labels (batch, length).
+        batch: attention_mask (batch, length); labels (batch, length) of masked words, or (batch,) of rows: classes or
+            numbers, ``IGNORED`` or NaN where a row has none.
         windows: distances within which pairs are counted too, for layers with local attention.
 
     Returns:
         rows; tokens (real ones); pairs (query and key both real, summed over rows); positions (padding
-        included); position_pairs (padded keys and queries included); predicted (masked-LM labels);
+        included); position_pairs (padded keys and queries included); predicted (masked-LM labels); labelled
+        (rows with a label);
         for each window w, pairs_w and position_pairs_w: those at most w positions apart.
     """
     mask = batch["attention_mask"]
@@ -45,7 +47,8 @@ def count(batch: Mapping[str, Tensor], windows: Iterable[int] = ()) -> dict[str,
         "pairs": int(real.square().sum()),
         "positions": rows * length,
         "position_pairs": rows * length * length,
-        "predicted": int((labels != IGNORED).sum()) if labels is not None and labels.ndim > 1 else 0,
+        "predicted": _known(labels) if labels is not None and labels.ndim > 1 else 0,
+        "labelled": _known(labels) if labels is not None and labels.ndim == 1 else 0,
         **near,
     }
 
@@ -60,6 +63,11 @@ def total(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
 def nothing(counts: Mapping[str, float]) -> dict[str, float]:
     """What a process without a row of its own divides by: it takes part in the step and adds nothing to it."""
     return dict.fromkeys(counts, math.inf)
+
+
+def _known(labels: Tensor) -> int:
+    """Labels that there are."""
+    return int((~labels.isnan() if labels.is_floating_point() else labels != IGNORED).sum())
 
 
 def _near(mask: Tensor, window: int) -> int:

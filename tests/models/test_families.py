@@ -15,7 +15,8 @@ from pipeline.engine.objectives import TEACHER, guide_taps, imitators
 from pipeline.engine.student_identity import mapped_layers
 from pipeline.errors import ModelError
 from pipeline.features import Moment
-from pipeline.models.load import ModelSource, load_finetuned
+from pipeline.models.load import load_finetuned
+from pipeline.models.source import ModelSource
 from pipeline.models.students import random_classifier, student_config
 from pipeline.models.taps import Reader, encode
 from pipeline.models.trial import try_student

@@ -17,7 +17,6 @@ from transformers import (
 
 from pipeline.errors import ModelError
 from pipeline.models.load import (
-    ModelSource,
     load_classifier,
     load_config,
     load_encoder,
@@ -26,6 +25,7 @@ from pipeline.models.load import (
     permute_labels,
 )
 from pipeline.models.released import relu_before_classifier
+from pipeline.models.source import ModelSource
 from pipeline.models.taps import encode
 
 Configs = Callable[[str], PretrainedConfig]

@@ -15,13 +15,13 @@ from tiny_run import save_teacher
 from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.errors import ModelError
 from pipeline.models.load import (
-    ModelSource,
     load_classifier,
     load_config,
     load_encoder,
     load_finetuned,
     load_masked_lm,
 )
+from pipeline.models.source import ModelSource
 
 LOADERS: dict[str, Callable[[ModelSource], Any]] = {
     "config": load_config,

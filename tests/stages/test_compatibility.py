@@ -9,7 +9,7 @@ from tiny_run import tiny
 from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.engine.compatibility import check_same_vocabulary
 from pipeline.errors import ModelError
-from pipeline.models.load import ModelSource
+from pipeline.models.source import ModelSource
 
 
 def cased(folder: Path) -> None:

@@ -169,7 +169,8 @@ def test_a_precision_that_does_not_pay_is_said_with_the_measured_ratio() -> None
 
 
 def test_a_run_in_bfloat16_ends_with_other_students_that_open_in_float32(files: Tiny) -> None:
-    from pipeline.models.load import ModelSource, load_finetuned
+    from pipeline.models.load import load_finetuned
+    from pipeline.models.source import ModelSource
 
     files.run("precision=float32", until="intermediate")
     files.run("precision=bfloat16", until="intermediate")

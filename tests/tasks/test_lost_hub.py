@@ -21,7 +21,8 @@ from pipeline.data.tasks.rows import Columns
 from pipeline.data.corpus.text import hub_documents
 from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.errors import PipelineError
-from pipeline.models.load import ModelSource, load_config
+from pipeline.models.load import load_config
+from pipeline.models.source import ModelSource
 from tasks.retries import again_in
 
 asked = {

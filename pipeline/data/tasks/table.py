@@ -26,6 +26,7 @@ from pipeline.data.tasks.positive_class import positive_class
 from pipeline.data.tasks.readers import Source, read_source
 from pipeline.data.tasks.statistics import label_counts
 from pipeline.errors import DataError
+from pipeline.features import Outcome
 
 _FILE = "task.json"
 _FACTS = ("name", "kind", "label_names", "metric", "positive", "pair", "label_range", "max_length", "statistics")
@@ -50,6 +51,11 @@ class TaskData:
     splits: dict[str, pa.Table]
     statistics: dict[str, Any]
     positive: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What a row has: one of several classes, or a value."""
+        return "value" if self.kind == "regression" else "classes"
 
 
 def read_task(config: TaskConfig, seed: int) -> TaskData:

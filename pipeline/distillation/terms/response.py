@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.distillation.losses import soft_cross_entropy
+from pipeline.distillation.schedules import Number, at
 from pipeline.distillation.terms.term import Batch, Term, count_of
 from pipeline.features import IGNORED, MASKED_WORDS, OUTPUT, Moment, Outcome, Seen
 
@@ -12,7 +13,8 @@ from pipeline.features import IGNORED, MASKED_WORDS, OUTPUT, Moment, Outcome, Se
 class HardTerm(Term):
     """Cross-entropy with the gold labels, or squared error where a label is a number: ordinary fine-tuning.
 
-    ``batch["labels"]`` is (batch,), class indices or numbers.
+    ``batch["labels"]`` is (batch,): class indices, or numbers. A row whose label is ``IGNORED``, or not a number, adds
+    nothing.
 
     Args:
         outcome: whether a row has a class or a value.
@@ -25,12 +27,14 @@ class HardTerm(Term):
         self.outcome = outcome
 
     def forward(self, student: Seen, _guide: Seen, batch: Batch, moment: Moment) -> Tensor:
-        """See ``Term.forward``; the mean over rows."""
-        logits = student[OUTPUT].float()
-        rows = count_of(moment, "rows", len(logits))
+        """See ``Term.forward``; the mean over the rows that have a label."""
+        logits, labels = student[OUTPUT].float(), batch["labels"]
+        known = ~labels.isnan() if self.outcome == "value" else labels != IGNORED
+        rows = max(1.0, count_of(moment, "labelled", float(known.sum())))
         if self.outcome == "value":
-            return F.mse_loss(logits.squeeze(-1), batch["labels"].float(), reduction="sum") / rows
-        return F.cross_entropy(logits, batch["labels"], reduction="sum") / rows
+            values = logits.squeeze(-1)
+            return F.mse_loss(values[known], labels[known].float(), reduction="sum") / rows
+        return F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum") / rows
 
 
 class SoftTerm(Term):
@@ -39,16 +43,25 @@ class SoftTerm(Term):
     Args:
         outcome: whether a row has a class or a value.
         temperature: t > 0; not used for values.
-        mean_over_classes: divide by the number of classes as well, as the released code does.
+        squared_temperature: multiply by t^2: gradients shrink by 1/t^2 otherwise (Hinton et al. 2015, section 2).
+        mean_over_classes: divide by the number of classes as well, as TinyBERT's released code does.
     """
 
     student_taps = (OUTPUT,)
     guide_taps = (OUTPUT,)
 
-    def __init__(self, outcome: Outcome, *, temperature: float = 1.0, mean_over_classes: bool = False) -> None:
+    def __init__(
+        self,
+        outcome: Outcome,
+        *,
+        temperature: Number = 1.0,
+        squared_temperature: bool = False,
+        mean_over_classes: bool = False,
+    ) -> None:
         super().__init__()
         self.outcome = outcome
         self.temperature = temperature
+        self.squared_temperature = squared_temperature
         self.mean_over_classes = mean_over_classes
 
     def forward(self, student: Seen, guide: Seen, _batch: Batch, moment: Moment) -> Tensor:
@@ -57,13 +70,15 @@ class SoftTerm(Term):
         if self.outcome == "value":
             rows = count_of(moment, "rows", len(own))
             return F.mse_loss(own.float(), wanted.float(), reduction="sum") / rows
-        return soft_cross_entropy(
+        temperature = at(self.temperature, moment.progress)
+        loss = soft_cross_entropy(
             own,
             wanted,
-            self.temperature,
+            temperature,
             mean_over_classes=self.mean_over_classes,
             count=None if moment.counts is None else moment.counts["rows"],
         )
+        return loss * temperature**2 if self.squared_temperature else loss
 
 
 class MaskedWordTerm(Term):

@@ -5,25 +5,22 @@ everything they depend on to the last bit, so reading them equals recomputing, a
 only.
 """
 
-from typing import TYPE_CHECKING
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from torch import distributed
 
 from pipeline.config.builtin import home_path
-from pipeline.config.distillation import Terms
 from pipeline.config.training import TrainingConfig
+from pipeline.data.tokens.batches import BatchPlan
 from pipeline.device.host import host
 from pipeline.engine.guides.decision import GB
+from pipeline.engine.guides.frozen import FrozenTeacher
+from pipeline.engine.guides.stored import StoredTeacher
 from pipeline.store.artifact import load_artifact
 from pipeline.store.fingerprint import canonical, digest_bytes
 from pipeline.store.stage import StageRun
-
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
-    from numpy.typing import NDArray
-
-    from pipeline.data.tokens.batches import BatchPlan
-    from pipeline.engine.guides.frozen import FrozenTeacher
-    from pipeline.engine.guides.stored import StoredTeacher
 
 SHELF = ".teacher-store"
 KEY_VERSION = 2  # raise it when features were stored under keys that did not hold all they depend on
@@ -37,15 +34,15 @@ def num_passes(config: TrainingConfig, batches: int) -> float:
 
 
 def stored_teacher(
-    teacher: "FrozenTeacher",
-    plan: "BatchPlan",
+    teacher: FrozenTeacher,
+    plan: BatchPlan,
     training: TrainingConfig,
     run: StageRun,
     *,
     rows: str,
-    terms: Terms,
-    chosen: "NDArray[np.int64] | None" = None,
-) -> "StoredTeacher":
+    counts_padding: bool,
+    chosen: NDArray[np.int64] | None = None,
+) -> StoredTeacher:
     """A teacher whose features are stored under this store, if that is possible and pays.
 
     Args:
@@ -54,13 +51,11 @@ def stored_teacher(
         training: says how often they come.
         run: the stage that trains.
         rows: role of the artifact the rows come from.
-        terms: say whether padding counts.
+        counts_padding: whether padding counts in the means of the losses.
         chosen: the rows of that artifact that the batches are made of; all of them when None.
     """
-    from pipeline.engine.guides.stored import StoredTeacher
-
     budget = run.runtime.teacher_store_gb * GB
-    never = _obstacle(plan, terms, dropout=teacher.dropout)
+    never = _obstacle(plan, counts_padding=counts_padding, dropout=teacher.dropout)
     source = load_artifact(run.artifact(rows)).manifest.digest
     return StoredTeacher(
         teacher,
@@ -75,22 +70,18 @@ def stored_teacher(
     )
 
 
-def _obstacle(plan: "BatchPlan", terms: Terms, *, dropout: bool) -> str:
+def _obstacle(plan: BatchPlan, *, counts_padding: bool, dropout: bool) -> str:
     """Why features of these batches cannot be read back as they would be computed; empty if they can."""
-    from torch import distributed
-
     if dropout:
         return "the teacher's dropout is on"
-    if terms.padding == "included":
+    if counts_padding:
         return "padding counts, which is not stored"
     if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
         return "several processes share each batch"
     return "" if plan.fixed else "drop_last draws other batches each epoch"
 
 
-def feature_key(
-    teacher: "FrozenTeacher", plan: "BatchPlan", source: str, chosen: "NDArray[np.int64] | None" = None
-) -> str:
+def feature_key(teacher: FrozenTeacher, plan: BatchPlan, source: str, chosen: NDArray[np.int64] | None = None) -> str:
     """Digest of all that the last bit of a feature depends on.
 
     Args:
@@ -99,10 +90,6 @@ def feature_key(
         source: digest of the artifact that holds the rows.
         chosen: as for ``stored_teacher``.
     """
-    import numpy as np
-    import torch
-    import transformers
-
     shape = [plan.pad_to or 0, *(len(batch) for batch in plan.batches)]
     return digest_bytes(
         canonical(
@@ -119,10 +106,8 @@ def feature_key(
     )[:32]
 
 
-def _processor(device: "torch.device") -> list[str]:
+def _processor(device: torch.device) -> list[str]:
     """What decides how a product is rounded: the GPU, or the processor and the instructions it has."""
-    import torch
-
     if device.type == "cuda":
         return [torch.cuda.get_device_name(device)]
     own = host()
