@@ -61,6 +61,8 @@ def _section(
     """The lines of a section, its keys at the left margin; ``at`` is its dotted path, ``usual`` its defaults."""
     after_section = False
     for name, field in model.model_fields.items():
+        if name == "name" and name not in tree and at:
+            continue
         value, path = tree.get(name), f"{at}{name}"
         inside, member = section(field.annotation), section(item(field.annotation))
         model_inside = inside or member
@@ -68,11 +70,20 @@ def _section(
         if not at and (heading or after_section):
             yield ""
         after_section = bool(heading)
-        if inside and isinstance(value, Mapping):
+        if inside and isinstance(value, Mapping) and path in varying:
+            yield from (*heading, f"# {name}: {one_line(value)}  # {_VARIES}")
+        elif inside and isinstance(value, Mapping):
             defaults = usual.get(name)
             defaults = defaults if isinstance(defaults, Mapping) else complete({}, inside)
             yield from (*heading, f"{name}:")
             yield from _indented(_section(inside, value, defaults, varying, f"{path}."))
+        elif member and isinstance(value, list) and value and any(key.startswith(f"{path}.") for key in varying):
+            # By name, not as a list: a list would lie over what the recipe says for the task
+            yield from (*heading, f"{name}:")
+            for part in value:
+                rest = {key: there for key, there in part.items() if key != "name"}
+                lines = _section(member, rest, complete({}, member), varying, f"{path}.{part['name']}.")
+                yield from _indented(iter((f"{part['name']}:", *_indented(lines))))
         elif member and isinstance(value, list) and value:
             yield from (*heading, f"{name}:")
             for part in value:
@@ -80,13 +91,14 @@ def _section(
         elif inside and value is None and str not in options(field.annotation):
             defaults = default(field) or complete({}, inside)
             # null would lie over what the recipe says for the task
-            said_by_task = any(key.startswith(f"{path}.") for key in varying)
+            said_by_task = any(key == path or key.startswith(f"{path}.") for key in varying)
             yield from (*heading, f"# {_OFF}", f"# {name}: null" if said_by_task else f"{name}: null")
             yield from _indented(f"# {line}" for line in _section(inside, defaults, defaults, varying, f"{path}."))
         elif path in varying:
             yield f"# {name}: {one_line(value)}  # {_VARIES}"
         else:
             yield from _key(f"{name}: {one_line(value)}", _note(field, usual.get(name)))
+    yield from (f"{name}: {one_line(value)}" for name, value in tree.items() if name not in model.model_fields)
 
 
 def _key(line: str, note: str) -> list[str]:

@@ -93,7 +93,8 @@ def place_of(key: str, items: Sequence[object], path: str) -> int:
     if key not in names:
         known = [name for name in names if name]
         near = difflib.get_close_matches(key, known, n=1)
-        hint = f"did you mean {path}{near[0]}?" if near else f"there are {', '.join(known)}, and * for all of them"
+        there = f"there are {', '.join(known)}, and * for all of them; a list of others begins each item with '- '"
+        hint = f"did you mean {path}{near[0]}?" if near else there
         raise ConfigError(legible(f"{path}{key} does not exist: {hint}"))
     return names.index(key)
 

@@ -6,7 +6,7 @@ from pipeline.data.tokens.batches import BatchPlan
 from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.engine.refusals import check_length
 from pipeline.errors import DataError, ModelError
-from pipeline.models.positions import longest_input
+from pipeline.evaluation.latency import longest_input
 from pipeline.models.source import ModelSource
 
 PROBES = ("Paris", "caf\u00e9", "\u5317\u4eac", "don't stop-it", "\uff21\uff11", "a\u00ad b  c\n")

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from pipeline.errors import ModelError
 from pipeline.evaluation.timings import judge
-from pipeline.models.positions import longest_input
 from pipeline.progress import Progress, Silent
 
 WARM_UP = 2
@@ -90,6 +89,19 @@ def measure_latency(
         for name, model in models.items():
             model.train(modes[name])
     return rows
+
+
+def longest_input(model: nn.Module) -> float:
+    """Word pieces a model has positions for; infinite when it has no table of positions.
+
+    Families that number positions from after the padding index (RoBERTa) have that many fewer.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            reserved = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - reserved
+    positions = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    return float("inf") if positions is None else positions
 
 
 def rounds_for(seconds: float, rounds: tuple[int, int]) -> int:

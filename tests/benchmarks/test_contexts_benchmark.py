@@ -15,7 +15,7 @@ QUICK = (
     *("augmentation.candidates=5", "task.max_length=20", "runtime.device=cpu"),
     *(f"{phase}.training.epochs=2" for phase in ("intermediate", "prediction")),
     "teacher.finetune={epochs: 6, learning_rate: 0.003, batch_size: 8, warmup: 0.0}",
-    "prediction.training.learning_rate=0.01",
+    "phases.prediction.training.learning_rate=0.01",
 )
 
 

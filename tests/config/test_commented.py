@@ -43,7 +43,7 @@ def configs(draw):
             {"name": f"s{n}", "layers": 3, "hidden": 24, "layer_map": draw(st.sampled_from(["top", [1, 2, 3]]))}
             for n in range(draw(st.integers(1, 3)))
         ],
-        "prediction": {"training": {"learning_rate": draw(st.floats(1e-300, 1e300))}},
+        "phases": {"prediction": {"training": {"learning_rate": draw(st.floats(1e-300, 1e300))}}},
     }
     return RunConfig.model_validate(complete(tree, RunConfig))
 
@@ -81,8 +81,9 @@ def test_no_recipe_of_that_name():
 def test_every_key_is_there_with_its_default():
     text = commented("tinybert")
     for key in known_keys(RunConfig):
-        # the keys of a vocabulary are named where a folder may stand as well
-        place = ".*" if key.startswith("corpus.tokenizer.") else "^[ #-]*"
+        # the keys of a vocabulary, or of a schedule, are named where a folder, or a number, may stand as well
+        inline = key.rpartition(".")[0].endswith(("corpus.tokenizer", ".weight", ".temperature"))
+        place = ".*" if inline else "^[ #-]*"
         assert re.search(rf"{place}\b{key.rpartition('.')[2]}\b", text, re.MULTILINE), key
     assert "epochs: 3  # Passes over the rows; a whole number above 0; default 3" in text
     assert "schedule: linear  # Decay of the learning rate; linear, cosine or constant; default linear" in text

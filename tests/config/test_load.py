@@ -49,9 +49,10 @@ def test_a_section_given_in_part_keeps_its_own_defaults():
 
 
 def test_a_section_switched_off_below_comes_back_with_its_own_defaults(written):
-    path = written("teacher: {model: bert}\ncorpus: {paths: [a]}\nintermediate: null\n")
-    assert load_config(path, []).intermediate is None
-    assert load_config(path, ["intermediate.training.epochs=2"]).intermediate.training.learning_rate == 5e-5
+    path = written("teacher: {model: bert}\ncorpus: {paths: [a]}\nphases: {intermediate: null}\n")
+    assert [phase.name for phase in load_config(path, []).phases] == ["prediction"]
+    path = written("teacher: {model: bert}\ncorpus: {paths: [a]}\n")
+    assert load_config(path, ["phases.intermediate.training.epochs=2"]).phases[0].training.learning_rate == 5e-5
     pretrain = load_config(path, ["pretrain.mode=continue", "pretrain.training.epochs=2"]).pretrain
     assert (pretrain.training.max_tokens, pretrain.training.epochs) == (8192, 2)
 
@@ -95,11 +96,11 @@ def test_label_names_are_merged_by_value_not_by_type(written):
     ("override", "parts"),
     [
         ("task.train_rows=three", ["task.train_rows is 'three'", "a whole number above 0 or null"]),
-        ("prediction.training.epochs=1.5", ["prediction.training.epochs is 1.5", "a whole number"]),
-        ("prediction.training.learning_rate=-1", ["is -1", "a number above 0"]),
-        ("prediction.training.learning_rate=.inf", ["is inf", "a number above 0"]),
-        ("prediction.training.schedule=linea", ["is 'linea'", "linear, cosine or constant", "did you mean linear?"]),
-        ("prediction.training.drop_last=maybe", ["is 'maybe'", "true or false"]),
+        ("phases.prediction.training.epochs=1.5", ["phases.1.training.epochs is 1.5", "a whole number"]),
+        ("phases.prediction.training.learning_rate=-1", ["is -1", "a number above 0"]),
+        ("phases.prediction.training.learning_rate=.inf", ["is inf", "a number above 0"]),
+        ("phases.prediction.training.schedule=linea", ["is 'linea'", "linear, cosine or constant", "did you mean linear?"]),
+        ("phases.prediction.training.drop_last=maybe", ["is 'maybe'", "true or false"]),
         ("task.unlabelled_rows=some", ["task.unlabelled_rows is 'some'", "a whole number above 0, rest or null"]),
         ("students.0.layer_map=[1, x]", ["students.0.layer_map.1 is 'x'", "a whole number above 0"]),
         ("students.0.name=A b", ["students.0.name is 'A b'", "matching"]),
@@ -110,7 +111,7 @@ def test_label_names_are_merged_by_value_not_by_type(written):
         ("task.hub_splits=[a]", ["task.hub_splits is ['a']", "a list of 2"]),
         ("pretrain=5", ["pretrain is 5", "a section with keys mode", "or null"]),
         ("pretrain.max_length=3", ["pretrain.mode is missing", "scratch, continue or mlm_head"]),
-        ("students={preset: x}", ["a list of sections", "begin each item of the list with '- '"]),
+        ("students={preset: x}", ["students.preset does not exist", "two-stage", "begins each item with '- '"]),
         ("students=[]", ["students is empty"]),
         ("students.7.name=x", ["students.7 does not exist", "students has 2 items"]),
         ("augmentation.probability=2", ["augmentation.probability is 2", "at most 1"]),
@@ -128,8 +129,8 @@ def test_label_names_are_merged_by_value_not_by_type(written):
         ("recipe=tinybert", ["--recipe"]),
         ("seed=true", ["seed is true", "a whole number of at least 0"]),
         ("seed=1e3", ["seed is 1000.0", "a whole number of at least 0"]),
-        ("prediction.training.epochs='3'", ["prediction.training.epochs is '3'", "a whole number above 0"]),
-        ("prediction.temperature='2'", ["prediction.temperature is '2'", "a number above 0"]),
+        ("phases.prediction.training.epochs='3'", ["phases.1.training.epochs is '3'", "a whole number above 0"]),
+        ("phases.prediction.terms.soft.temperature='2'", ["phases.1.terms.soft.temperature is '2'", "a number above 0"]),
         ("augmentation.probability=true", ["augmentation.probability is true", "a number"]),
         ("corpus.deduplicate=1", ["corpus.deduplicate is 1", "true or false"]),
         ("task.train_rows=true", ["task.train_rows is true", "a whole number above 0 or null"]),
@@ -223,10 +224,15 @@ def test_the_resolved_configuration_is_plain_yaml_that_loads_back(written):
 
 
 def test_a_whole_number_is_a_number_and_so_is_one_with_an_exponent(written):
-    path = written("prediction: {temperature: 2, training: {learning_rate: 3e-4, warmup: 1E-1}}\nname: '1e5'\n")
-    config = load_config(path, ["intermediate.training.learning_rate=1e-4", "students.0.layer_map=[1, 2]"], "demo")
-    assert (config.prediction.temperature, config.prediction.training.learning_rate) == (2.0, 3e-4)
-    assert (config.prediction.training.warmup, config.intermediate.training.learning_rate) == (0.1, 1e-4)
+    path = written(
+        "phases: {prediction: {terms: {soft: {temperature: 2}}, training: {learning_rate: 3e-4, warmup: 1E-1}}}\nname: '1e5'\n"
+    )
+    config = load_config(
+        path, ["phases.intermediate.training.learning_rate=1e-4", "students.0.layer_map=[1, 2]"], "demo"
+    )
+    intermediate, prediction = config.phases
+    assert (prediction.terms.soft.temperature, prediction.training.learning_rate) == (2.0, 3e-4)
+    assert (prediction.training.warmup, intermediate.training.learning_rate) == (0.1, 1e-4)
     assert config.students[0].layer_map == (1, 2)
     assert load_config(written(to_yaml(config)), []) == config  # text that looks like a number stays text
 

@@ -50,18 +50,19 @@ PAPER = {
 @pytest.mark.parametrize("name", PAPER)
 def test_tinybert_follows_the_paper_on_every_glue_task(name):
     config = load_config(None, [*NEEDS, f"task.name={name}"], "tinybert")
-    phase = config.intermediate.training
+    intermediate, prediction = config.phases
+    phase = intermediate.training
     assert (phase.epochs, config.augmentation.variants, config.task.max_length) == PAPER[name]
     assert config.task.max_length == GLUE[name.lower().replace("-", "")].max_length
     assert (phase.learning_rate, phase.batch_size) == (5e-5, 32)
-    assert config.prediction.augmented == (name != "STS-B")
+    assert prediction.augmented == (name != "STS-B")
 
 
 def test_tinybert_has_the_figures_of_the_paper():
     config = load_config(None, NEEDS, "tinybert")
     general, prediction, finetune = (
         config.general_distillation.training,
-        config.prediction.training,
+        config.phases[1].training,
         config.teacher.finetune,
     )
     assert (general.learning_rate, general.batch_size, general.epochs, config.corpus.max_length) == (1e-4, 256, 3, 128)
@@ -73,14 +74,14 @@ def test_tinybert_has_the_figures_of_the_paper():
 
 def test_the_user_has_the_last_word_over_the_task(tmp_path):
     path = tmp_path / "run.yaml"
-    path.write_text("recipe: tinybert\ntask: {name: CoLA, dir: d}\nintermediate: {training: {epochs: 2}}\n")
+    path.write_text("recipe: tinybert\ntask: {name: CoLA, dir: d}\nphases: {intermediate: {training: {epochs: 2}}}\n")
     config = load_config(str(path), ["teacher.model=bert", "corpus.paths=[a]", "augmentation.variants=1"])
-    assert (config.intermediate.training.epochs, config.augmentation.variants, config.task.max_length) == (2, 1, 64)
+    assert (config.phases[0].training.epochs, config.augmentation.variants, config.task.max_length) == (2, 1, 64)
 
 
 def test_another_task_takes_the_values_of_the_paper_as_they_are():
     config = load_config(None, [*NEEDS, "task.name=mine"], "tinybert")
-    assert (config.intermediate.training.epochs, config.augmentation.variants, config.task.max_length) == (20, 20, None)
+    assert (config.phases[0].training.epochs, config.augmentation.variants, config.task.max_length) == (20, 20, None)
 
 
 def test_tinybert_without_a_task_is_general_distillation_alone():
@@ -90,23 +91,29 @@ def test_tinybert_without_a_task_is_general_distillation_alone():
 @pytest.mark.parametrize("name", [*GLUE, "mine"])
 def test_huawei_does_what_the_released_code_does(name):
     config = load_config(None, [*NEEDS, f"task.name={name}"], "huawei")
-    phases = (config.general_distillation, config.intermediate, config.prediction)
+    intermediate, prediction = config.phases
+    phases = (config.general_distillation, intermediate, prediction)
     assert config.relu_logits
     assert config.task.max_length == 128
-    assert config.intermediate.teacher_dropout
+    assert intermediate.teacher_dropout
     assert config.augmentation.pair_mutation
     assert all(phase.training.drop_last and phase.training.padding == "max_length" for phase in phases)
-    assert all(phase.terms.projection == "shared" and phase.terms.padding == "included" for phase in phases[:2])
-    assert config.prediction.reduction == "elements"
-    assert config.prediction.targets == ("labels" if name == "stsb" else "teacher")
-    assert config.intermediate.training.epochs == 10
-    assert config.intermediate.training.schedule == "constant"
+    for terms in (phase.terms for phase in phases[:2]):
+        assert terms.embedding.projection == "shared"
+        assert terms.embedding.count_padding and terms.hidden.count_padding and terms.attention.count_padding
+    if name == "stsb":
+        assert [term for term, _ in prediction.terms.named()] == ["hard"]
+    else:
+        assert [term for term, _ in prediction.terms.named()] == ["soft"]
+        assert prediction.terms.soft.mean_over_classes
+    assert intermediate.training.epochs == 10
+    assert intermediate.training.schedule == "constant"
 
 
 def test_every_deviation_of_the_released_code_has_its_comment():
     lines = recipe_text("huawei").splitlines()
-    keys = ("relu_logits", "max_length: 128", "projection", "padding", "drop_last", "pair_mutation",
-            "teacher_dropout", "schedule", "reduction", "stsb")  # fmt: skip
+    keys = ("relu_logits", "max_length: 128", "embedding: {projection", "drop_last", "pair_mutation",
+            "teacher_dropout", "schedule", "terms: {soft", "stsb")  # fmt: skip
     for key in keys:
         where = next(n for n, line in enumerate(lines) if line.strip().startswith(key))
         assert lines[where - 1].strip().startswith("#"), key

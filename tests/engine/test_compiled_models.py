@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.fx import GraphModule
 from transformers import BertConfig, BertModel
 
-from pipeline.config.distillation import Terms
+from pipeline.config.distillation import TRANSFORMER_LAYERS
 from pipeline.engine.learner import Learner
-from pipeline.engine.objectives import TEACHER, imitation
+from pipeline.engine.objectives import TEACHER, Pair, objective
 from pipeline.features import Moment
 from pipeline.models.precision import autocast, prepare_teacher
 from pipeline.models.speed.compilation import compile_encoder, compile_module
@@ -50,8 +50,9 @@ def bert(width: int, layers: int) -> BertModel:
 def losses(backend: Backend | None = None) -> list[float]:
     """Of five steps of imitation, dropout on, each with counts of its own."""
     teacher, student = bert(72, 2).eval().requires_grad_(False), bert(24, 1)
-    objective = imitation(Terms(), student.config, teacher.config, [2], seed=3)
-    learner, read = Learner(student, objective).train(), Reader(teacher, objective.guide_taps(TEACHER))
+    pair = Pair(student.config, teacher.config, [(1, 2)], None)
+    made = objective(TRANSFORMER_LAYERS, pair, seed=3)
+    learner, read = Learner(student, made).train(), Reader(teacher, made.guide_taps(TEACHER))
     if backend is not None:
         compile_encoder(teacher, backend=backend)
         compile_encoder(student, backend=backend)

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.config.distillation import Terms
 from pipeline.config.models import StudentConfig
+from pipeline.config.terms import Terms
+from pipeline.distillation.objective import Objective, Part
+from pipeline.distillation.terms.response import SoftTerm
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner
-from pipeline.engine.objectives import TEACHER, guide_taps, hard, imitators, masked_words, soft
+from pipeline.engine.objectives import TEACHER, from_labels, guide_taps, learners, masked_words
 from pipeline.features import IGNORED, Moment
 from pipeline.training.counts import count
 from pipeline.training.feed import Feed
@@ -29,32 +31,34 @@ def mlm(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
 
 
 def classifier(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
-    return Learner(make_bert("classifier"), hard("classes")), batch | {"labels": torch.tensor([0, 1, 1])}, None
+    return Learner(make_bert("classifier"), from_labels("classes")), batch | {"labels": torch.tensor([0, 1, 1])}, None
 
 
 def regression(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
     model = make_bert("classifier", num_labels=1)
-    return Learner(model, hard("value")), batch | {"labels": torch.tensor([0.5, 1.0, 3.0])}, None
+    return Learner(model, from_labels("value")), batch | {"labels": torch.tensor([0.5, 1.0, 3.0])}, None
 
 
 def predictor(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
     logits = torch.tensor([[1.0, 2.0], [0.0, -1.0], [3.0, 0.5]])
-    learner = Learner(make_bert("classifier"), soft("classes", temperature=2.0))
+    soft = Objective([Part("soft", SoftTerm("classes", temperature=2.0), guide=TEACHER)])
+    learner = Learner(make_bert("classifier"), soft)
     return learner, batch | {"logits": logits}, stored_outputs
 
 
 def predictor_by_elements(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:
     made, batch, guide = predictor(make_bert, batch)
-    made.objective.terms["prediction"].mean_over_classes = True
+    made.objective.terms["soft"].mean_over_classes = True
     return made, batch, guide
 
 
 def imitator(make_bert: Make, batch: Batch, padding: str = "excluded") -> tuple[Any, Batch, Any]:
     teacher = make_bert("encoder", 3, num_hidden_layers=4, hidden_size=16).eval()
     students = (StudentConfig(name="a", layers=2, hidden=12),)
-    terms = Terms(padding=padding)
-    learners = imitators(students, {"a": make_bert("encoder", 1)}, teacher.config, terms, seed=0)
-    return learners["a"], batch, frozen_teacher(teacher, guide_taps(learners), torch.device("cpu"))
+    options = {"count_padding": padding == "included"}
+    terms = Terms(embedding=options, hidden=options, attention=options)
+    made = learners(students, {"a": make_bert("encoder", 1)}, teacher.config, terms, seed=0)
+    return made["a"], batch, frozen_teacher(teacher, guide_taps(made), torch.device("cpu"))
 
 
 def imitator_with_padding(make_bert: Make, batch: Batch) -> tuple[Any, Batch, Any]:

@@ -6,21 +6,28 @@ import torch
 from reading import read_layers, taps_of
 from torch.nn import functional as F
 
-from pipeline.config.distillation import Terms
+from pipeline.config.distillation import TRANSFORMER_LAYERS
 from pipeline.config.models import StudentConfig
+from pipeline.config.terms import Terms
 from pipeline.distillation.attention_loss import Attention
 from pipeline.distillation.losses import attention_score_loss, masked_mse
+from pipeline.distillation.objective import Objective, Part
+from pipeline.distillation.terms.response import SoftTerm
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner
-from pipeline.engine.objectives import TEACHER, guide_taps, hard, imitators, masked_words, soft
+from pipeline.engine.objectives import TEACHER, from_labels, guide_taps, learners, masked_words
 from pipeline.errors import ModelError
-from pipeline.features import IGNORED, OUTPUT, Tap
+from pipeline.features import IGNORED, OUTPUT, Outcome, Tap
 from pipeline.models.taps import encode
 
 Make = Callable[..., Any]
 Batch = dict[str, torch.Tensor]
 CPU = torch.device("cpu")
+
+
+def soft(outcome: Outcome, **options: Any) -> Objective:
+    return Objective([Part("soft", SoftTerm(outcome, **options), guide=TEACHER)])
 
 
 def test_masked_language_model_equals_the_whole_head(make_bert: Make, batch: Batch) -> None:
@@ -55,14 +62,14 @@ def test_classifier_and_predictor(make_bert: Make, batch: Batch) -> None:
     model = make_bert("classifier", num_labels=3).eval()
     logits = encode(model, batch).logits
     labels = torch.tensor([2, 0, 1])
-    found = Learner(model, hard("classes"))(batch | {"labels": labels})
-    torch.testing.assert_close(found["labels"], F.cross_entropy(logits, labels))
+    found = Learner(model, from_labels("classes"))(batch | {"labels": labels})
+    torch.testing.assert_close(found["hard"], F.cross_entropy(logits, labels))
     wanted = torch.randn(3, 3, generator=torch.Generator().manual_seed(0))
     found = Learner(model, soft("classes", temperature=2.0))(batch, {TEACHER: stored_outputs({"logits": wanted})})
     expected = F.cross_entropy(logits / 2, (wanted / 2).softmax(-1))
-    torch.testing.assert_close(found["prediction"], expected)
+    torch.testing.assert_close(found["soft"], expected)
     averaged = Learner(model, soft("classes", temperature=2.0, mean_over_classes=True))
-    torch.testing.assert_close(averaged(batch, {TEACHER: {OUTPUT: wanted}})["prediction"], expected / 3)
+    torch.testing.assert_close(averaged(batch, {TEACHER: {OUTPUT: wanted}})["soft"], expected / 3)
 
 
 def test_regression_compares_numbers(make_bert: Make, batch: Batch) -> None:
@@ -70,10 +77,10 @@ def test_regression_compares_numbers(make_bert: Make, batch: Batch) -> None:
     scores = encode(model, batch).logits[:, 0]
     wanted = torch.tensor([0.5, 2.0, -1.0])
     expected = ((scores - wanted) ** 2).mean()
-    found = Learner(model, hard("value"))(batch | {"labels": wanted})
-    torch.testing.assert_close(found["labels"], expected)
+    found = Learner(model, from_labels("value"))(batch | {"labels": wanted})
+    torch.testing.assert_close(found["hard"], expected)
     imitated = Learner(model, soft("value"))(batch, {TEACHER: {OUTPUT: wanted[:, None]}})
-    torch.testing.assert_close(imitated["prediction"], expected)
+    torch.testing.assert_close(imitated["soft"], expected)
 
 
 def students(make_bert: Make) -> tuple[tuple[StudentConfig, ...], dict[str, Any]]:
@@ -89,12 +96,12 @@ def test_each_student_imitates_the_layers_of_its_map(make_bert: Make, batch: Bat
     configs, models = students(make_bert)
     teacher = make_bert("encoder", 3, num_hidden_layers=4, hidden_size=16).eval()
     whole = read_layers(teacher, [1, 2, 3, 4], batch)
-    learners = imitators(configs, models, teacher.config, Terms(), seed=0)
-    taps = guide_taps(learners)
+    made = learners(configs, models, teacher.config, TRANSFORMER_LAYERS, seed=0)
+    taps = guide_taps(made)
     assert taps == tuple(sorted(taps_of([1, 2, 4])))  # uniform 2 of 4, and layer 1 twice
     target = frozen_teacher(teacher, taps, CPU)(batch)
     for name, mapped in (("a", (2, 4)), ("b", (1, 1))):
-        learner, mask = learners[name], batch["attention_mask"]
+        learner, mask = made[name], batch["attention_mask"]
         found = learner(batch, {TEACHER: target})
         own = read_layers(models[name], [1, 2], batch)
         projected = [learner.objective.terms["hidden"].projection(h) for h in own.hidden]
@@ -110,8 +117,8 @@ def test_each_student_imitates_the_layers_of_its_map(make_bert: Make, batch: Bat
 def test_a_students_projections_do_not_depend_on_the_other_students(make_bert: Make) -> None:
     configs, models = students(make_bert)
     teacher = make_bert("encoder", 3, num_hidden_layers=4)
-    both = imitators(configs, models, teacher.config, Terms(), seed=0)["b"].objective.terms
-    one = imitators(configs[1:], models, teacher.config, Terms(), seed=0)["b"].objective.terms
+    both = learners(configs, models, teacher.config, TRANSFORMER_LAYERS, seed=0)["b"].objective.terms
+    one = learners(configs[1:], models, teacher.config, TRANSFORMER_LAYERS, seed=0)["b"].objective.terms
     assert torch.equal(both["hidden"].projection.weight, one["hidden"].projection.weight)
     assert not torch.equal(both["hidden"].projection.weight, both["embedding"].projection.weight)
 
@@ -129,19 +136,19 @@ def test_without_attention_scores_head_counts_may_differ(make_bert: Make, batch:
     configs, models = students(make_bert)
     teacher = make_bert("encoder", 3, num_attention_heads=3)
     with pytest.raises(ModelError, match="teacher has 3 attention heads, student 'a' 2"):
-        imitators(configs, models, teacher.config, Terms(), seed=0)
-    learners = imitators(configs, models, teacher.config, Terms(attention=0), seed=0)
-    taps = guide_taps(learners)
+        learners(configs, models, teacher.config, TRANSFORMER_LAYERS, seed=0)
+    made = learners(configs, models, teacher.config, Terms(embedding=1, hidden=1), seed=0)
+    taps = guide_taps(made)
     assert not [tap for tap in taps if tap.what in ("query", "key")]
     target = frozen_teacher(teacher, taps, CPU)(batch)
-    assert set(learners["a"](batch, {TEACHER: target})) == {"embedding", "hidden"}
+    assert set(made["a"](batch, {TEACHER: target})) == {"embedding", "hidden"}
 
 
 def test_what_cannot_be_imitated_is_refused(make_bert: Make) -> None:
     configs, models = students(make_bert)
     teacher = make_bert("encoder", 3)
     with pytest.raises(ModelError, match="every weight in terms is 0"):
-        imitators(configs, models, teacher.config, Terms(embedding=0, hidden=0, attention=0), seed=0)
+        learners(configs, models, teacher.config, Terms(embedding=0, hidden=0, attention=0), seed=0)
     wrong = (configs[0].model_copy(update={"layer_map": (1, 5)}),)
     with pytest.raises(ModelError, match=r"student 'a': layer map \(1, 5\) names a layer outside 1\.\.2"):
-        imitators(wrong, models, teacher.config, Terms(), seed=0)
+        learners(wrong, models, teacher.config, TRANSFORMER_LAYERS, seed=0)

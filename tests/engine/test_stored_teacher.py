@@ -16,14 +16,14 @@ from accelerate import Accelerator
 from reading import taps_of
 from tiny_run import Notes
 
-from pipeline.config.distillation import Terms
+from pipeline.config.distillation import TRANSFORMER_LAYERS
 from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.layout import Column, Layout
 from pipeline.engine.guides.stored import DESCRIPTION, PROBES, StoredTeacher
-from pipeline.engine.objectives import TEACHER, guide_taps, imitators
+from pipeline.engine.objectives import TEACHER, guide_taps, learners
 from pipeline.features import EMBEDDING, Seen, Tap
 from pipeline.training.loop import Training, train
 
@@ -66,14 +66,14 @@ class World:
             "b": self.make_bert("encoder", 2, hidden_size=8),
         }
         teacher = self.make_bert("encoder", 3, num_hidden_layers=4, hidden_size=16)
-        learners = imitators(configs, students, teacher.config, Terms(), seed=0)
-        computed = frozen_teacher(teacher, guide_taps(learners), torch.device("cpu"))
+        made = learners(configs, students, teacher.config, TRANSFORMER_LAYERS, seed=0)
+        computed = frozen_teacher(teacher, guide_taps(made), torch.device("cpu"))
 
         def counted(batch: Any) -> Seen:
             self.computed += 1
             return computed(batch)
 
-        return counted, learners
+        return counted, made
 
     def store(self, teacher: Any, **changed: Any) -> StoredTeacher:
         options = {"shelf": self.shelf, "key": "key", "passes": EPOCHS, "budget": 1e9, "progress": self.notes}

@@ -85,7 +85,7 @@ def test_a_finished_run_does_nothing_and_shows_its_result(run: Tiny, tinybert: A
 
 
 def test_a_plan_for_a_script(run: Tiny, tinybert: Ask) -> None:
-    code, out, err = tinybert("plan", "tiny.yaml", "prediction.temperature=2", "--json")
+    code, out, err = tinybert("plan", "tiny.yaml", "phases.prediction.terms.soft.temperature=2", "--json")
     assert (code, err) == (0, "")
     steps = json.loads(out)
     assert [step["stage"] for step in steps] == list(STAGES)
@@ -96,7 +96,7 @@ def test_a_plan_for_a_script(run: Tiny, tinybert: Ask) -> None:
         "report",
     }
     changed = next(step for step in steps if step["stage"] == "prediction")
-    assert changed["reasons"] == ["configuration: prediction.temperature 1.0 -> 2.0"]
+    assert changed["reasons"] == ["configuration: phases.prediction.terms.soft.temperature 1.0 -> 2.0"]
     assert next(step for step in steps if step["stage"] == "teacher") == {
         "stage": "teacher",
         "action": "reuse",
@@ -129,7 +129,11 @@ def test_a_plan_of_an_empty_store_makes_none(fresh: Tiny, tinybert: Ask) -> None
         (("plan", "tiny.yaml", "seed=many"), ConfigError, ("seed", "many")),
         (("plan", "tiny.yaml", "sead=1"), ConfigError, ("sead", "seed")),
         (("run", "tiny.yaml", "--seed", "3"), ConfigError, ("--seed is no option", "seed=3")),
-        (("plan", "--prediction.temperature=2"), ConfigError, ("written prediction.temperature=2",)),
+        (
+            ("plan", "--phases.prediction.terms.soft.temperature=2"),
+            ConfigError,
+            ("written phases.prediction.terms.soft.temperature=2",),
+        ),
         (("run", "tiny.yaml", "seed=9", "runtime.store=/proc/x"), StoreError, ("/proc/x", "runtime.store")),
         (("plan", "tiny.yaml", "--recipe", "huaway"), ConfigError, ("huaway", "huawei")),
         (("plan", "tiny.yaml", "--until", "corpse"), ConfigError, ("'corpse'", "corpus")),

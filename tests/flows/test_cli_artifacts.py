@@ -61,14 +61,14 @@ def test_lineage(run: Tiny, artifacts: Ask) -> None:
 
 
 def test_diff(run: Tiny, artifacts: Ask) -> None:
-    run.run("prediction.temperature=2", until="prediction")
+    run.run("phases.prediction.terms.soft.temperature=2", until="prediction")
     found = json.loads(artifacts("diff", "prediction/v1", "prediction/v2", "--json")[1])
-    assert found["config"] == {"prediction.temperature": [1.0, 2.0]}
+    assert found["config"] == {"phases.prediction.terms.soft.temperature": [1.0, 2.0]}
     assert found["inputs"] == {}
     assert "students/distilled/model.safetensors" in found["files"]
     code, out, _ = artifacts("diff", "prediction/v1", "prediction/v2")
     assert code == 0
-    assert "prediction.temperature" in out
+    assert "phases.prediction.terms.soft.temperature" in out
     assert artifacts("diff", "prediction", "prediction/v2", "--json")[1].count("{}") == 4
 
 
@@ -112,7 +112,7 @@ def test_a_manifest_edited_by_hand_is_found(run: Tiny, artifacts: Ask) -> None:
 
 
 def test_tags_keep_artifacts_from_pruning(run: Tiny, artifacts: Ask) -> None:
-    run.run("prediction.temperature=2", until="prediction")
+    run.run("phases.prediction.terms.soft.temperature=2", until="prediction")
     first = run.store.open("prediction/v1")
     assert artifacts("tag", "prediction/v1", "good") == (0, f"good is {first.ref}\n", "")
     assert json.loads(artifacts("prune", "--keep", "1", "--json")[1]) == {"would_remove": [], "bytes": 0}

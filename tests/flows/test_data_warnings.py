@@ -14,7 +14,7 @@ from flows.result import outcome, print_outcome
 
 LEAK = "24 of 24 dev rows stand in the training rows too"
 BRIEF = (
-    *("task.unlabelled=[]", "augmentation=null", "intermediate=null", "teacher.finetune.epochs=1"),
+    *("task.unlabelled=[]", "augmentation=null", "phases.intermediate=null", "teacher.finetune.epochs=1"),
     *("general_distillation=null", "corpus=null", "evaluation.label_only=null"),
     "students=[{name: small, layers: 1, hidden: 16, intermediate: 24, start: random}]",
 )

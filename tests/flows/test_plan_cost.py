@@ -101,7 +101,10 @@ def test_disk_is_what_the_run_then_takes(fresh: Tiny, tmp_path: Path) -> None:
     ("overrides", "stages"),
     [
         (("task=null",), {"corpus", "general_distillation"}),
-        (("augmentation=null", "intermediate=null", "prediction.targets=labels"), {"prediction", "teacher"}),
+        (
+            ("augmentation=null", "phases.intermediate=null", "phases.prediction.terms={soft: 0, hard: 1}"),
+            {"prediction", "teacher"},
+        ),
         (("teacher.finetune=null", "teacher.model=./knowing", "augmentation.mlm=./teacher"), {"teacher"}),
         (
             ('pretrain={"mode": "continue", "training": {"epochs": 3, "batch_size": 8, "max_tokens": null}}',),

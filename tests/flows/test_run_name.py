@@ -7,8 +7,8 @@ BEGAN = datetime(2026, 11, 30, 9, 12).astimezone()
 
 def test_a_run_is_told_from_the_others_of_its_configuration() -> None:
     assert run_name("demo", BEGAN) == "demo 2026-11-30 09:12"
-    assert run_name("demo", BEGAN, ["prediction.training.epochs=5"]) == (
-        "demo 2026-11-30 09:12 prediction.training.epochs=5"
+    assert run_name("demo", BEGAN, ["phases.prediction.training.epochs=5"]) == (
+        "demo 2026-11-30 09:12 phases.prediction.training.epochs=5"
     )
     many = [f"key{number}=1" for number in range(5)]
     assert run_name("demo", BEGAN, many) == "demo 2026-11-30 09:12 key0=1 key1=1 key2=1 and 2 more"

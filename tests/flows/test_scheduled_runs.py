@@ -120,7 +120,7 @@ def test_a_nightly_run_reuses_everything_and_an_edit_reruns_what_depends_on_it(s
     edited = services.start(found, config={**config, "prediction": {**config["prediction"], "temperature": 2.0}})
     ended = services.ended(edited)
     assert ended["state"]["name"] == "Completed"
-    assert ended["name"].endswith(" prediction.temperature=2.0")
+    assert ended["name"].endswith(" phases.prediction.terms.soft.temperature=2.0")
     changed = dict.fromkeys(("prediction", "evaluation", "latency", "report"), "Completed")
     assert services.stages(edited, len(STAGES)) == REUSED | changed
 

@@ -40,7 +40,7 @@ def test_one_changed_weight_of_a_loss_is_seen(here: bool, tmp_path: Path) -> Non
     """On another kind of machine too, where only the curves are compared."""
     run = one_process(tmp_path)
     shutil.rmtree(run.path("intermediate").parent)
-    run.run("intermediate.terms.hidden=1.01", until="intermediate")
+    run.run("phases.intermediate.terms.hidden=1.01", until="intermediate")
     reference = copy.deepcopy(read_reference("one_process"))
     reference["made_on"] = kind_of_machine() | ({} if here else {"cpu": "another"})
     comparison, lines = differences(reference, observed(run))

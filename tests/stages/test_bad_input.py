@@ -228,7 +228,7 @@ MISTAKES = {
         overrides("students.0.layer_map=[1, 2]"), ModelError, ("'distilled'", "(1, 2)", "1 student layers"), 1
     ),
     "nothing to imitate": Mistake(
-        overrides(*(f"intermediate.terms.{term}=0" for term in ("embedding", "hidden", "attention"))),
+        overrides(*(f"phases.intermediate.terms.{term}=0" for term in ("embedding", "hidden", "attention"))),
         ModelError,
         ("every weight", "give"),
         7,
@@ -281,7 +281,7 @@ MISTAKES = {
     ),
     "a start with few positions": Mistake(a_start_with_few_positions, ModelError, ("20", "16", "task.max_length"), 7),
     "a start with few positions, without phase one": Mistake(
-        lambda run: (*a_start_with_few_positions(run), "intermediate=null"),
+        lambda run: (*a_start_with_few_positions(run), "phases.intermediate=null"),
         ModelError,
         ("20", "16", "task.max_length"),
         7,

@@ -9,7 +9,7 @@ import pytest
 from tiny_run import Tiny, tiny
 
 from pipeline.data.tokens.logits import read_logits
-from pipeline.stages.prediction import labels_of_variants
+from pipeline.stages.phase import labels_of_variants
 
 END = {"evaluation", "latency", "report"}
 STUDENT = {"intermediate", "prediction"} | END
@@ -39,11 +39,11 @@ def test_it_is_part_of_the_stages_that_it_changes(run: Tiny, overrides: list[str
 @pytest.mark.parametrize(
     ("labels", "more", "seen"),
     [
-        ("agree", "prediction.augmented=false", "teacher"),
-        ("origin", "prediction.augmented=false", "teacher"),
-        ("agree", "prediction.targets=labels", "teacher"),
-        ("origin", "prediction.targets=labels", "origin"),
-        ("agree", "prediction.temperature=2", "agree"),
+        ("agree", "phases.prediction.augmented=false", "teacher"),
+        ("origin", "phases.prediction.augmented=false", "teacher"),
+        ("agree", "phases.prediction.terms={soft: 0, hard: 1}", "teacher"),
+        ("origin", "phases.prediction.terms={soft: 0, hard: 1}", "origin"),
+        ("agree", "phases.prediction.terms.soft.temperature=2", "agree"),
     ],
 )
 def test_what_a_phase_never_sees_is_no_part_of_it(run: Tiny, labels: str, more: str, seen: str) -> None:
@@ -85,16 +85,16 @@ def curve(run: Tiny) -> Any:
 
 
 def test_a_variant_may_carry_its_origins_logits(run: Tiny) -> None:
-    before = curve(run)["prediction"]
+    before = curve(run)["soft"]
     outcomes = run.run("augmentation.labels=origin", until="prediction")
     assert outcomes["intermediate"].state == "reused"
     assert outcomes["prediction"].artifact.metrics["rows"] == run.artifact("teacher_logits").metrics["rows"]
-    assert np.isfinite(curve(run)["prediction"])
-    assert curve(run)["prediction"] != before
+    assert np.isfinite(curve(run)["soft"])
+    assert curve(run)["soft"] != before
 
 
 def test_a_variant_may_carry_its_origins_gold_label(run: Tiny) -> None:
-    gold = ("prediction.targets=labels", "intermediate=null")
+    gold = ("phases.prediction.terms={soft: 0, hard: 1}", "phases.intermediate=null")
     assert run.run(*gold, until="prediction")["prediction"].artifact.metrics["rows"] == 48
     outcomes = run.run(*gold, "augmentation.labels=origin", until="prediction")
     variants = run.artifact("augmentation").metrics["variants"]

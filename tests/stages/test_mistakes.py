@@ -231,7 +231,7 @@ def test_a_finished_stage_is_not_checked_again(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     tiny(tmp_path, finished=True)
     assert tinybert("run", "tiny.yaml", "runtime.device=cuda", "--until", "evaluation", "--quiet")[0] == 0
-    code, _, err = tinybert("plan", "tiny.yaml", "runtime.device=cuda", "prediction.temperature=2")
+    code, _, err = tinybert("plan", "tiny.yaml", "runtime.device=cuda", "phases.prediction.terms.soft.temperature=2")
     assert (code, err.count("\n")) == (ConfigError.exit_code, 1)
 
 

@@ -15,7 +15,13 @@ from pipeline.errors import ConfigError, DataError
 from tasks.story import metric_rows, result_rows
 
 BRIEF = (
-    *("task.metric=f1", "task.unlabelled=[]", "augmentation=null", "intermediate=null", "teacher.finetune.epochs=1"),
+    *(
+        "task.metric=f1",
+        "task.unlabelled=[]",
+        "augmentation=null",
+        "phases.intermediate=null",
+        "teacher.finetune.epochs=1",
+    ),
     *(
         "general_distillation=null",
         "corpus=null",

@@ -31,9 +31,9 @@ KEYS = {
     "evaluation.latency_lengths=[32]": TIMED,
     "evaluation.tfidf=false": END,
     "evaluation.label_only.epochs=2": {"label_only"} | MODELS,
-    "prediction.temperature=2": {"prediction"} | MODELS,
-    "prediction.training.learning_rate=0.002": {"prediction"} | MODELS,
-    "intermediate.terms.hidden=2": STUDENT,
+    "phases.prediction.terms.soft.temperature=2": {"prediction"} | MODELS,
+    "phases.prediction.training.learning_rate=0.002": {"prediction"} | MODELS,
+    "phases.intermediate.terms.hidden=2": STUDENT,
     "augmentation.probability=0.5": VARIANTS,
     "augmentation.variants=3": VARIANTS,
     "augmentation.seed=6": VARIANTS,
@@ -66,7 +66,7 @@ QUICK = (
     "evaluation.latency_lengths=[32]",
     "name=other",
     "evaluation.label_only.epochs=2",
-    "prediction.temperature=2",
+    "phases.prediction.terms.soft.temperature=2",
 )
 
 
@@ -182,9 +182,11 @@ def test_moving_the_inputs_changes_no_result(run: Tiny) -> None:
 
 def test_a_result_that_was_there_before_is_found_again(run: Tiny) -> None:
     """Back and forth between two values costs one run of each."""
-    run.run("prediction.temperature=2", until="prediction")
+    run.run("phases.prediction.terms.soft.temperature=2", until="prediction")
     assert {outcome.state for outcome in run.run(until="prediction").values()} == {"reused"}
-    assert {outcome.state for outcome in run.run("prediction.temperature=2", until="prediction").values()} == {"reused"}
+    assert {
+        outcome.state for outcome in run.run("phases.prediction.terms.soft.temperature=2", until="prediction").values()
+    } == {"reused"}
 
 
 def test_the_seed_of_a_run_is_no_part_of_what_it_does_not_change(run: Tiny) -> None:

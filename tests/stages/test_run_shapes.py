@@ -37,8 +37,11 @@ def test_without_augmentation_the_transfer_set_is_the_rows_there_are(run: Tiny) 
 
 
 def test_the_prediction_phase_may_leave_the_augmented_rows_out(run: Tiny) -> None:
-    assert run.run("prediction.augmented=false", until="prediction")["prediction"].artifact.metrics["rows"] == 48 + 9
-    labels = run.run("prediction.targets=labels", until="prediction")["prediction"]
+    assert (
+        run.run("phases.prediction.augmented=false", until="prediction")["prediction"].artifact.metrics["rows"]
+        == 48 + 9
+    )
+    labels = run.run("phases.prediction.terms={soft: 0, hard: 1}", until="prediction")["prediction"]
     assert labels.artifact.metrics["rows"] == 48
     history = json.loads((labels.artifact.path / "training_history.json").read_text())
     assert "labels" in history["distilled"]["curve"][0]
@@ -46,7 +49,7 @@ def test_the_prediction_phase_may_leave_the_augmented_rows_out(run: Tiny) -> Non
 
 def test_without_the_intermediate_phase_the_general_student_meets_the_logits(run: Tiny) -> None:
     before = run.students()
-    outcomes = run.run("intermediate=null", *SHORT)
+    outcomes = run.run("phases.intermediate=null", *SHORT)
     assert "intermediate" not in outcomes
     assert outcomes["report"].state == "completed"
     assert set(run.students()) == set(before)
@@ -216,7 +219,7 @@ def test_the_released_codes_logits_are_those_of_the_teacher_and_of_its_scores(ru
     assert {int(row.argmax()) for row in classify(run.folder / "teacher", texts, relu=False)[0]} == {0}
     assert {int(row.argmax()) for row in classify(run.folder / "teacher", texts, relu=True)[0]} == {1}
     assert names.count("animal") != names.count("city")
-    changes = ("teacher.finetune=null", "augmentation=null", "intermediate=null", "students.0.start=random")
+    changes = ("teacher.finetune=null", "augmentation=null", "phases.intermediate=null", "students.0.start=random")
     outcomes = run.run("relu_logits=true", "corpus=null", "general_distillation=null", *changes, *SHORT)
     city = names.count("city") / len(names)
     assert outcomes["teacher"].artifact.metrics["dev_score"] == pytest.approx(city)
@@ -229,8 +232,13 @@ def test_the_released_codes_logits_are_those_of_the_teacher_and_of_its_scores(ru
 @pytest.mark.parametrize("relu", [False, True])
 def test_the_prediction_phase_starts_at_the_soft_cross_entropy_of_the_stored_logits(run: Tiny, relu: bool) -> None:
     """All rows in one batch and no dropout: the first loss is that of the student of phase one."""
-    still = ("students.0.dropout=0", "students.1.dropout=0", "prediction.training.batch_size=999")
-    own = (f"relu_logits={str(relu).lower()}", "prediction.temperature=2", *still, "augmentation=null")
+    still = ("students.0.dropout=0", "students.1.dropout=0", "phases.prediction.training.batch_size=999")
+    own = (
+        f"relu_logits={str(relu).lower()}",
+        "phases.prediction.terms.soft.temperature=2",
+        *still,
+        "augmentation=null",
+    )
     outcomes = run.run(*own, until="prediction")
     rows = [
         text

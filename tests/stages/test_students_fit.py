@@ -88,7 +88,7 @@ def refused(run: Tiny, *overrides: str) -> str:
     return str(refusal.value)
 
 
-WITHOUT_SCORES = ("general_distillation.terms.attention=0", "intermediate.terms.attention=0")
+WITHOUT_SCORES = ("general_distillation.terms.attention=0", "phases.intermediate.terms.attention=0")
 
 
 def test_scores_that_cannot_be_read_are_refused_in_the_plan(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_the_numbers_of_a_usual_family_are_compared_in_the_plan(student: str, me
 @pytest.mark.parametrize("family", ["deberta", "modernbert"])
 def test_a_smaller_student_of_an_unusual_family_goes_through_every_phase(family: str, tmp_path: Path) -> None:
     run = with_teacher(tmp_path, family)
-    scores = WITHOUT_SCORES if family == "deberta" else ("intermediate.training.gradient_accumulation=2",)
+    scores = WITHOUT_SCORES if family == "deberta" else ("phases.intermediate.training.gradient_accumulation=2",)
     run.run(*scores, "augmentation=null", "students=[{name: s, layers: 2, hidden: 16}]", until="prediction")
     student = AutoModelForSequenceClassification.from_pretrained(run.path("prediction") / "students" / "s")
     assert (student.config.num_hidden_layers, student.config.hidden_size) == (2, 16)

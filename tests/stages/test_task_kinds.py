@@ -84,7 +84,13 @@ def test_the_scores_of_a_regression_are_the_libraries_own(run: Tiny) -> None:
 
 
 def test_gold_labels_of_a_regression_may_be_fitted_as_the_released_code_does(run: Tiny) -> None:
-    changes = (*stsb(run), "task.max_length=40", "augmentation=null", "intermediate=null", "prediction.targets=labels")
+    changes = (
+        *stsb(run),
+        "task.max_length=40",
+        "augmentation=null",
+        "phases.intermediate=null",
+        "phases.prediction.terms={soft: 0, hard: 1}",
+    )
     outcomes = run.run(*changes, until="prediction")
     history = json.loads((outcomes["prediction"].artifact.path / "training_history.json").read_text())
     assert history["distilled"]["curve"][0]["labels"] > 0

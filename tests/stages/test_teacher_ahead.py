@@ -15,7 +15,7 @@ OPTIONS = (
     "runtime.num_threads=null",
     "runtime.teacher_store=always",
     "general_distillation.training.epochs=3",
-    "intermediate.training.epochs=3",
+    "phases.intermediate.training.epochs=3",
 )
 DISTILLED = ("general_distillation", "intermediate")
 

@@ -207,14 +207,18 @@ def test_what_is_edited_between_two_runs_is_not_read_from_the_store(what: str, t
 
 def test_a_row_edited_between_two_runs_is_another_key_and_another_learning_rate_is_not(tmp_path: Path) -> None:
     run = tiny(tmp_path)
-    usual = ("intermediate.training.epochs=2", "augmentation=null", "students=[{layers: 1, hidden: 16, start: random}]")
+    usual = (
+        "phases.intermediate.training.epochs=2",
+        "augmentation=null",
+        "students=[{layers: 1, hidden: 16, start: random}]",
+    )
 
     def keys(*options: str) -> str:
         run.run(*usual, *options, until="intermediate")
         return str(run.artifact("intermediate").metrics["teacher_store"]["key"])
 
     first = keys()
-    assert keys("intermediate.training.learning_rate=0.002") == first
+    assert keys("phases.intermediate.training.learning_rate=0.002") == first
     assert keys("precision=bfloat16") != first
     rows = list(read_rows(run.folder / "extra.txt"))
     (run.folder / "extra.txt").write_text("\n".join(["bright heron sees", *rows[1:]]) + "\n", encoding="utf-8")

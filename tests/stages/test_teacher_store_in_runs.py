@@ -9,7 +9,7 @@ from tiny_run import Tiny, save_teacher, tiny
 from pipeline.engine.guides.caching import SHELF
 
 OPTIONS = (
-    *("intermediate.training.epochs=5", "general_distillation.training.epochs=5"),
+    *("phases.intermediate.training.epochs=5", "general_distillation.training.epochs=5"),
     "runtime.teacher_store=always",  # what is measured of models so small is the machine's
 )
 STAGES = ("general_distillation", "intermediate")
@@ -47,11 +47,13 @@ def test_stored_features_give_the_same_students_and_loss_curves(stored: Tiny, tm
 
 def test_a_sweep_reads_from_its_first_step(stored: Tiny, tmp_path: Path) -> None:
     run = Tiny(shutil.copytree(stored.folder, tmp_path / "sweep"))
-    run.run(*OPTIONS, "intermediate.training.learning_rate=1e-4", until="intermediate")
+    run.run(*OPTIONS, "phases.intermediate.training.learning_rate=1e-4", until="intermediate")
     told = run.artifact("intermediate").metrics["teacher_store"]
     assert told["batches"]["computed"] == 0
     assert told["batches"]["read"] == 5 * stored.artifact("intermediate").metrics["teacher_store"]["batches"]["written"]
-    run.run(*OPTIONS, "intermediate.training.epochs=1", "intermediate.terms.hidden=2", until="intermediate")
+    run.run(
+        *OPTIONS, "phases.intermediate.training.epochs=1", "phases.intermediate.terms.hidden=2", until="intermediate"
+    )
     assert run.artifact("intermediate").metrics["teacher_store"]["batches"]["computed"] == 0
     assert len(list((run.folder / "artifacts" / SHELF).iterdir())) == 2
 
@@ -59,16 +61,16 @@ def test_a_sweep_reads_from_its_first_step(stored: Tiny, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ("intermediate.teacher_dropout=true", "the teacher's dropout is on"),
-        ("intermediate.terms.padding=included", "padding counts, which is not stored"),
-        ("intermediate.training.drop_last=true", "drop_last draws other batches each epoch"),
+        ("phases.intermediate.teacher_dropout=true", "the teacher's dropout is on"),
+        ("phases.intermediate.terms.hidden.count_padding=true", "padding counts, which is not stored"),
+        ("phases.intermediate.training.drop_last=true", "drop_last draws other batches each epoch"),
     ],
 )
 def test_what_cannot_be_read_back_as_it_would_be_computed_is_not_stored(
     change: str, why: str, stored: Tiny, tmp_path: Path
 ) -> None:
     run = Tiny(shutil.copytree(stored.folder, tmp_path / "other"))
-    run.run(*OPTIONS, change, "intermediate.training.epochs=2", until="intermediate")
+    run.run(*OPTIONS, change, "phases.intermediate.training.epochs=2", until="intermediate")
     told = run.artifact("intermediate").metrics["teacher_store"]
     assert told["reason"] == f"teacher features recomputed: {why}"
     assert told["batches"]["read"] == 0

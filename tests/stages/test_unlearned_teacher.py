@@ -16,7 +16,7 @@ from pipeline.data.tasks.table import TaskData
 from pipeline.engine.yardstick import best_constant, unlearned
 
 BRIEF = (
-    *("task.unlabelled=[]", "augmentation=null", "intermediate=null", "evaluation.tfidf=false"),
+    *("task.unlabelled=[]", "augmentation=null", "phases.intermediate=null", "evaluation.tfidf=false"),
     *("teacher.finetune.epochs=1", "teacher.finetune.learning_rate=1e-9"),
     *("general_distillation=null", "corpus=null", "evaluation.label_only=null"),
     "students=[{name: small, layers: 1, hidden: 16, intermediate: 24, start: random}]",

@@ -120,7 +120,7 @@ def test_each_phase_logs_its_terms_by_name(run: Tiny) -> None:
     terms = {
         "general_distillation": {"embedding", "hidden", "attention"},
         "intermediate": {"embedding", "hidden", "attention"},
-        "prediction": {"prediction"},
+        "prediction": {"soft"},
         "label_only": {"labels"},
     }
     for stage, names in terms.items():
