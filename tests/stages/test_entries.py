@@ -14,5 +14,5 @@ def test_the_work_of_a_stage_takes_the_fields_of_its_slice(tmp_path: Path) -> No
     for stage in tiny(tmp_path).stages():
         if isinstance(stage.run, Entry):
             parameters = inspect.signature(import_module(stage.run.module).run).parameters
-            assert [*parameters][0] == "run", stage.name
+            assert next(iter(parameters)) == "run", stage.name
             assert {*parameters} - {"run"} == {*type(stage.config).model_fields}, stage.name
