@@ -40,8 +40,8 @@ def evaluation_cost(scene: "Scene", found: TaskRows) -> StageCost:
 
 def latency_cost(scene: "Scene") -> StageCost:
     """What the times of all models will cost, from one round of each length and batch."""
+    from pipeline.engine.comparison import read_latency
     from pipeline.evaluation.latency import WARM_UP, rounds_for
-    from pipeline.stages.latency import read_latency
 
     config = scene.stages["latency"].config
     done = scene.rehearse("latency", config.model_copy(update={"rounds": (1, 1)}))

@@ -51,7 +51,7 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
         unlabelled=wanted.unlabelled,
         seed=config.seed if wanted.seed is None else wanted.seed,
     )
-    inputs = {"task_data": task_data, "candidates": candidates, **segmenter_input(wanted.words)}
+    inputs: dict[str, Any] = {"task_data": task_data, "candidates": candidates, **segmenter_input(wanted.words)}
     return Stage("augmentation", 4, settings, inputs, entry("pipeline.engine.augmentation"))
 
 
