@@ -12,8 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from flows.prefect_settings import apply, why_unreachable
 from pipeline.config.run import RunConfig
+from pipeline.cost.libraries import load_libraries
 from pipeline.errors import PipelineError
+from pipeline.store.stage import by_name
+from pipeline.store.store import Store
 
 
 def rehearsal(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -27,11 +31,7 @@ def rehearsal(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
         stages, start_seconds, notes.
     """
     clock = time.perf_counter()
-    from flows.plan import plan_run
-    from flows.prefect_settings import apply, why_unreachable
-    from pipeline.cost.libraries import load_libraries
-    from pipeline.store.stage import by_name
-    from pipeline.store.store import Store
+    from flows.plan import plan_run  # timed, as what else a run loads
 
     config, until = load_asked(asked)
     steps = plan_run(config, until)

@@ -50,13 +50,13 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 
 
 def _check_text(known: Known) -> None:
-    from pipeline.data.corpus.text import check_beginnings
-
     wanted = known.config.corpus
     assert wanted is not None, "asked of a run with a corpus"  # noqa: S101
     for package in wanted.packages:
         package_dir(package)
     if wanted.paths:
+        from pipeline.data.corpus.text import check_beginnings  # it loads pyarrow
+
         check_beginnings(expand(wanted.paths), wanted.text_column)
 
 
