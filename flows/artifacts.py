@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
@@ -56,8 +57,6 @@ def show(ref: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -> N
     if as_json:
         _print(whole)
         return
-    import yaml
-
     Console().print(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True), markup=False, highlight=False)
 
 

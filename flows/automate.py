@@ -4,6 +4,11 @@ from typing import Annotated
 
 import typer
 
+from flows.later import later
+from flows.prefect_settings import apply
+
+register = later("flows.automations:register")  # it loads Prefect, which is to happen once its settings stand
+
 
 def automate(
     webhook: Annotated[
@@ -15,10 +20,6 @@ def automate(
     ] = None,
 ) -> None:
     """Have the server mark runs that fell silent as crashed, and call a webhook when a stage fails."""
-    from flows.prefect_settings import apply
-
     apply()
-    from flows.automations import register
-
     for name in register(webhook):
         print(f"registered {name}")  # noqa: T201 - as it is

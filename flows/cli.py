@@ -6,6 +6,9 @@ Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store
 
 import json
 import sys
+import traceback
+from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,15 +20,19 @@ from flows.arguments import (
     JsonOption,
     RecipeOption,
     UntilOption,
-    changes,
     configuration,
     refuse_keys_as_options,
 )
 from flows.artifacts import artifacts
 from flows.automate import automate
 from flows.deploy import deploy, trigger
+from flows.later import later
 from flows.services.commands import down, status, up
-from pipeline.errors import MistakesError, PipelineError
+from pipeline.config.commented import commented
+from pipeline.config.file_schema import file_schema
+from pipeline.config.recipes import recipes as all_recipes
+from pipeline.errors import ConfigError, MistakesError, PipelineError
+from pipeline.training.team import team
 
 app = typer.Typer(
     help="Distil a big BERT into a small, fast student: TinyBERT's two stages, resumable, every step kept.",
@@ -36,12 +43,13 @@ app = typer.Typer(
 )
 app.add_typer(artifacts, name="artifacts")
 DEFECT, INTERRUPTED, TERMINATED = 70, 130, 143
+work_of_run, work_of_plan = later("flows.commands:run"), later("flows.commands:plan")
+show_diagnosis = later("flows.doctor:show_diagnosis")
+say_last_line = later("flows.leaving:say_last_line")
 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
         print(f"tinybert-pipeline {version('tinybert-pipeline')}")  # noqa: T201
         raise typer.Exit
 
@@ -64,37 +72,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run the flow; what is finished is reused, what broke is resumed."""
-    from flows.plan import finished, plan_run, refuse_lost_hub
-    from flows.result import outcome, print_outcome
-    from flows.run_flow import run_flow
-    from pipeline.stages.two_stage import two_stage
-    from pipeline.store.disk import check_writable
-    from pipeline.store.store import Store
-    from pipeline.training.team import join
-    from tasks.alive import traces
-    from tasks.ranks import begin, follow, leading
-
-    own = join()
-    if own.follows:
-        raise typer.Exit(follow(own))
-    console = Console(stderr=as_json)
-    with leading():
-        config = configuration(arguments, recipe)
-        begin(config, until)
-        # What a killed run left in the UI is put right by a flow, even where nothing else is to be done.
-        steps = plan_run(config, until)
-        if finished(steps) and not traces(Store(config.runtime.store).root):
-            if not (quiet or as_json):
-                console.print("Every stage is finished and unchanged; nothing to do.")
-        else:
-            refuse_lost_hub(steps)
-            check_writable(Store(config.runtime.store).root)  # a flow run that could only fail is not begun
-            run_flow(config, until, changes(arguments), console, quiet=quiet or as_json)
-    found = outcome(two_stage(config, until=until), Store(config.runtime.store))
-    if as_json:
-        print(json.dumps(found))  # noqa: T201 - what the script asked for
-    else:
-        print_outcome(found, console)
+    work_of_run(arguments, recipe, until, quiet=quiet, as_json=as_json)
 
 
 @app.command()
@@ -106,40 +84,18 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Say for each stage whether it would be reused, resumed or run, and why; do nothing."""
-    from flows.plan import as_json as to_json
-    from flows.plan import data_warnings, plan_run, print_plan
-    from pipeline.store.store import Store
-
-    config = configuration(arguments, recipe)
-    steps, store = plan_run(config, until), Store(config.runtime.store)
-    if cost:
-        from flows.cost import show_cost
-
-        show_cost(config, steps, until, as_json=as_json)
-    elif as_json:
-        warnings = data_warnings(config, steps, store)
-        print(json.dumps(to_json(steps, store, warnings)))  # noqa: T201 - what the script asked for
-    else:
-        print_plan(steps, store, Console(), data_warnings(config, steps, store))
+    work_of_plan(arguments, recipe, until, cost=cost, as_json=as_json)
 
 
 @app.command()
 def doctor(arguments: ConfigArgument = None, recipe: RecipeOption = None, as_json: JsonOption = False) -> None:
     """Say what this machine can do, what a run would use on it and why; a few seconds."""
-    from flows.doctor import diagnose, print_diagnosis
-
-    told = diagnose(configuration(arguments, recipe))
-    if as_json:
-        print(json.dumps(told))  # noqa: T201 - what the script asked for
-    else:
-        print_diagnosis(told, Console())
+    show_diagnosis(configuration(arguments, recipe), as_json=as_json)
 
 
 @app.command()
 def recipes(as_json: JsonOption = False) -> None:
     """List the recipes that come with the project."""
-    from pipeline.config.recipes import recipes as all_recipes
-
     if as_json:
         print(json.dumps([{"name": name, "description": text} for name, text in all_recipes()]))  # noqa: T201
         return
@@ -154,11 +110,6 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a commented configuration to start from."""
-    from pathlib import Path
-
-    from pipeline.config.commented import commented
-    from pipeline.errors import ConfigError
-
     target = Path(path)
     if target.exists() and not force:
         raise ConfigError(f"{path} is already there: name another file, or use --force to replace it")
@@ -173,8 +124,6 @@ def init(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of a configuration file, for editors that check and complete it."""
-    from pipeline.config.file_schema import file_schema
-
     print(json.dumps(file_schema(), indent=2))  # noqa: T201 - to be kept in a file
 
 
@@ -203,21 +152,15 @@ def _main(arguments: list[str] | None) -> None:
         sys.exit(error.exit_code)
     except SystemExit as left:
         if left.code in {INTERRUPTED, TERMINATED} and not _follows():  # Typer leaves on Ctrl-C and says nothing
-            from flows.leaving import say_last_line
-
             say_last_line(left.code)
         raise
     except Exception:  # noqa: BLE001 - the last door
-        import traceback
-
         traceback.print_exc()
         sys.exit(DEFECT)
 
 
 def _follows() -> bool:
     """Whether this is one of several processes, and another one speaks for it."""
-    from pipeline.training.team import team
-
     return team().follows
 
 

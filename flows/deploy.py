@@ -7,8 +7,15 @@ from typing import Annotated
 import typer
 
 from flows.arguments import ConfigArgument, RecipeOption, UntilOption, configuration
+from flows.later import later
+from flows.prefect_settings import apply
+from pipeline.config.locations import anchored
 
 EVERY_MINUTES = 10.0
+two_stage = later("pipeline.stages.two_stage:two_stage")
+# They load Prefect, which is to happen once its settings stand.
+schedule, deployment = later("flows.deployment:schedule"), later("flows.deployment:deployment")
+register, start = later("flows.deployment:register"), later("flows.deployment:start")
 
 
 def deploy(
@@ -27,15 +34,9 @@ def deploy(
     tag: Annotated[list[str] | None, typer.Option(help="Tag in the UI; may be given again.")] = None,
 ) -> None:
     """Register a configuration with the server: to be run by schedule, or from a form in the UI."""
-    from flows.prefect_settings import apply
-    from pipeline.config.locations import anchored
-    from pipeline.stages.two_stage import two_stage
-
     config = anchored(configuration(arguments, recipe), Path.cwd())
     two_stage(config, until=until)  # a mistake is better told here than at night
     apply()
-    from flows.deployment import deployment, register, schedule
-
     if when_data_changes and cron is None and every_minutes is None:
         every_minutes = EVERY_MINUTES
     wanted = deployment(
@@ -64,11 +65,7 @@ def trigger(
     name: Annotated[str, typer.Argument(help="The deployment, as tinybert deploy called it.")],
 ) -> None:
     """Start a run of a deployment now, as its schedule would; the worker takes it up."""
-    from flows.prefect_settings import apply
-
     apply()
-    from flows.deployment import start
-
     called, place = start(name)
     for line in (f"started {called}", f"watch: {place}"):
         print(line)  # noqa: T201 - as it is, to be copied

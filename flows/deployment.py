@@ -3,6 +3,7 @@
 from datetime import timedelta
 from inspect import cleandoc
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -143,8 +144,6 @@ def _address() -> str:
 
 def _zone(name: str) -> str:
     """A time zone's name, looked up."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

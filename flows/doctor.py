@@ -1,5 +1,6 @@
 """What a machine can do and what a run would use on it, for a person and for a script."""
 
+import json
 import sys
 from dataclasses import asdict
 from importlib.metadata import version
@@ -31,6 +32,20 @@ def diagnose(config: RunConfig) -> dict[str, Any]:
         "will_use": {choice.name: {"choice": choice.choice, "why": choice.why} for choice in choices(config, found)},
         "warnings": warnings(config, found),
     }
+
+
+def show_diagnosis(config: RunConfig, *, as_json: bool) -> None:
+    """Look at this machine and print what a run would use on it.
+
+    Args:
+        config: of the run.
+        as_json: print JSON.
+    """
+    told = diagnose(config)
+    if as_json:
+        print(json.dumps(told))  # noqa: T201 - what the script asked for
+    else:
+        print_diagnosis(told, Console())
 
 
 def print_diagnosis(told: dict[str, Any], console: Console) -> None:

@@ -11,16 +11,17 @@ import sys
 from typing import Any
 from uuid import UUID
 
+from flows.prefect_settings import apply
+from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.training.team import join
+from tasks.ranks import begin, follow, leading
 
 FLOW_RUN = "PREFECT__FLOW_RUN_ID"
 
 
 def main() -> None:
     """Take this process's part in the flow run, and leave with its exit code."""
-    from pipeline.training.team import join
-    from tasks.ranks import follow
-
     try:
         flow_run = flow_run_id(os.environ.get(FLOW_RUN, ""))
         own = join()
@@ -48,20 +49,14 @@ def execute(identifier: UUID) -> Any:
 
     Leaves as Prefect's own processes do: with 0 once the server knows how it ended, well or not.
     """
-    from flows.prefect_settings import apply
-
     apply()
-    from prefect.engine import handle_engine_signals
-    from prefect.flow_engine import load_flow, load_flow_run, run_flow
+    from prefect import engine, flow_engine  # once its settings stand
 
-    from pipeline.config.run import RunConfig
-    from tasks.ranks import begin, leading
-
-    with handle_engine_signals(identifier), leading():
-        flow_run = load_flow_run(flow_run_id=identifier)
-        flow: Any = load_flow(flow_run)
+    with engine.handle_engine_signals(identifier), leading():
+        flow_run = flow_engine.load_flow_run(flow_run_id=identifier)
+        flow: Any = flow_engine.load_flow(flow_run)
         begin(RunConfig.model_validate(flow_run.parameters["config"]), flow_run.parameters.get("until"))
-        return run_flow(flow, flow_run=flow_run)
+        return flow_engine.run_flow(flow, flow_run=flow_run)
 
 
 if __name__ == "__main__":

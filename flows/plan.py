@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.config.run import RunConfig
+from pipeline.data.tasks.paths import file_sources
 from pipeline.errors import DataError, ModelError, PipelineError
 from pipeline.stages.mistakes import refuse_mistakes
 from pipeline.stages.students_fit import check_students
@@ -49,7 +50,7 @@ def refuse_lost_hub(steps: Steps) -> None:
         ModelError: for a model; names it, the hub, and the way out.
         DataError: the same for a data set.
     """
-    from pipeline.hub import require_hub
+    from pipeline.hub import require_hub  # it loads the hub's client
 
     for name, refusal in HUBS.items():
         mend = "name a folder" if refusal is ModelError else "name files"
@@ -80,11 +81,9 @@ def data_warnings(config: RunConfig, steps: Steps, store: Store) -> list[str]:
         return list(store.get(stage).metrics["warnings"])
     if config.task.hub or config.task.packages:
         return []
-    from pipeline.data.tasks.paths import file_sources
-
     if sum(Path(path).stat().st_size for path in file_sources(config.task)) > READ_AT_ONCE:
         return []
-    from pipeline.data.tasks.table import read_task
+    from pipeline.data.tasks.table import read_task  # it loads pyarrow
 
     return list(read_task(config.task, config.seed).statistics["warnings"])
 

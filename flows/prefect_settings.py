@@ -2,6 +2,8 @@
 
 import os
 
+from flows.services.state import surroundings
+
 SETTINGS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -21,14 +23,10 @@ SERVER_SETTINGS = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_WORKER_QUERY_SECONDS": "5",
 }
-ANSWER_SECONDS = 10.0
-UNAUTHORIZED = (401, 403)
 
 
 def apply() -> None:
     """Put the settings into the environment where they are not set yet, and the server that ``tinybert up`` started."""
-    from flows.services.state import surroundings
-
     for name, value in (SETTINGS | QUIET | surroundings()).items():
         os.environ.setdefault(name, value)
 
@@ -36,20 +34,9 @@ def apply() -> None:
 def why_unreachable() -> str | None:
     """Why no Prefect server can be used, in one line; None if one can. Starts the temporary one if none is named."""
     try:
-        from httpx import HTTPStatusError
-        from prefect.client.orchestration import get_client
-        from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+        from flows.prefect_server import problem_of_server  # it loads Prefect, once these settings stand
 
-        # A server that swallows what it is sent would otherwise be waited for six times.
-        quickly = temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0})
-        with quickly, get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client:
-            problem = client.api_healthcheck()
-            if problem is None:
-                client.raise_for_api_version_mismatch()  # anyone may ask for its health, this only who has the password
-    except HTTPStatusError as error:
-        if error.response.status_code not in UNAUTHORIZED:
-            return str(error).splitlines()[0]
-        return "it asks for a password: set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY"
+        problem = problem_of_server()
     except Exception as error:  # noqa: BLE001 - whatever stops Prefect must not stop the run
         problem = error
     return None if problem is None else str(problem).strip().splitlines()[0] if str(problem) else repr(problem)

@@ -12,8 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from flows.prefect_settings import apply, why_unreachable
 from pipeline.config.run import RunConfig
+from pipeline.cost.libraries import load_libraries
 from pipeline.errors import PipelineError
+from pipeline.store.stage import by_name
+from pipeline.store.store import Store
 
 
 def rehearsal(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -27,20 +31,17 @@ def rehearsal(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
         stages, start_seconds, notes.
     """
     clock = time.perf_counter()
-    from flows.plan import plan_run
-    from flows.prefect_settings import apply, why_unreachable
+    from flows.plan import plan_run  # timed, as what else a run loads
 
     config, until = load_asked(asked)
     steps = plan_run(config, until)
     apply()
     if why_unreachable() is None:
         import flows.two_stage  # noqa: F401 - what a run loads
-    from pipeline.cost.run import load_libraries, run_cost
-    from pipeline.store.stage import by_name
-    from pipeline.store.store import Store
-
-    load_libraries(stage.name for stage, reason in steps if reason.action != "reuse")
+    load_libraries(stage for stage, reason in steps if reason.action != "reuse")
     start_seconds = time.perf_counter() - clock
+    from pipeline.cost.run import run_cost  # it imports more than a run does
+
     store = Store(config.runtime.store)
     reused = by_name(stage for stage, reason in steps if reason.action == "reuse")
     finished = {name: store.get(stage).path for name, stage in reused.items()}

@@ -3,10 +3,19 @@
 import logging
 from datetime import datetime
 
+from httpx import TransportError
 from rich.console import Console
 from rich.markup import escape
 
+from flows.leaving import leaving
+from flows.plan import plan_run
+from flows.prefect_settings import apply, why_unreachable
+from flows.run_name import run_name
+from flows.terminal import watching
 from pipeline.config.run import RunConfig
+from pipeline.stages.two_stage import two_stage
+from tasks.build import build_stages
+from tasks.patience import patience
 
 
 def run_flow(config: RunConfig, until: str | None, changed: list[str], console: Console, *, quiet: bool) -> None:
@@ -19,16 +28,11 @@ def run_flow(config: RunConfig, until: str | None, changed: list[str], console: 
         console: where its progress is shown.
         quiet: show none.
     """
-    from flows.leaving import leaving
-    from flows.plan import plan_run
-    from flows.prefect_settings import apply, why_unreachable
-    from flows.temporary_server import start_apart
-    from flows.terminal import watching
-    from pipeline.stages.two_stage import two_stage
-
     if not quiet:
         console.print("starting Prefect ...", highlight=False)
     apply()
+    from flows.temporary_start import start_apart  # it loads Prefect, once its settings stand
+
     start_apart()
     unreachable = why_unreachable()
 
@@ -44,11 +48,7 @@ def run_flow(config: RunConfig, until: str | None, changed: list[str], console: 
             plan_run(config, until, ask_hub=True)  # refuse now what would be refused after hours
             _run_alone(config, until)
             return
-        from httpx import TransportError
-
-        from flows.run_name import run_name
         from flows.two_stage import two_stage_flow
-        from tasks.patience import patience
 
         patience.tell = lambda why: say(f"Prefect's server is gone ({why}): the run goes on without it")
         logging.raiseExceptions = False  # Prefect would say of every line of a log that it cannot be sent
@@ -62,8 +62,6 @@ def run_flow(config: RunConfig, until: str | None, changed: list[str], console: 
 
 
 def _run_alone(config: RunConfig, until: str | None) -> None:
-    from pipeline.stages.two_stage import two_stage
-    from tasks.build import build_stages
     from tasks.ending import ending_orderly
 
     with ending_orderly():

@@ -34,28 +34,6 @@ def differences(before: Any, after: Any, key: str = "") -> list[str]:
     return [] if before == after else [f"{key}={_spelt(after)}"]
 
 
-def own_name() -> str:
-    """The name of the flow run that begins now; one of a deployment says what its form was changed to."""
-    from prefect.runtime import flow_run
-
-    given = flow_run.parameters or {}
-    config = given.get("config")
-    config = config if isinstance(config, Mapping) else config.model_dump(mode="json") if config else {}
-    return run_name(str(config.get("name", "")), datetime.now().astimezone(), _changed_in_the_form(config))
-
-
-def _changed_in_the_form(config: Mapping[str, Any]) -> list[str]:
-    from contextlib import suppress
-
-    from prefect.client.orchestration import get_client
-    from prefect.runtime import deployment
-
-    if deployment.id:
-        with suppress(Exception), get_client(sync_client=True) as client:  # a name is not worth the run
-            return differences(client.read_deployment(deployment.id).parameters.get("config", {}), config)
-    return []
-
-
 def _short(change: str) -> str:
     return change if len(change) <= LONGEST_CHANGE else f"{change[: LONGEST_CHANGE - 3]}..."
 

@@ -9,61 +9,22 @@ and watches the run: when that ends, however it ends, the server does too.
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
-from typing import IO, Any
+
+import psutil
+import uvicorn
 
 # What the server gets to write down what it has heard.
 LAST_SECONDS = 3.0
 POLL_SECONDS = 0.2
 
 
-def start_apart() -> None:
-    """Have Prefect start its temporary server in this way; it has no setting for it."""
-    from prefect.server.api.server import SubprocessASGIServer
-
-    SubprocessASGIServer._run_uvicorn_command = _start  # type: ignore[assignment, method-assign] # noqa: SLF001
-
-
-def _start(server: Any) -> "subprocess.Popen[Any]":
-    """Start the server's process, which ends with this one."""
-    from prefect.settings import get_current_settings
-
-    only_an_api = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-    settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    with _log() as log:  # not the terminal: it would be held open for as long as the server takes to end
-        return subprocess.Popen(  # noqa: S603 - our own command
-            # -P: what lies in the folder where the user stands must not be taken for a library.
-            [sys.executable, "-P", str(Path(__file__).resolve()), str(os.getpid()), str(server.port)],
-            env={**os.environ, **only_an_api, **settings},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-def _log() -> IO[bytes]:
-    """Where the server says what it has to say, beside the logs of ``tinybert up``; nowhere if that cannot be."""
-    from pipeline.config.own_folder import own_folder
-
-    path = own_folder() / "logs" / "temporary-server.log"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb")
-    except OSError:
-        return Path(os.devnull).open("wb")
-
-
 def main(run: int, port: int) -> None:
     """Serve until the run ends."""
     threading.Thread(target=_end_with, args=(run,), daemon=True).start()
-    import uvicorn
-
     uvicorn.run(
         "prefect.server.api.server:create_app",
         factory=True,
@@ -81,8 +42,6 @@ def _end_with(run: int) -> None:
         while os.getppid() == run:
             time.sleep(POLL_SECONDS)
     else:
-        import psutil
-
         with suppress(psutil.NoSuchProcess):
             psutil.Process(run).wait()
     os.kill(os.getpid(), signal.SIGTERM)

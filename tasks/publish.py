@@ -10,6 +10,7 @@ from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
 from pipeline.report.formats import machine, words
+from pipeline.report.picture import data_url, picture
 from pipeline.store.artifact import Artifact
 from pipeline.store.materialize import Outcome
 from tasks.events import artifact_created
@@ -64,8 +65,7 @@ def loss_pictures(stage: str, histories: dict[str, list[dict[str, float]]]) -> s
     """
     if not histories:
         return ""
-    from pipeline.report.picture import data_url, picture
-    from pipeline.report.plots import loss_curves
+    from pipeline.report.plots import loss_curves  # it loads the library that draws
 
     drawings = loss_curves({title or stage: curve for title, curve in histories.items()})
     return "\n\n".join(

@@ -10,10 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.arguments import JsonOption
+from flows.later import later
+from flows.services import at_work
+from flows.services.state import ServicesError, Settings
 from pipeline.config.builtin import home_path
 from pipeline.config.runtime import Runtime
 
 POOL = "tinybert"
+database, password_told = later("flows.services.up:database"), later("flows.services.up:password_told")
+start, stop = later("flows.services.up:up"), later("flows.services.down:down")
+ask = later("flows.services.status:status")
 HEALTH = {"up": "[green]up[/]", "silent": "[yellow]does not answer[/]", "ended": "[red]ended[/]"}
 
 
@@ -29,10 +35,6 @@ def up(
     ] = None,
 ) -> None:
     """Start Prefect's server, one worker and the reports over HTTP; returns once they answer."""
-    from flows.services.state import Settings
-    from flows.services.up import database, password_told
-    from flows.services.up import up as start
-
     url, shown = database(database_url)
     settings = Settings(
         host=host,
@@ -56,9 +58,6 @@ def down(
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the runs at work; they keep a checkpoint.")] = False,
 ) -> None:
     """Stop what tinybert up has started, and nothing else; asks first where runs are at work."""
-    from flows.services import at_work
-    from flows.services.down import down as stop
-    from flows.services.state import ServicesError, Settings
 
     def consent(settings: Settings, runs: list[at_work.AtWork]) -> None:
         if wait:
@@ -81,8 +80,6 @@ def down(
 
 def status(as_json: JsonOption = False) -> None:
     """Say what runs, and who trains on which device."""
-    from flows.services.status import status as ask
-
     told = ask()
     if as_json:
         _say(json.dumps(told))

@@ -8,12 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import psutil
 
 from flows.services.state import Service, ServicesError
-
-if TYPE_CHECKING:
-    import psutil
 
 POLL_SECONDS = 0.2
 START_SECONDS = 300.0
@@ -69,8 +67,6 @@ def wait_until(answers: Callable[[], bool], service: Service) -> None:
 
 def stop(service: Service) -> bool:
     """End a process and all that it has started, in good order if they can; whether it still ran."""
-    import psutil
-
     if not service.alive():
         return False
     with suppress(psutil.NoSuchProcess):
@@ -83,10 +79,8 @@ def stop(service: Service) -> bool:
     return True
 
 
-def _end(processes: Sequence["psutil.Process"]) -> None:
+def _end(processes: Sequence[psutil.Process]) -> None:
     """Ask them to end, wait, and end those that do not listen."""
-    import psutil
-
     for one in processes:
         with suppress(psutil.NoSuchProcess):  # psutil knows them by more than their number
             one.terminate()

@@ -9,10 +9,12 @@ import base64
 import hmac
 import os
 from functools import partial
+from html import escape
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote
 
 NOWHERE = "/dev/null/nowhere"
 
@@ -39,9 +41,6 @@ class ReportHandler(SimpleHTTPRequestHandler):
 
     def list_directory(self, path: str | os.PathLike[str]) -> BytesIO | None:
         """Only what is served is listed."""
-        from html import escape
-        from urllib.parse import quote
-
         names = sorted(one.name + "/" * one.is_dir() for one in Path(path).iterdir() if not one.name.startswith("."))
         lines = "".join(f'<li><a href="{quote(name)}">{escape(name)}</a></li>' for name in names)
         page = f"<!DOCTYPE html><meta charset=utf-8><title>artifacts</title><ul>{lines}</ul>".encode()

@@ -7,6 +7,7 @@ that is written down beside its number.
 import os
 from pathlib import Path
 
+import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.config.own_folder import own_folder
@@ -74,8 +75,6 @@ class Service(BaseModel):
 
     def alive(self) -> bool:
         """Whether that process still runs that command."""
-        import psutil
-
         try:
             return tuple(psutil.Process(self.pid).cmdline()) == self.command
         except (psutil.NoSuchProcess, psutil.AccessDenied):

@@ -6,6 +6,7 @@ key appears here by being declared. What it writes loads back to the same config
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pydantic.fields import FieldInfo
 
@@ -61,8 +62,6 @@ def _section(
     """The lines of a section, its keys at the left margin; ``at`` is its dotted path, ``usual`` its defaults."""
     after_section = False
     for name, field in model.model_fields.items():
-        if name == "name" and name not in tree and at:
-            continue
         value, path = tree.get(name), f"{at}{name}"
         inside, member = section(field.annotation), section(item(field.annotation))
         model_inside = inside or member
@@ -77,17 +76,9 @@ def _section(
             defaults = defaults if isinstance(defaults, Mapping) else complete({}, inside)
             yield from (*heading, f"{name}:")
             yield from _indented(_section(inside, value, defaults, varying, f"{path}."))
-        elif member and isinstance(value, list) and value and any(key.startswith(f"{path}.") for key in varying):
-            # By name, not as a list: a list would lie over what the recipe says for the task
-            yield from (*heading, f"{name}:")
-            for part in value:
-                rest = {key: there for key, there in part.items() if key != "name"}
-                lines = _section(member, rest, complete({}, member), varying, f"{path}.{part['name']}.")
-                yield from _indented(iter((f"{part['name']}:", *_indented(lines))))
         elif member and isinstance(value, list) and value:
             yield from (*heading, f"{name}:")
-            for part in value:
-                yield from _list_item(_section(member, part, complete({}, member), varying, f"{path}.0."))
+            yield from _items(member, value, varying, f"{path}.")
         elif inside and value is None and str not in options(field.annotation):
             defaults = default(field) or complete({}, inside)
             # null would lie over what the recipe says for the task
@@ -99,6 +90,18 @@ def _section(
         else:
             yield from _key(f"{name}: {one_line(value)}", _note(field, usual.get(name)))
     yield from (f"{name}: {one_line(value)}" for name, value in tree.items() if name not in model.model_fields)
+
+
+def _items(model: type[Config], items: list[Any], varying: frozenset[str], at: str) -> Iterator[str]:
+    """The lines of a list's items, each under its name where a list would lie over what a recipe says for a task."""
+    by_name = any(key.startswith(at) for key in varying)
+    for part in items:
+        lines = _section(model, part, complete({}, model), varying, f"{at}{part['name'] if by_name else 0}.")
+        if by_name:
+            rest = (line for line in lines if not line.startswith("name: "))
+            yield from _indented(iter((f"{part['name']}:", *_indented(rest))))
+        else:
+            yield from _list_item(lines)
 
 
 def _key(line: str, note: str) -> list[str]:

@@ -2,21 +2,20 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from pyarrow import parquet
 
 from pipeline.cost.arithmetic import StageCost, seconds_to
 from pipeline.cost.samples import sample_task
+from pipeline.cost.scene import Scene
 from pipeline.cost.task_rows import TYPICAL_ROWS, TaskRows, affordable, lengths_of
-
-if TYPE_CHECKING:
-    from pipeline.cost.scene import Scene
+from pipeline.data.tasks.table import load_task, save_task
 
 MANY_VARIED_ROWS = 512
 
 
-def candidates_cost(scene: "Scene", found: TaskRows) -> StageCost:
+def candidates_cost(scene: Scene, found: TaskRows) -> StageCost:
     """What the candidates will cost; the variants of the rehearsal are drawn from those of its rows."""
     config = scene.stages["candidates"].config
     splits, rows = _augmented(scene, found)
@@ -40,7 +39,7 @@ def candidates_cost(scene: "Scene", found: TaskRows) -> StageCost:
     )
 
 
-def augmentation_cost(scene: "Scene", found: TaskRows) -> StageCost:
+def augmentation_cost(scene: Scene, found: TaskRows) -> StageCost:
     """What the variants will cost, and how many there will be."""
     _, rows = _augmented(scene, found)
     done = scene.rehearse("augmentation", scene.stages["augmentation"].config, task_data=found.varied)
@@ -58,10 +57,8 @@ def augmentation_cost(scene: "Scene", found: TaskRows) -> StageCost:
     )
 
 
-def look_at_variants(scene: "Scene", found: TaskRows) -> None:
+def look_at_variants(scene: Scene, found: TaskRows) -> None:
     """Take the lengths of some of the variants that there are: longer rows have more of them."""
-    from pyarrow import parquet
-
     table = parquet.read_table(scene.artifacts["augmentation"] / "variants.parquet")
     some = np.random.default_rng(scene.config.seed).permutation(table.num_rows)[:TYPICAL_ROWS]
     table = table.take(np.sort(some)).rename_columns({"origin_id": "row_id"})
@@ -70,15 +67,13 @@ def look_at_variants(scene: "Scene", found: TaskRows) -> None:
         found.there |= lengths
 
 
-def _augmented(scene: "Scene", found: TaskRows) -> tuple[list[str], int]:
+def _augmented(scene: Scene, found: TaskRows) -> tuple[list[str], int]:
     """The splits whose rows are augmented, and how many rows they have."""
     unlabelled = scene.stages["augmentation"].config.unlabelled
     splits = [split for split in found.rows if split == "train" or (unlabelled and split == "unlabelled")]
     return splits, sum(found.rows[split] for split in splits)
 
 
-def _some_rows(scene: "Scene", found: TaskRows, rows_of_each: dict[str, int]) -> Path:
-    from pipeline.data.tasks.table import load_task, save_task
-
+def _some_rows(scene: Scene, found: TaskRows, rows_of_each: dict[str, int]) -> Path:
     some = sample_task(load_task(found.whole), rows_of_each, scene.config.seed)
     return scene.sealed("task_data", partial(save_task, some))

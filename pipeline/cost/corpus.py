@@ -2,32 +2,31 @@
 
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import PreTrainedModel
 
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.cost.arithmetic import StageCost, seconds_to
 from pipeline.cost.samples import sample_corpus, sample_text
+from pipeline.cost.scene import Scene
 from pipeline.cost.training import small, train_cost
 from pipeline.data.tasks.hub_folder import hub_folder
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from pipeline.cost.scene import Scene
+from pipeline.data.tokens.table import TokenTable
+from pipeline.data.tokens.tokenizer import load_tokenizer
+from pipeline.models.load import load_encoder
+from pipeline.models.mlm import build_masked_lm
 
 SAMPLE_TOKENS, SAMPLE_BYTES = 150_000, 800_000
 
 
-def corpus_cost(scene: "Scene") -> tuple[NDArray[np.int32], float, StageCost | None]:
+def corpus_cost(scene: Scene) -> tuple[NDArray[np.int32], float, StageCost | None]:
     """Lengths of the corpus's sequences (or of some), how many there will be, and what making them costs.
 
     The cost is None where the corpus is finished.
     """
-    from pipeline.data.tokens.table import TokenTable
-
     if scene.action("corpus") == "reuse":
         lengths = TokenTable.open(scene.artifacts["corpus"] / "tokens").lengths
         return lengths, len(lengths), None
@@ -63,7 +62,7 @@ def corpus_cost(scene: "Scene") -> tuple[NDArray[np.int32], float, StageCost | N
     return lengths, tokens / float(lengths.mean()), cost
 
 
-def _unlimited(scene: "Scene", wanted: CorpusConfig, rehearsed: float) -> float:
+def _unlimited(scene: Scene, wanted: CorpusConfig, rehearsed: float) -> float:
     """Word pieces of a corpus without a limit that is not in files: what of it was read."""
     if not wanted.packages:
         name = hub_folder(wanted.hub) or wanted.hub
@@ -78,7 +77,7 @@ def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def on_corpus_cost(name: str, scene: "Scene", lengths: NDArray[np.int32], rows: float) -> StageCost:
+def on_corpus_cost(name: str, scene: Scene, lengths: NDArray[np.int32], rows: float) -> StageCost:
     """What pretraining or general distillation will cost.
 
     Args:
@@ -87,8 +86,6 @@ def on_corpus_cost(name: str, scene: "Scene", lengths: NDArray[np.int32], rows: 
         lengths: of the corpus's sequences, or of some.
         rows: how many there will be.
     """
-    from pipeline.data.tokens.table import TokenTable
-
     if not scene.forward_seconds:
         scene.meet_teacher(_teacher(name, scene))
     longest = int(lengths.max())
@@ -109,12 +106,8 @@ def on_corpus_cost(name: str, scene: "Scene", lengths: NDArray[np.int32], rows: 
     )
 
 
-def _teacher(name: str, scene: "Scene") -> "PreTrainedModel":
+def _teacher(name: str, scene: Scene) -> PreTrainedModel:
     """The model that the stage trains, or learns from."""
-    from pipeline.data.tokens.tokenizer import load_tokenizer
-    from pipeline.models.load import load_encoder
-    from pipeline.models.mlm import build_masked_lm
-
     role = "encoder" if name == "pretrain" else "teacher"
     shape = scene.config.pretrain.architecture if scene.config.pretrain else None
     if name == "pretrain" and shape is not None:

@@ -1,21 +1,22 @@
 """What the comparison will cost: predictions of the dev rows, the yardstick of word counts, and latencies."""
 
 import time
-from typing import TYPE_CHECKING
 
 from pipeline.cost.arithmetic import StageCost
 from pipeline.cost.samples import sample_task
+from pipeline.cost.scene import Scene
 from pipeline.cost.task import dev_seconds
 from pipeline.cost.task_rows import TaskRows
-
-if TYPE_CHECKING:
-    from pipeline.cost.scene import Scene
+from pipeline.data.tasks.table import load_task
+from pipeline.engine.comparison import read_latency
+from pipeline.evaluation.baseline import tfidf_baseline
+from pipeline.evaluation.latency import WARM_UP, rounds_for
 
 COUNTED_ROWS = 2_000
 TEXTS = ("text", "text_pair")
 
 
-def evaluation_cost(scene: "Scene", found: TaskRows) -> StageCost:
+def evaluation_cost(scene: Scene, found: TaskRows) -> StageCost:
     """What the evaluation of a run will cost.
 
     The stage is rehearsed without word counts on two numbers of dev rows; these are timed by themselves, on at most
@@ -38,11 +39,8 @@ def evaluation_cost(scene: "Scene", found: TaskRows) -> StageCost:
     )
 
 
-def latency_cost(scene: "Scene") -> StageCost:
+def latency_cost(scene: Scene) -> StageCost:
     """What the times of all models will cost, from one round of each length and batch."""
-    from pipeline.evaluation.latency import WARM_UP, rounds_for
-    from pipeline.stages.latency import read_latency
-
     config = scene.stages["latency"].config
     done = scene.rehearse("latency", config.model_copy(update={"rounds": (1, 1)}))
     scene.artifacts["latency"] = done.folder
@@ -61,14 +59,8 @@ def latency_cost(scene: "Scene") -> StageCost:
     )
 
 
-def _tfidf_seconds(scene: "Scene", found: TaskRows) -> float:
-    """Seconds of the word counts of all training rows, from those of some; its library's import comes first."""
-    from pipeline.data.tasks.table import load_task
-
-    clock = time.perf_counter()
-    from pipeline.evaluation.baseline import tfidf_baseline
-
-    imported = time.perf_counter() - clock
+def _tfidf_seconds(scene: Scene, found: TaskRows) -> float:
+    """Seconds of the word counts of all training rows, from those of some."""
     task = load_task(found.whole)
     splits = sample_task(task, {"train": COUNTED_ROWS}, scene.config.seed).splits
     texts = {
@@ -77,4 +69,4 @@ def _tfidf_seconds(scene: "Scene", found: TaskRows) -> float:
     }
     clock = time.perf_counter()
     tfidf_baseline(texts["train"], splits["train"]["label"].to_numpy(), texts["dev"], kind=task.kind)
-    return imported + (time.perf_counter() - clock) * found.rows["train"] / splits["train"].num_rows
+    return (time.perf_counter() - clock) * found.rows["train"] / splits["train"].num_rows

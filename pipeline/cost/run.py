@@ -3,7 +3,6 @@
 What is finished costs nothing and is used as it is; what is not is rehearsed on rows drawn at random.
 """
 
-import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,31 +22,7 @@ from pipeline.store.explain import Reason
 from pipeline.store.stage import Stage, by_name
 from pipeline.store.store import Store
 
-# What stages import when they run; here it is imported, and timed, before the first of them.
-LIBRARIES = {
-    "corpus": ("pipeline.data.corpus.files", "pipeline.data.corpus.text", "transformers"),
-    "pretrain": ("pipeline.training.loop", "pipeline.engine.learner"),
-    "general_distillation": ("pipeline.training.loop", "pipeline.engine.learner"),
-    "task_data": ("pipeline.data.tasks.table",),
-    "teacher": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.engine.inference"),
-    "candidates": ("pipeline.augmentation.candidates.files", "pipeline.models.load"),
-    "augmentation": ("pipeline.augmentation.variants.build",),
-    "teacher_logits": ("pipeline.engine.inference", "pipeline.models.load"),
-    "label_only": ("pipeline.training.loop", "pipeline.engine.learner", "pipeline.engine.inference"),
-    "evaluation": ("pipeline.engine.inference", "pipeline.evaluation.metrics"),
-    "latency": ("pipeline.evaluation.latency", "pipeline.models.load"),
-    "report": ("pipeline.report.report",),
-}
-
-OF_A_PHASE = ("pipeline.engine.phase",)
 ON_CORPUS = ("corpus", "pretrain", "general_distillation")
-
-
-def load_libraries(names: Iterable[str]) -> None:
-    """Import what these stages need, so that none of them is timed with it."""
-    for name in names:
-        for library in LIBRARIES.get(name, OF_A_PHASE):
-            importlib.import_module(library)
 
 
 def run_cost(

@@ -2,23 +2,24 @@
 
 import shutil
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.config.corpus import CorpusConfig
-
-if TYPE_CHECKING:
-    from pipeline.data.tasks.table import TaskData
+from pipeline.data.corpus.text import Document, corpus_files, documents
+from pipeline.data.tasks.table import TaskData
+from pipeline.data.tokens.table import TokenTable
+from pipeline.data.tokens.table_writer import TokenTableWriter
+from pipeline.data.tokens.tokenizer import load_tokenizer
 
 PASSAGES = 16
 BYTES_A_TOKEN = 6  # more than English prose has, so that the span read covers what the run will read
 
 
-def sample_task(task: "TaskData", rows: Mapping[str, int], seed: int) -> "TaskData":
+def sample_task(task: TaskData, rows: Mapping[str, int], seed: int) -> TaskData:
     """The task with so many rows of some splits, drawn at random; splits that are not named stay whole.
 
     A split keeps at least one row of each label it had, where it has room for them.
@@ -42,10 +43,6 @@ def _drawn(labels: Sequence[object], count: int, seed: int) -> np.ndarray:
 
 def sample_corpus(corpus: Path, folder: Path, rows: int, seed: int) -> None:
     """A corpus artifact's tokenizer, and so many of its sequences."""
-    from pipeline.data.tokens.table import TokenTable
-    from pipeline.data.tokens.table_writer import TokenTableWriter
-    from pipeline.data.tokens.tokenizer import load_tokenizer
-
     table = TokenTable.open(corpus / "tokens")
     chosen = np.random.default_rng(seed).permutation(len(table))[:rows]
     tokenizer = load_tokenizer(str(corpus / "tokenizer"))
@@ -70,8 +67,6 @@ def sample_text(paths: Sequence[Path], corpus: CorpusConfig, target: Path, num_b
     Raises:
         DataError: as reading the corpus would.
     """
-    from pipeline.data.corpus.text import corpus_files, documents
-
     files = corpus_files([str(path) for path in paths])
     size = sum(file.stat().st_size for file in files)
     if all(file.suffix == ".txt" for file in files):
@@ -110,10 +105,10 @@ def _slice(file: Path, offset: int, size: int) -> bytes:
         return opened.read(size) + opened.readline()
 
 
-def _beginning(documents: object, num_bytes: int) -> bytes:
+def _beginning(stream: Iterable[Document], num_bytes: int) -> bytes:
     pieces: list[bytes] = []
     held = 0
-    for document in documents:  # type: ignore[attr-defined]
+    for document in stream:
         pieces.append("\n".join(document).encode())
         held += len(pieces[-1]) + 2
         if held > num_bytes:

@@ -5,23 +5,24 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
 
 from pipeline.config.run import RunConfig
 from pipeline.config.runtime import Runtime
 from pipeline.cost.arithmetic import Machine
 from pipeline.cost.rehearsal import Rehearsed, rehearse
 from pipeline.engine.inputs import model_input
+from pipeline.engine.run_training import placed
+from pipeline.models.source import ModelSource
+from pipeline.models.taps import encode
 from pipeline.progress import Silent
 from pipeline.store.explain import Reason
 from pipeline.store.source import Source, pinned
 from pipeline.store.stage import Stage, StageRun
 from pipeline.store.store import Store
-
-if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
-
-    from pipeline.models.source import ModelSource
 
 PROBE_ROWS, PROBE_LENGTH = 16, 32
 NEVER = 1e9  # seconds
@@ -52,7 +53,7 @@ class Scene:
     artifacts: dict[str, Path] = field(default_factory=dict)
     forward_seconds: float = 0.0
     dev_share: float = 1.0
-    teacher_config: "PretrainedConfig | Any" = None
+    teacher_config: PretrainedConfig | Any = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -100,25 +101,19 @@ class Scene:
         stage = replace(self.stages[name], run=lambda _config, run: make(run.output))
         return rehearse(stage, stage.config, {}, self.store, self.runtime).folder
 
-    def model(self, name: str, role: str) -> "ModelSource":
+    def model(self, name: str, role: str) -> ModelSource:
         """The model that fills a role of a stage."""
         folder = self.store.root
         return model_input(StageRun(self.inputs(name), folder, folder, self.runtime, Silent()), role)
 
-    def meet_teacher(self, model: "PreTrainedModel") -> None:
+    def meet_teacher(self, model: PreTrainedModel) -> None:
         """Take the teacher's shape, and time its forward pass."""
-        from pipeline.engine.run_training import placed
-
         self.teacher_config = model.config
         self.forward_seconds = _forward_seconds(placed(model, self.runtime))
 
 
-def _forward_seconds(model: "PreTrainedModel") -> float:
+def _forward_seconds(model: PreTrainedModel) -> float:
     """Of one token, by the better of two passes after one to get warm."""
-    import torch
-
-    from pipeline.models.taps import encode
-
     where = next(model.parameters()).device
     pieces = torch.randint(model.config.vocab_size, (PROBE_ROWS, PROBE_LENGTH), device=where)
     batch = {"input_ids": pieces, "attention_mask": torch.ones_like(pieces, dtype=torch.bool)}

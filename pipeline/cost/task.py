@@ -1,19 +1,18 @@
 """What the task's stages will cost before students learn: the teacher, and its logits."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.cost.arithmetic import StageCost, linear
 from pipeline.cost.augmentation import look_at_variants
+from pipeline.cost.scene import Scene
 from pipeline.cost.task_rows import SMALLER, TaskRows, inference_tokens
 from pipeline.cost.training import small, train_cost
+from pipeline.data.tokens.table import TokenTable
+from pipeline.engine.variant_quality import SAMPLE, SAMPLE_TOKENS
 from pipeline.store.artifact import load_artifact
 
-if TYPE_CHECKING:
-    from pipeline.cost.scene import Scene
 
-
-def teacher_cost(scene: "Scene", found: TaskRows) -> StageCost:
+def teacher_cost(scene: Scene, found: TaskRows) -> StageCost:
     """What the teacher will cost: fine-tuning it, or only scoring it."""
     stage = scene.stages["teacher"]
     if stage.config.finetune is not None:
@@ -48,7 +47,7 @@ def dev_seconds(found: TaskRows, less: float, more: float) -> float:
     return linear((less, few), (more, tokens), real)
 
 
-def logits_cost(scene: "Scene", found: TaskRows) -> StageCost:
+def logits_cost(scene: Scene, found: TaskRows) -> StageCost:
     """What the teacher's logits will cost; later stages of the rehearsal read those of the rows made small."""
     if "augmentation" in scene.artifacts and not scene.wanted("augmentation"):
         found.variants = load_artifact(scene.artifacts["augmentation"]).manifest.metrics["variants"]
@@ -72,10 +71,8 @@ def logits_cost(scene: "Scene", found: TaskRows) -> StageCost:
     )
 
 
-def _sample_seconds(scene: "Scene", found: TaskRows) -> float:
+def _sample_seconds(scene: Scene, found: TaskRows) -> float:
     """Of asking the masked LM how strange some variants look, were it as fast as the teacher."""
-    from pipeline.engine.variant_quality import SAMPLE, SAMPLE_TOKENS
-
     if "mlm" not in scene.stages["teacher_logits"].inputs:
         return 0.0
     tokens = 2 * min(SAMPLE, found.variants) * float(found.there["train"].mean()) ** 2
@@ -84,7 +81,5 @@ def _sample_seconds(scene: "Scene", found: TaskRows) -> float:
 
 def _computed(folder: Path) -> float:
     """Tokens that a model computes to read a token table."""
-    from pipeline.data.tokens.table import TokenTable
-
     lengths = TokenTable.open(folder).lengths
     return inference_tokens(lengths, len(lengths))

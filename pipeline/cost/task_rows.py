@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.config.augmentation import Labels
@@ -15,14 +15,15 @@ from pipeline.config.distillation import PhaseConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.cost.arithmetic import StageCost
 from pipeline.cost.samples import sample_task
+from pipeline.cost.scene import Scene
 from pipeline.cost.sizes import MOST_PLANNED, batches, stretched
 from pipeline.cost.training import small
+from pipeline.data.tasks.table import load_task, save_task
+from pipeline.data.tokens.tokenizer import load_tokenizer
+from pipeline.engine.inference import INFERENCE_TOKENS
+from pipeline.engine.rows import write_rows
+from pipeline.models.load import load_encoder
 from pipeline.progress import Silent
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from pipeline.cost.scene import Scene
 
 FEW_ROWS, MANY_DEV_ROWS = 32, 512
 TYPICAL_ROWS = 2_000  # are tokenised, to know how long rows are
@@ -98,10 +99,8 @@ class TaskRows:
         return self.transfer_here, self.transfer_there(augmented=False), self.rows["train"] + self.unlabelled
 
 
-def task_rows(scene: "Scene") -> tuple[TaskRows, StageCost | None]:
+def task_rows(scene: Scene) -> tuple[TaskRows, StageCost | None]:
     """The task's tables, whole and made small; and what reading them costs, None where they are finished."""
-    from pipeline.data.tasks.table import load_task, save_task
-
     cost = None
     if scene.wanted("task_data"):
         done = scene.rehearse("task_data", scene.stages["task_data"].config)
@@ -117,8 +116,6 @@ def task_rows(scene: "Scene") -> tuple[TaskRows, StageCost | None]:
     whole = scene.artifacts["task_data"]
     task = load_task(whole)
     if not scene.forward_seconds:
-        from pipeline.models.load import load_encoder
-
         scene.meet_teacher(load_encoder(scene.model("teacher", "pretrained")))
     typical = sample_task(task, dict.fromkeys(task.splits, TYPICAL_ROWS), scene.config.seed)
     there, seconds_a_row = lengths_of(scene, typical.splits, task.max_length)
@@ -134,7 +131,7 @@ def task_rows(scene: "Scene") -> tuple[TaskRows, StageCost | None]:
     return found, cost
 
 
-def _counts(scene: "Scene", typical: dict[str, NDArray[np.int32]], max_length: int) -> dict[str, int]:
+def _counts(scene: Scene, typical: dict[str, NDArray[np.int32]], max_length: int) -> dict[str, int]:
     """Rows of each split that are enough for every rehearsal and not too many for this machine."""
 
     def most(*names: str) -> int:
@@ -153,23 +150,18 @@ def _counts(scene: "Scene", typical: dict[str, NDArray[np.int32]], max_length: i
 
 def inference_tokens(lengths: NDArray[np.int32], rows: float) -> float:
     """Computed tokens of a model that reads so many rows of such lengths; fewer rows are padded more."""
-    from pipeline.engine.inference import INFERENCE_TOKENS
-
     return batches(lengths, rows, TrainingConfig(max_tokens=INFERENCE_TOKENS), max_length=0).tokens
 
 
-def affordable(scene: "Scene", tokens_a_row: float, most: int) -> int:
+def affordable(scene: Scene, tokens_a_row: float, most: int) -> int:
     """Rows that the teacher reads in about ``SECONDS``, within limits."""
     return int(min(most, max(FEW_ROWS, SECONDS / (scene.forward_seconds * tokens_a_row))))
 
 
 def lengths_of(
-    scene: "Scene", tables: Mapping[str, "pa.Table"], max_length: int
+    scene: Scene, tables: Mapping[str, pa.Table], max_length: int
 ) -> tuple[dict[str, NDArray[np.int32]], float]:
     """Word pieces of each row of some tables, by name, and seconds of tokenising a row."""
-    from pipeline.data.tokens.tokenizer import load_tokenizer
-    from pipeline.engine.rows import write_rows
-
     source = scene.model("teacher", "pretrained")
     tokenizer = load_tokenizer(source.location, source.revision)
     clock = time.perf_counter()

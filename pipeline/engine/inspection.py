@@ -7,10 +7,15 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import torch
 
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.device.host import MEMORY, NETWORK, Disk, Host, busy_cores, disk, host
+from pipeline.device.peak import Gpu, gpus, matmul_peak, products_library
+from pipeline.distillation.attention_loss import takes_gram
 from pipeline.engine.compilation import compilation, find_compiler
 from pipeline.engine.precision import (
     CPU_UNITS,
@@ -19,12 +24,11 @@ from pipeline.engine.precision import (
     student_precision,
     teacher_precision,
 )
+from pipeline.engine.run_training import device, slow_precision
 from pipeline.errors import StoreError
+from pipeline.models.precision import exact_float32
+from pipeline.models.speed.packed import pack
 from pipeline.store.disk import check_folder
-
-if TYPE_CHECKING:
-    from pipeline.device.host import Disk, Host
-    from pipeline.device.peak import Gpu
 
 GB = 10**9
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, never written
@@ -67,14 +71,14 @@ class Findings:
         shared_memory_bytes: size of /dev/shm; None where there is none.
     """
 
-    host: "Host"
-    disk: "Disk"
+    host: Host
+    disk: Disk
     device: str
     threads: int
     busy_cores: float
     products: str
     packs: bool
-    gpus: "tuple[Gpu, ...]"
+    gpus: tuple[Gpu, ...]
     gpu_files: bool
     peaks: dict[Precision, float]
     precision: Precision
@@ -92,14 +96,6 @@ def examine(config: RunConfig) -> Findings:
         ConfigError: the configuration asks for a device, or for compiling, that cannot be had here.
         StoreError: the store cannot be written.
     """
-    import torch
-
-    from pipeline.device.host import busy_cores, host
-    from pipeline.device.peak import gpus, matmul_peak, products_library
-    from pipeline.engine.run_training import device, slow_precision
-    from pipeline.models.precision import exact_float32
-    from pipeline.models.speed.packed import pack
-
     busy = busy_cores()  # before anything is measured here
     where = device(config.runtime)
     exact_float32()
@@ -129,8 +125,6 @@ def examine(config: RunConfig) -> Findings:
 
 def choices(config: RunConfig, found: Findings) -> list[Choice]:
     """What a run of this configuration would use on this machine, and why."""
-    from pipeline.distillation.attention_loss import takes_gram
-
     wanted, cuda = config.runtime, found.device.startswith("cuda")
     why_device = f"torch finds {'a' if cuda else 'no'} GPU"
     gram_from = next(n for n in range(1, 10**6) if takes_gram(n, STUDENT_HEAD, TEACHER_HEAD))
@@ -198,8 +192,6 @@ def warnings(config: RunConfig, found: Findings) -> list[str]:
 
 
 def _disk_warnings(config: RunConfig, found: Findings) -> list[str]:
-    from pipeline.device.host import MEMORY, NETWORK
-
     store, disk, said = config.runtime.store, found.disk, []
     if disk.filesystem in MEMORY:
         said.append(f"the store {store} is in memory ({disk.filesystem}) and gone with it: set runtime.store to a disk")
@@ -245,10 +237,8 @@ def _why_precision(config: RunConfig, found: Findings, chosen: Precision, whose:
     return f"{why}, yet its products run {gain:.1f}x as fast here: precision=bfloat16"
 
 
-def _store_disk(root: Path) -> "Disk":
+def _store_disk(root: Path) -> Disk:
     """The disk the store is on, or would be made on."""
-    from pipeline.device.host import disk
-
     check_folder(root)
     there = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
     try:

@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedConfig
 
 from pipeline.errors import ModelError
+from pipeline.evaluation.counted_flops import counted_flops
 
 PLAIN = (  # families whose layers are those of "Attention is all you need"; within 2% of what torch counts
     *("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "albert", "mpnet", "ernie"),
@@ -91,8 +92,6 @@ def _counted(model_config: PreTrainedConfig, length: int, *, head: bool) -> tupl
     """What torch counts of one row and of a further one; None for a family that is computed, or cannot be run."""
     if model_config.model_type in PLAIN:
         return None
-    from pipeline.evaluation.counted_flops import counted_flops
-
     try:
         return counted_flops(model_config, length, head=head)
     except Exception:  # noqa: BLE001 - a number for a table ends no training

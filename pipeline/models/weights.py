@@ -1,20 +1,11 @@
-"""Weights are read from safetensors files alone: a pickle may hold any code, so none is opened, whatever names it.
-
-What was read is known by its digest, taken while the model is as it was loaded: a cache of what a model says is keyed
-by it.
-"""
+"""Weights are read from safetensors files alone: a pickle may hold any code, so none is opened, whatever names it."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.errors import ModelError
-from pipeline.store.fingerprint import canonical, digest_bytes
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel
 
 SAFE = ".safetensors"
 INDEX = ".safetensors.index.json"
@@ -36,26 +27,6 @@ def refuse_pickles(location: str, config: Any) -> None:
             f"{location} has its weights in {pickled}, a pickle, which may hold any code and is not read: where you "
             "trust it, load it with from_pretrained and save it with save_pretrained, which writes model.safetensors"
         )
-
-
-def digest_encoder(model: "PreTrainedModel") -> str:
-    """Digest of an encoder's configuration and of every tensor of its weights, the head not counted.
-
-    Call it before anything is done to the weights.
-
-    Raises:
-        TypeError: some layers are packed already, so their weights could not be seen.
-    """
-    shape = {name: value for name, value in model.config.to_dict().items() if not name.startswith("_")}
-    tensors = {name: _digest_tensor(tensor) for name, tensor in model.base_model.state_dict().items()}
-    return digest_bytes(canonical([type(model.base_model).__name__, repr(sorted(shape.items())), tensors]))
-
-
-def _digest_tensor(tensor: "Tensor") -> list[Any]:
-    import torch
-
-    flat = tensor.detach().cpu().contiguous().flatten()
-    return [str(tensor.dtype), list(tensor.shape), digest_bytes(flat.view(torch.uint8).numpy().tobytes())]
 
 
 def weight_files(folder: Path, config: Any) -> list[str]:

@@ -1,7 +1,6 @@
 """Stage ``augmentation``: variants of the task's rows, drawn from the candidates of their words."""
 
 import re
-from functools import partial
 from typing import Any
 
 from pydantic import PositiveInt
@@ -13,10 +12,11 @@ from pipeline.config.extras import require_extras
 from pipeline.config.run import RunConfig
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
-from pipeline.stages.candidates import segmenter_input, task_rows
+from pipeline.stages.candidates import segmenter_input
 from pipeline.stages.checks import Check
 from pipeline.stages.known import Known
-from pipeline.store.stage import Stage, StageRun
+from pipeline.store.entry import entry
+from pipeline.store.stage import Stage
 
 
 class AugmentationStage(Config):
@@ -51,8 +51,8 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
         unlabelled=wanted.unlabelled,
         seed=config.seed if wanted.seed is None else wanted.seed,
     )
-    inputs: dict[str, Any] = {"task_data": task_data, "candidates": candidates}
-    return Stage("augmentation", 4, settings, inputs | segmenter_input(wanted.words), _run)
+    inputs: dict[str, Any] = {"task_data": task_data, "candidates": candidates, **segmenter_input(wanted.words)}
+    return Stage("augmentation", 4, settings, inputs, entry("pipeline.engine.augmentation"))
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
@@ -78,17 +78,3 @@ def _check_expressions(known: Known) -> None:
             re.compile(str(child.options.get("stopwords_regex", "")))
         except re.error as error:
             raise ConfigError(f"augmenter {child.name} with {dict(child.options)} does not work: {error}") from error
-
-
-def _run(config: AugmentationStage, run: StageRun) -> None:
-    from pipeline.augmentation.variants.build import Drawing, build_variants
-    from pipeline.config.augmentation import AugmentationConfig
-
-    drawing = Drawing(
-        config=AugmentationConfig.model_validate(config.model_dump(exclude={"seed"})),
-        seed=config.seed,
-        candidates=run.artifact("candidates").absolute(),  # workers may stand elsewhere
-        scratch=run.scratch.absolute(),
-    )
-    rows = partial(task_rows, run.artifact("task_data"), unlabelled=config.unlabelled)
-    run.record(**build_variants(rows, drawing, output=run.output, progress=run.progress, fan_out=run.fan_out))

@@ -11,6 +11,7 @@ from pipeline.config.corpus import TokenizerTraining
 from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.runtime import Runtime
 from pipeline.config.terms import AttentionTerm, Terms, check_any_term
+from pipeline.data.tokens.stored_vocabulary import check_ids
 from pipeline.distillation.layer_map import layer_map
 from pipeline.engine.compilation import require_compiler
 from pipeline.engine.precision import require_device
@@ -46,8 +47,6 @@ def _loads_model(location: str, known: Known) -> None:
 
 
 def _loads_tokenizer(location: str, known: Known) -> None:
-    from pipeline.data.tokens.tokenizer import check_ids
-
     vocabulary, model = known.read_vocabulary(location), known.model(location)
     if vocabulary and model is not None and model.vocab_size:
         check_ids(vocabulary, model.vocab_size)

@@ -1,18 +1,18 @@
 """Stage ``corpus``: text in; cleaned, deduplicated, tokenised and packed sequences out."""
 
-from collections.abc import Iterator
-
 from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
+from pipeline.data.corpus.docstrings import package_dir, packages_identity
 from pipeline.data.tasks.hub_folder import hub_folder
-from pipeline.engine.inputs import expand, model_input, model_source
+from pipeline.engine.inputs import expand, model_source
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check
 from pipeline.stages.known import Known
+from pipeline.store.entry import entry
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source
-from pipeline.store.stage import Stage, StageRun
+from pipeline.store.stage import Stage
 
 
 class CorpusStage(Config):
@@ -37,7 +37,7 @@ def corpus(config: RunConfig) -> Stage[CorpusStage]:
     identity = wanted.model_copy(
         update={"paths": ("*",) if wanted.paths else (), "tokenizer": _trained(wanted), **local}
     )
-    return Stage("corpus", 2, CorpusStage(corpus=identity), inputs, _run)
+    return Stage("corpus", 2, CorpusStage(corpus=identity), inputs, entry("pipeline.engine.corpus"))
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
@@ -50,14 +50,13 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 
 
 def _check_text(known: Known) -> None:
-    from pipeline.data.corpus.docstrings import package_dir
-    from pipeline.data.corpus.text import check_beginnings
-
     wanted = known.config.corpus
     assert wanted is not None, "asked of a run with a corpus"  # noqa: S101
     for package in wanted.packages:
         package_dir(package)
     if wanted.paths:
+        from pipeline.data.corpus.text import check_beginnings  # it loads pyarrow
+
         check_beginnings(expand(wanted.paths), wanted.text_column)
 
 
@@ -71,8 +70,6 @@ def _trained(config: CorpusConfig) -> TokenizerTraining | None:
 
 def _text_source(config: CorpusConfig) -> Source:
     if config.packages:
-        from pipeline.data.corpus.docstrings import packages_identity
-
         return Source(identity=packages_identity(config.packages))
     if folder := hub_folder(config.hub):
         return Source(paths=(str(folder),))
@@ -83,48 +80,3 @@ def _text_source(config: CorpusConfig) -> Source:
             hub=HubName("dataset", config.hub, config.hub_revision),
         )
     return Source(paths=expand(config.paths))
-
-
-def _run(config: CorpusStage, run: StageRun) -> None:
-    from transformers import PreTrainedTokenizerFast
-
-    from pipeline.data.corpus.files import build_corpus
-    from pipeline.data.tokens.tokenizer import load_tokenizer, train_wordpiece
-
-    wanted = config.corpus
-    if isinstance(wanted.tokenizer, TokenizerTraining):
-        texts = (paragraph for document in _documents(wanted, run) for paragraph in document)
-        tokenizer: PreTrainedTokenizerFast = train_wordpiece(
-            texts, wanted.tokenizer.vocab_size, wanted.tokenizer.lowercase
-        )
-    else:
-        source = model_input(run, "tokenizer")
-        tokenizer = load_tokenizer(source.location, source.revision)
-    statistics = build_corpus(
-        _documents(wanted, run),
-        tokenizer,
-        run.output / "tokens",
-        max_length=wanted.max_length,
-        min_words=wanted.min_words,
-        deduplicate=wanted.deduplicate,
-        dedup_memory_mb=wanted.dedup_memory_mb,
-        max_tokens=wanted.max_tokens,
-        progress=run.progress,
-    )
-    tokenizer.save_pretrained(run.output / "tokenizer")
-    statistics["length_histogram"] = {str(upper): n for upper, n in statistics["length_histogram"].items()}
-    run.record(**statistics)
-
-
-def _documents(config: CorpusConfig, run: StageRun) -> Iterator[list[str]]:
-    if config.packages:
-        from pipeline.data.corpus.docstrings import docstring_corpus
-
-        return docstring_corpus(config.packages)
-    from pipeline.data.corpus.text import documents, hub_documents
-
-    paths = [str(path) for path in run.paths("text")]
-    if config.hub:
-        name, revision = (*paths, config.hub_revision)[:2]  # of a folder on this machine there is no revision
-        return hub_documents(name, config.hub_split, config.text_column, revision, config.hub_config)
-    return documents(paths, config.text_column)

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 from pipeline.config.corpus import TokenizerTraining
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
+from pipeline.data.tasks.glue import glue_task
+from pipeline.data.tasks.paths import USUAL_LENGTH, file_sources
+from pipeline.data.tokens.stored_vocabulary import stored_vocabulary
 from pipeline.engine.inputs import model_source
 from pipeline.engine.student_identity import NAMED
 from pipeline.errors import PipelineError
@@ -46,25 +49,20 @@ class Known:
             DataError: the rows cannot be used as they are.
             ConfigError: the configuration contradicts the GLUE task it names.
         """
-        from pipeline.data.tasks.paths import file_sources
-        from pipeline.data.tasks.readers import check_columns
-        from pipeline.data.tasks.table import read_task
-
         task = self.config.task
         if task is None or task.hub or task.packages:
             return None
+        from pipeline.data.tasks import readers, table  # a plan that reads no rows does without pyarrow
+
         files = [Path(path) for path in file_sources(task)]
         if sum(path.stat().st_size for path in files) > WHOLE_TASK_BYTES:
-            check_columns(task)
+            readers.check_columns(task)
             return None
-        return read_task(task, self.config.seed)
+        return table.read_task(task, self.config.seed)
 
     @property
     def max_length(self) -> int | None:
         """Word pieces of the task's longest sequences; None without a task."""
-        from pipeline.data.tasks.glue import glue_task
-        from pipeline.data.tasks.paths import USUAL_LENGTH
-
         task = self.config.task
         if task is None:
             return None
@@ -133,8 +131,6 @@ class Known:
         Raises:
             ModelError: the folder holds no tokenizer, or a damaged one.
         """
-        from pipeline.data.tokens.stored_vocabulary import stored_vocabulary
-
         folder = model_folder(location)
         if folder is None:
             return None

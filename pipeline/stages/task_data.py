@@ -2,20 +2,23 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.config.task import TaskConfig
+from pipeline.data.corpus.docstrings import package_dir, packages_identity
+from pipeline.data.tasks.docstring_task import docstring_counts, rows_of_each
 from pipeline.data.tasks.glue import glue_task
 from pipeline.data.tasks.hub_folder import hub_folder
-from pipeline.data.tasks.paths import USUAL_LENGTH, file_sources
+from pipeline.data.tasks.paths import USUAL_LENGTH, file_sources, require_file
+from pipeline.data.tasks.positive_class import check_positive_class
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check
 from pipeline.stages.known import Known
+from pipeline.store.entry import entry
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source
-from pipeline.store.stage import Stage, StageRun
+from pipeline.store.stage import Stage
 
 
 class TaskDataStage(Config):
@@ -30,8 +33,6 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
     wanted = config.task
     if wanted is None:
         raise ConfigError("there is no task in this configuration: set task.dir, or task.train and task.dev")
-    from pipeline.data.tasks.positive_class import check_positive_class
-
     check_positive_class(wanted)
     # Where the files lie is no part of what they say; that they were given at all is.
     local = {"hub": ".", "hub_revision": "main"} if hub_folder(wanted.hub) else {}
@@ -45,7 +46,13 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
             **_stated_defaults(wanted),
         }
     )
-    return Stage("task_data", 2, TaskDataStage(task=identity, seed=config.seed), _inputs(wanted), _run)
+    return Stage(
+        "task_data",
+        2,
+        TaskDataStage(task=identity, seed=config.seed),
+        _inputs(wanted),
+        entry("pipeline.engine.task_data"),
+    )
 
 
 def _stated_defaults(task: TaskConfig) -> dict[str, None]:
@@ -76,8 +83,6 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
 
 
 def _check_file(key: str, path: str, _known: Known) -> None:
-    from pipeline.data.tasks.paths import require_file
-
     require_file(key, Path(path).expanduser())
 
 
@@ -86,10 +91,6 @@ def _check_rows(known: Known) -> None:
 
 
 def _check_packages(known: Known) -> None:
-    from pipeline.data.corpus.docstrings import package_dir
-    from pipeline.data.tasks.docstring_task import rows_of_each
-    from pipeline.data.tasks.readers import docstring_counts
-
     task = known.config.task
     assert task is not None, "asked of a run with a task"  # noqa: S101
     train_rows, dev_rows, _ = docstring_counts(task)
@@ -99,8 +100,6 @@ def _check_packages(known: Known) -> None:
 
 def _inputs(task: TaskConfig) -> dict[str, Source]:
     if task.packages:
-        from pipeline.data.corpus.docstrings import packages_identity
-
         return {"files": Source(identity=packages_identity(task.packages))}
     files = file_sources(task)
     if task.hub and not hub_folder(task.hub):
@@ -113,35 +112,3 @@ def _inputs(task: TaskConfig) -> dict[str, Source]:
             "files": Source(paths=files),
         }
     return {"files": Source(paths=files)}
-
-
-def _run(config: TaskDataStage, run: StageRun) -> None:
-    from pipeline.data.tasks.table import read_task, save_task
-
-    data = read_task(_located(config.task, run), config.seed)
-    save_task(data, run.output)
-    run.record(**data.statistics)
-    for warning in data.statistics["warnings"]:
-        run.progress.note(f"warning: {warning}")
-    for split, dropped in data.statistics.get("empty_dropped", {}).items():
-        if dropped:
-            run.progress.note(f"{dropped} empty rows of {split} were dropped")
-
-
-def _located(task: TaskConfig, run: StageRun) -> TaskConfig:
-    """The task with the places of its files put back, in the order in which they were listed."""
-    files = [str(path) for path in run.paths("files")]
-    changes: dict[str, Any] = {}
-    if task.unlabelled:
-        count = len(task.unlabelled)
-        changes["unlabelled"] = tuple(files[-count:])
-        files = files[:-count]
-    if task.hub and files:
-        changes["hub"] = files[0]
-    elif run.has("hub"):
-        changes["hub_revision"] = str(run.paths("hub")[1])
-    if task.dir:
-        changes["dir"] = str(Path(files[0]).parent)
-    if task.train:
-        changes |= {"train": files[0], "dev": files[1]}
-    return task.model_copy(update=changes)

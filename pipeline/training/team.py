@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 POLL_SECONDS = 0.05
-# For a gradient that does not come: the launcher sees a process that died, a machine that vanished only this.
-COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 LEAVE_SECONDS = 30.0
 
 
@@ -98,10 +94,9 @@ class Team:
         """Leave; the leader goes last, for the store may be its own."""
         if self.store is None:
             return
-        from torch.distributed.distributed_c10d import destroy_process_group, is_initialized
+        from pipeline.training.rendezvous import leave_processes
 
-        if is_initialized():
-            destroy_process_group()  # its threads, if they outlive the interpreter, end the process with an abort
+        leave_processes()
         store, others = self.store, self.size - 1
         if self.follows:
             store.add("left", 1)
@@ -140,52 +135,12 @@ def agree(value: Any) -> Any:
 
 
 def join() -> Team:
-    """Meet the other processes, if there are any; waits until all are there.
-
-    Collectives go through NCCL between GPUs and through Gloo between CPUs; Accelerate finds them set up.
-    """
+    """Meet the other processes, if there are any; waits until all are there."""
     global _team  # noqa: PLW0603 - as in torch.distributed, a process is in one team, for good
     if _team.store is not None or not launched():
         return _team
-    import torch
-    from torch.distributed.distributed_c10d import PrefixStore, init_process_group
-    from torch.distributed.rendezvous import rendezvous
+    from pipeline.training.rendezvous import join_processes  # it loads torch
 
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    store, rank, size = next(rendezvous("env://"))
-    own = PrefixStore(meet(store, rank, size), store)
-    init_process_group(
-        backend,
-        store=PrefixStore("collectives", own),
-        rank=rank,
-        world_size=size,
-        timeout=COLLECTIVE_TIMEOUT,
-    )
-    _team = Team(rank, size, PrefixStore("words", own))
+    rank, size, words = join_processes()
+    _team = Team(rank, size, words)
     return _team
-
-
-def meet(store: "Store", rank: int, size: int) -> str:
-    """Wait for all processes; a name for this meeting that no earlier one had.
-
-    When torchrun starts everybody again, after a death or with another number of machines, its store still
-    holds what the earlier processes left there: their words, and the addresses they could be reached at.
-    So each follower asks under a name nobody used before, and the leader answers whoever asks.
-    """
-    name = token_hex(8)
-    if rank > 0:
-        store.set(f"hello-{rank}", name)
-        while not store.check([f"welcome-{name}"]):
-            time.sleep(POLL_SECONDS)
-        meeting = store.get(f"welcome-{name}").decode()
-        store.set(f"{meeting}-{rank}", "here")
-        return meeting
-    missing = set(range(1, size))
-    while missing:
-        for other in missing.copy():
-            if store.check([f"hello-{other}"]):
-                store.set(f"welcome-{store.get(f'hello-{other}').decode()}", name)
-            if store.check([f"{name}-{other}"]):
-                missing.discard(other)
-        time.sleep(POLL_SECONDS)
-    return name

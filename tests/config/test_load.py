@@ -99,7 +99,7 @@ def test_label_names_are_merged_by_value_not_by_type(written):
         ("phases.prediction.training.epochs=1.5", ["phases.1.training.epochs is 1.5", "a whole number"]),
         ("phases.prediction.training.learning_rate=-1", ["is -1", "a number above 0"]),
         ("phases.prediction.training.learning_rate=.inf", ["is inf", "a number above 0"]),
-        ("phases.prediction.training.schedule=linea", ["is 'linea'", "linear, cosine or constant", "did you mean linear?"]),
+        ("phases.prediction.training.schedule=linea", ["is 'linea'", "cosine or constant", "did you mean linear?"]),
         ("phases.prediction.training.drop_last=maybe", ["is 'maybe'", "true or false"]),
         ("task.unlabelled_rows=some", ["task.unlabelled_rows is 'some'", "a whole number above 0, rest or null"]),
         ("students.0.layer_map=[1, x]", ["students.0.layer_map.1 is 'x'", "a whole number above 0"]),
@@ -130,7 +130,7 @@ def test_label_names_are_merged_by_value_not_by_type(written):
         ("seed=true", ["seed is true", "a whole number of at least 0"]),
         ("seed=1e3", ["seed is 1000.0", "a whole number of at least 0"]),
         ("phases.prediction.training.epochs='3'", ["phases.1.training.epochs is '3'", "a whole number above 0"]),
-        ("phases.prediction.terms.soft.temperature='2'", ["phases.1.terms.soft.temperature is '2'", "a number above 0"]),
+        ("phases.prediction.terms.soft.temperature='2'", ["phases.1.terms.soft.temperature is '2'", "number above 0"]),
         ("augmentation.probability=true", ["augmentation.probability is true", "a number"]),
         ("corpus.deduplicate=1", ["corpus.deduplicate is 1", "true or false"]),
         ("task.train_rows=true", ["task.train_rows is true", "a whole number above 0 or null"]),
@@ -225,7 +225,8 @@ def test_the_resolved_configuration_is_plain_yaml_that_loads_back(written):
 
 def test_a_whole_number_is_a_number_and_so_is_one_with_an_exponent(written):
     path = written(
-        "phases: {prediction: {terms: {soft: {temperature: 2}}, training: {learning_rate: 3e-4, warmup: 1E-1}}}\nname: '1e5'\n"
+        "phases: {prediction: {terms: {soft: {temperature: 2}}, training: {learning_rate: 3e-4, warmup: 1E-1}}}\n"
+        "name: '1e5'\n"
     )
     config = load_config(
         path, ["phases.intermediate.training.learning_rate=1e-4", "students.0.layer_map=[1, 2]"], "demo"

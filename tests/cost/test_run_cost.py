@@ -1,12 +1,15 @@
 """The arithmetic of a run's cost, on machines whose times are known because they are made up."""
 
+import sys
 from dataclasses import fields, replace
 from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_run import tiny
 
 from pipeline.config.training import TrainingConfig
 from pipeline.cost.arithmetic import (
@@ -23,10 +26,11 @@ from pipeline.cost.arithmetic import (
     training_seconds,
     warm_pass,
 )
-from pipeline.cost.run import LIBRARIES, load_libraries
+from pipeline.cost.libraries import load_libraries
 from pipeline.cost.sizes import FEWEST_BATCHES, MOST_BATCHES, batches, small_training, stretched, total_steps
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.stages.two_stage import TwoStage
+from pipeline.store.entry import Entry
 
 DISK = Machine(write_seconds=1e-9, read_seconds=2e-10)
 seconds = st.floats(0, 1e3)
@@ -245,6 +249,10 @@ def test_steps_stop_where_the_training_does() -> None:
     assert total_steps(TrainingConfig(epochs=3, max_steps=7), 10) == 7
 
 
-def test_what_every_stage_imports_is_imported_before_it_is_timed() -> None:
-    assert set(LIBRARIES) == {field.name for field in fields(TwoStage)}
-    load_libraries(LIBRARIES)
+def test_what_every_stage_imports_is_imported_before_it_is_timed(tmp_path: Path) -> None:
+    stages = tiny(tmp_path).stages()
+    assert {stage.name for stage in stages} == {field.name for field in fields(TwoStage)} - {"pretrain"}
+    load_libraries(stages)
+    work = {stage.run.module for stage in stages if isinstance(stage.run, Entry)}
+    assert work
+    assert work <= set(sys.modules)

@@ -8,7 +8,7 @@ from typing import Any
 
 def dies_once(marker: Path, victim: int, work: Any, number: int) -> None:
     """Make a shard of candidates; the first worker that comes to the victim dies of it."""
-    from pipeline.stages.candidates import make_shard  # a worker has the real one
+    from pipeline.engine.candidates import make_shard  # a worker has the real one
 
     if number == victim:
         try:

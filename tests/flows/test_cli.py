@@ -251,7 +251,7 @@ def test_a_defect_of_ours_shows_its_traceback(tinybert: Ask, monkeypatch: pytest
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("flows.plan.plan_run", broken)
+    monkeypatch.setattr("flows.commands.plan_run", broken)
     code, _, err = tinybert("run", "tiny.yaml")
     assert code == 70
     assert "Traceback" in err

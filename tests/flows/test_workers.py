@@ -13,8 +13,9 @@ from killed_worker import dies_once
 from tiny_run import Tiny, tiny
 
 from pipeline.config.workers import Workers
+from pipeline.data.tasks import table
+from pipeline.engine import candidates as work
 from pipeline.errors import ConfigError
-from pipeline.stages import candidates as stage
 from tasks import fan_out
 
 STAGES = ("candidates", "augmentation")
@@ -23,16 +24,16 @@ STAGES = ("candidates", "augmentation")
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny run has fifty sentences; it is cut into shards by the process that leads."""
-    monkeypatch.setattr(stage, "SHARD_SENTENCES", 5)
-    monkeypatch.setattr(stage, "READ_ROWS", 7)
+    monkeypatch.setattr(work, "SHARD_SENTENCES", 5)
+    monkeypatch.setattr(table, "READ_ROWS", 7)
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the artifacts are when one process makes every shard in order."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "SHARD_SENTENCES", 5)
-        patch.setattr(stage, "READ_ROWS", 7)
+        patch.setattr(work, "SHARD_SENTENCES", 5)
+        patch.setattr(table, "READ_ROWS", 7)
         run = tiny(tmp_path_factory.mktemp("alone"))
         run.run(until="augmentation")
         return digests(run)
@@ -110,7 +111,7 @@ def test_a_worker_that_is_killed_costs_a_shard_and_changes_nothing(
 ) -> None:
     pytest.importorskip("prefect_dask")
     marker = fresh.folder / "a worker died"
-    monkeypatch.setattr(stage, "make_shard", partial(dies_once, marker, 3))
+    monkeypatch.setattr(work, "make_shard", partial(dies_once, marker, 3))
     state = flow(fresh, "runtime.workers={kind: processes, count: 2}", until="candidates")
     assert marker.exists()
     assert state.is_completed(), state.message

@@ -44,7 +44,7 @@ def test_a_list_of_augmenters_changes_the_variants_and_not_the_candidates(run: T
 def test_the_same_variants_whatever_the_shards(run: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run.run(MIXED, until="augmentation")
     other = tiny(tmp_path / "other", finished=True)
-    monkeypatch.setattr("pipeline.stages.candidates.READ_ROWS", 5)
+    monkeypatch.setattr("pipeline.data.tasks.table.READ_ROWS", 5)
     other.run(MIXED, until="augmentation")
     assert made(other) == made(run)
 

@@ -9,13 +9,12 @@ import torch
 from pyarrow import parquet
 from tiny_run import Tiny, tiny
 
-from pipeline.augmentation.candidates import table as candidates
 from pipeline.augmentation.candidates.files import StoredCandidates
 from pipeline.augmentation.candidates.table import Candidates, CandidateTable
 from pipeline.augmentation.variants.shards import open_batches
+from pipeline.data.tasks import table
+from pipeline.engine import candidates as work
 from pipeline.errors import ConfigError
-from pipeline.models import load
-from pipeline.stages import candidates as stage
 from pipeline.store.materialize import materialize
 
 
@@ -37,7 +36,7 @@ def test_another_draw_loads_no_model(run: Tiny, changes: tuple[str, ...], monkey
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(load, "load_masked_lm", never)
+    monkeypatch.setattr(work, "load_masked_lm", never)
     assert run.plan(*changes)["candidates"].action == "reuse"
     outcomes = run.run(*changes, until="augmentation")
     assert {name: outcome.state for name, outcome in outcomes.items()} == {
@@ -93,7 +92,7 @@ def test_without_masks_their_number_makes_no_difference(run: Tiny) -> None:
 
 
 def test_augmenters_that_propose_nothing_need_no_masked_lm(run: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "load_masked_lm", None)
+    monkeypatch.setattr(work, "load_masked_lm", None)
     outcomes = run.run("augmentation.augmenters=[{mask: {probability: 0.5}}]", until="augmentation")
     assert set(outcomes["candidates"].artifact.manifest.inputs) == {"task_data", "tokenizer"}
     assert outcomes["candidates"].artifact.metrics["candidates"] == 0
@@ -114,8 +113,8 @@ def test_every_distinct_sentence_is_there_once(run: Tiny) -> None:
 
 
 def test_shards_leave_their_bounds_in_no_result(run: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "SHARD_SENTENCES", 5)
-    monkeypatch.setattr(stage, "READ_ROWS", 7)
+    monkeypatch.setattr(work, "SHARD_SENTENCES", 5)
+    monkeypatch.setattr(table, "READ_ROWS", 7)
     other = tiny(tmp_path / "other")
     other.run(until="augmentation")
     tables = [parquet.read_table(each.path("augmentation") / "variants.parquet") for each in (run, other)]
@@ -130,14 +129,14 @@ def test_a_shard_is_made_with_the_leaders_threads_whoever_makes_it(run: Tiny, mo
             seen.append(torch.get_num_threads())
             return super().build(texts)
 
-    def elsewhere(work: Callable[[int], None], shards: Sequence[int]) -> Iterator[int]:
+    def elsewhere(make: Callable[[int], None], shards: Sequence[int]) -> Iterator[int]:
         for number in shards:
             torch.set_num_threads(1)  # as a worker begins that was started with OMP_NUM_THREADS=1
-            work(number)
+            make(number)
             yield number
 
-    monkeypatch.setattr(candidates, "CandidateTable", Watched)
-    monkeypatch.setattr(stage, "SHARD_SENTENCES", 20)
+    monkeypatch.setattr(work, "CandidateTable", Watched)
+    monkeypatch.setattr(work, "SHARD_SENTENCES", 20)
     changes = ("runtime.num_threads=3", "augmentation.candidates=3")
     made = {each.name: each for each in run.stages(*changes, until="candidates")}
     before = torch.get_num_threads()
@@ -153,4 +152,4 @@ def test_a_shard_is_made_with_the_leaders_threads_whoever_makes_it(run: Tiny, mo
 
 def test_the_model_is_let_go_when_the_stage_is_done(run: Tiny) -> None:
     run.run("augmentation.candidates=3", until="augmentation")
-    assert stage._table.cache_info().currsize == 0
+    assert work._table.cache_info().currsize == 0

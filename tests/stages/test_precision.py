@@ -10,7 +10,8 @@ from tiny_run import STAGES, Tiny, save_teacher, tiny
 
 from pipeline.config.precision import Precision
 from pipeline.device.peak import matmul_peak
-from pipeline.engine.precision import may_have_gpu, slow_precision, student_precision, teacher_precision
+from pipeline.engine.precision import may_have_gpu, student_precision, teacher_precision
+from pipeline.engine.run_training import slow_precision
 
 CPU = torch.device("cpu")
 

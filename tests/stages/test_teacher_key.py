@@ -22,7 +22,7 @@ from pipeline.engine.guides.layout import Layout
 from pipeline.engine.guides.stored import DESCRIPTION, StoredTeacher
 from pipeline.models.precision import prepare_teacher
 from pipeline.models.speed.packed import PackedLinear, pack
-from pipeline.models.weights import digest_encoder
+from pipeline.models.weight_digest import digest_encoder
 
 Make = Callable[..., PreTrainedModel]
 CPU = torch.device("cpu")

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributed import HashStore, PrefixStore
 
-from pipeline.training.team import LeaderLeftError, Team, agree, join, launched, meet, team
+from pipeline.training.rendezvous import meet
+from pipeline.training.team import LeaderLeftError, Team, agree, join, launched, team
 
 WORDS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.data.corpus.prose import prose_paragraphs
-from pipeline.data.corpus.text import Document
 from pipeline.errors import DataError
 
 PACKAGES: tuple[str, ...] = (
@@ -81,7 +80,7 @@ def paragraphs(package: str) -> Iterator[Paragraph]:
                 yield Paragraph(package, file, text)
 
 
-def docstring_corpus(packages: Sequence[str] = PACKAGES) -> Iterator[Document]:
+def docstring_corpus(packages: Sequence[str] = PACKAGES) -> Iterator[list[str]]:
     """The packages as documents; one document is the list of paragraphs of one source file."""
     for package in packages:
         for _, found in groupby(paragraphs(package), key=lambda paragraph: paragraph.file):

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from transformers import PreTrainedTokenizerFast
 
 from pipeline.data.corpus.clean import Deduplicator, clean_paragraph
 from pipeline.data.corpus.packing import pack
@@ -19,9 +20,6 @@ from pipeline.data.tokens.table import TokenTable
 from pipeline.data.tokens.table_writer import TokenTableWriter
 from pipeline.errors import DataError, ModelError
 from pipeline.progress import Progress, Silent
-
-if TYPE_CHECKING:  # it loads torch
-    from transformers import PreTrainedTokenizerFast
 
 BATCH_PARAGRAPHS = 1000
 LENGTH_BINS = 8
@@ -39,7 +37,7 @@ class Counts:
 
 def build_corpus(
     documents: Iterable[Document],
-    tokenizer: "PreTrainedTokenizerFast",
+    tokenizer: PreTrainedTokenizerFast,
     folder: str | Path,
     *,
     max_length: int,
@@ -120,7 +118,7 @@ def _kept(
         yield kept
 
 
-def _tokenised(documents: Iterable[Document], tokenizer: "PreTrainedTokenizerFast") -> Iterator[list[list[int]]]:
+def _tokenised(documents: Iterable[Document], tokenizer: PreTrainedTokenizerFast) -> Iterator[list[list[int]]]:
     """Documents as token ids, about ``BATCH_PARAGRAPHS`` paragraphs through the tokenizer at a time."""
     for batch in _batches(documents, BATCH_PARAGRAPHS):
         texts = [paragraph for document in batch for paragraph in document]
@@ -150,7 +148,7 @@ def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document
         yield batch
 
 
-def _boundary_ids(tokenizer: "PreTrainedTokenizerFast") -> tuple[int, int]:
+def _boundary_ids(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
     """The ids that begin and end a sequence, whatever the tokenizer's family calls them."""
     ends = tokenizer("")["input_ids"]
     if len(ends) != 2:

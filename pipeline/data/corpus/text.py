@@ -88,7 +88,7 @@ def hub_documents(
 
 
 def _hub_rows(name: str, split: str, revision: str | None, config: str | None) -> Iterator[dict[str, Any]]:
-    from datasets import load_dataset
+    from datasets import load_dataset  # it loads torch, which files have no need of
 
     from pipeline.hub import asking_hub
 

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from pipeline.config.task import TaskConfig
 from pipeline.data.corpus.docstrings import Paragraph, paragraphs
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 
 NAMES: dict[str, tuple[str, ...]] = {
     "stdlib": ("stdlib", "python", "standard library"),
@@ -53,6 +54,21 @@ class DocstringTask(NamedTuple):
     train: list[DocstringRow]
     dev: list[DocstringRow]
     unlabelled: list[DocstringRow]
+
+
+def docstring_counts(config: TaskConfig) -> tuple[int, int, int]:
+    """How many rows of docstrings are drawn to train, to evaluate and without labels.
+
+    Raises:
+        ConfigError: one of the numbers is not given.
+    """
+    train_rows, dev_rows, unlabelled_rows = config.train_rows, config.dev_rows, config.unlabelled_rows or 0
+    if train_rows is None or dev_rows is None or unlabelled_rows == "rest":
+        raise ConfigError(
+            "task.packages takes as many rows as are asked for: give numbers for task.train_rows "
+            f"({train_rows}), dev_rows ({dev_rows}) and unlabelled_rows ({unlabelled_rows})"
+        )
+    return train_rows, dev_rows, unlabelled_rows
 
 
 def docstring_rows(

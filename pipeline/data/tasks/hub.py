@@ -6,8 +6,9 @@ the labels of the others would be swapped without a word. So each split's number
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,9 +17,6 @@ from pipeline.data.tasks.hub_folder import hub_folder
 from pipeline.data.tasks.rows import Columns, Rows, require_columns, rows_from_columns
 from pipeline.errors import DataError
 from pipeline.hub import asking_hub
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 SAVED, SAVED_ALONE = "dataset_dict.json", "state.json"
 
@@ -31,8 +29,6 @@ def read_hub(config: TaskConfig, split: str, columns: Columns) -> tuple[Rows, tu
     Raises:
         DataError: the data set, its configuration or the split is not there, or a column is not.
     """
-    import datasets
-
     assert config.hub is not None, "read_hub is called for a hub source"  # noqa: S101
     folder = hub_folder(config.hub)
     source = f"{config.hub}[{split}]"
@@ -62,10 +58,8 @@ def read_hub(config: TaskConfig, split: str, columns: Columns) -> tuple[Rows, tu
     return rows, class_names
 
 
-def _saved(folder: Path, config: TaskConfig, split: str) -> "Dataset":
+def _saved(folder: Path, config: TaskConfig, split: str) -> datasets.Dataset:
     """A split of a folder that ``DatasetDict.save_to_disk`` wrote, with its own features."""
-    import datasets
-
     if config.hub_config:
         raise DataError(
             f"task.hub_config is {config.hub_config!r}, but {config.hub} was written by save_to_disk, which knows no "
@@ -79,10 +73,8 @@ def _saved(folder: Path, config: TaskConfig, split: str) -> "Dataset":
 
 def _loaded(
     folder: Path | None, config: TaskConfig, split: str, columns: Columns
-) -> "tuple[Dataset, tuple[str, ...] | None]":
+) -> tuple[datasets.Dataset, tuple[str, ...] | None]:
     """A split as ``load_dataset`` reads it, and the class names its own files give where they give any."""
-    import datasets
-
     name, revision = (str(folder), None) if folder else (config.hub, config.hub_revision)
     builder = datasets.load_dataset_builder(name, config.hub_config, revision=revision)
     options: dict[str, Any] = {}

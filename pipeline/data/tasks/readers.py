@@ -7,9 +7,10 @@ come from already says about labels, metric and length.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from pipeline.config.task import TaskConfig
+from pipeline.data.tasks.docstring_task import DocstringRow, docstring_counts, docstring_rows
 from pipeline.data.tasks.files import read_rows, read_tsv, require_file_columns
 from pipeline.data.tasks.glue import GlueTask, glue_files, glue_task
 from pipeline.data.tasks.paths import USUAL_LENGTH
@@ -47,7 +48,7 @@ def read_source(config: TaskConfig, seed: int) -> Source:
     columns = Columns(config.text, config.text_pair, config.label)
     names: Mapping[str, str] = config.label_names
     if config.hub:
-        from pipeline.data.tasks.hub import read_hub
+        from pipeline.data.tasks.hub import read_hub  # it loads the library datasets, and that torch
 
         (train, class_names), (dev, _) = (read_hub(config, split, columns) for split in config.hub_splits)
         names = names or {name: name for name in class_names}
@@ -113,16 +114,7 @@ def _glue(config: TaskConfig, folder: Path, task: GlueTask) -> Source:
     )
 
 
-class _DocstringRow(Protocol):
-    @property
-    def text(self) -> str: ...
-    @property
-    def label(self) -> str | None: ...
-
-
 def _docstrings(config: TaskConfig, seed: int) -> Source:
-    from pipeline.data.tasks.docstring_task import docstring_rows
-
     found = docstring_rows(config.packages, seed, *docstring_counts(config))
     drawn = (_docstring_split(found.unlabelled, "unlabelled"),) if found.unlabelled else ()
     return Source(
@@ -138,22 +130,7 @@ def _docstrings(config: TaskConfig, seed: int) -> Source:
     )
 
 
-def docstring_counts(config: TaskConfig) -> tuple[int, int, int]:
-    """How many rows of docstrings are drawn to train, to evaluate and without labels.
-
-    Raises:
-        ConfigError: one of the numbers is not given.
-    """
-    train_rows, dev_rows, unlabelled_rows = config.train_rows, config.dev_rows, config.unlabelled_rows or 0
-    if train_rows is None or dev_rows is None or unlabelled_rows == "rest":
-        raise ConfigError(
-            "task.packages takes as many rows as are asked for: give numbers for task.train_rows "
-            f"({train_rows}), dev_rows ({dev_rows}) and unlabelled_rows ({unlabelled_rows})"
-        )
-    return train_rows, dev_rows, unlabelled_rows
-
-
-def _docstring_split(rows: Sequence[_DocstringRow], split: str) -> Rows:
+def _docstring_split(rows: Sequence[DocstringRow], split: str) -> Rows:
     return Rows(
         source=f"docstrings ({split})",
         texts=[row.text for row in rows],

@@ -10,7 +10,7 @@ only counted: a score over fewer rows than the file has could not be compared wi
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from pipeline.data.tasks.statistics import label_counts
 from pipeline.errors import DataError
 from pipeline.features import Outcome
 
+READ_ROWS = 2_048  # at a time, of rows that are augmented
 _FILE = "task.json"
 _FACTS = ("name", "kind", "label_names", "metric", "positive", "pair", "label_range", "max_length", "statistics")
 
@@ -152,3 +153,18 @@ def load_task(folder: Path) -> TaskData:
         return TaskData(**facts, splits=splits)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} holds no readable task ({error!s:.120}): make it again") from error
+
+
+def task_rows(folder: Path, *, unlabelled: bool) -> Iterator[pa.RecordBatch]:
+    """The rows to augment, a few at a time; a task has some.
+
+    Args:
+        folder: that ``save_task`` wrote.
+        unlabelled: read the unlabelled rows after the training rows.
+    """
+    for split in ("train", "unlabelled") if unlabelled else ("train",):
+        path = folder / f"{split}.parquet"
+        if path.exists():
+            file = pq.ParquetFile(path, memory_map=True)
+            columns = [name for name in ("row_id", "text", "text_pair") if name in file.schema_arrow.names]
+            yield from file.iter_batches(READ_ROWS, columns=columns)

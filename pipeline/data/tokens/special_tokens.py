@@ -11,20 +11,18 @@ One thing that is written into a text is meant: the holes that the augmenter ``m
 import copy
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from tokenizers import normalizers
+from transformers import AddedToken, PreTrainedTokenizerFast
 
 from pipeline.config.augmenters import HOLE, MARKERS
-
-if TYPE_CHECKING:  # they load torch
-    from transformers import PreTrainedTokenizerFast
 
 _MARKED = re.compile(f"{HOLE}(?:{MARKERS})")
 
 
-def read_names_as_text(tokenizer: "PreTrainedTokenizerFast") -> None:
+def read_names_as_text(tokenizer: PreTrainedTokenizerFast) -> None:
     """Have the tokenizer read the names of its special tokens as text, wherever it is called."""
-    from tokenizers import normalizers
-
     tokenizer.split_special_tokens = True  # what a call takes when it is not told otherwise
     backend = tokenizer.backend_tokenizer
     backend.encode_special_tokens = True
@@ -34,7 +32,7 @@ def read_names_as_text(tokenizer: "PreTrainedTokenizerFast") -> None:
         backend.normalizer = normalizers.Sequence([*([backend.normalizer] if backend.normalizer else []), *apart])
 
 
-def _spelled_in_one(tokenizer: "PreTrainedTokenizerFast", name: str) -> bool:
+def _spelled_in_one(tokenizer: PreTrainedTokenizerFast, name: str) -> bool:
     own = tokenizer.convert_tokens_to_ids(name)
     if own == tokenizer.unk_token_id or len(name) < 2:
         return False
@@ -48,9 +46,7 @@ class Holes:
         tokenizer: as ``load_tokenizer`` gives it; it stays as it is.
     """
 
-    def __init__(self, tokenizer: "PreTrainedTokenizerFast") -> None:
-        from transformers import AddedToken
-
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self._mask = tokenizer.mask_token_id
         self._tokenizer = tokenizer
         if self._mask is not None:

@@ -1,11 +1,15 @@
-"""The vocabulary of a saved tokenizer, read from its file: neither the tokenizers library nor torch is loaded."""
+"""The vocabulary of a saved tokenizer, from its file alone; neither the tokenizers library nor torch is loaded."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.data.tokens.tokenizer import require_tokenizer
 from pipeline.errors import ModelError
+
+_TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json"),
+    *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
+)
 
 
 def stored_vocabulary(folder: Path) -> Mapping[str, int] | None:
@@ -30,3 +34,28 @@ def stored_vocabulary(folder: Path) -> Mapping[str, int] | None:
             "save the model's tokenizer there again"
         ) from error
     return None if pieces is None else {**pieces, **added}
+
+
+def require_tokenizer(source: str) -> None:
+    """Refuse a folder without any file of a tokenizer; a hub id is not looked at.
+
+    Raises:
+        ModelError: there is none.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(f"{source}: no tokenizer in this folder: save the model's tokenizer there")
+
+
+def check_ids(vocabulary: Mapping[str, int], vocab_size_of_model: int) -> None:
+    """Refuse word pieces that a model's embedding has no row for.
+
+    Raises:
+        ModelError: names the greatest id and the number of rows.
+    """
+    greatest = max(vocabulary.values())
+    if greatest >= vocab_size_of_model:
+        raise ModelError(
+            f"the tokenizer has ids up to {greatest}, the model's embedding {vocab_size_of_model} rows: "
+            "use the tokenizer the model was trained with"
+        )

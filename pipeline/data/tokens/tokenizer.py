@@ -6,15 +6,17 @@ Everything here is a fast tokenizer of the Transformers library; ``save_pretrain
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from tokenizers import Tokenizer, trainers
+from tokenizers.models import WordPiece
+from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
 from pipeline.data.tokens.special_tokens import read_names_as_text
+from pipeline.data.tokens.stored_vocabulary import check_ids, require_tokenizer
 from pipeline.errors import DataError, ModelError
-
-if TYPE_CHECKING:  # they load torch
-    from transformers import BertTokenizer, PreTrainedTokenizerFast
+from pipeline.hub import asking_hub
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MAX_ALPHABET = 1000
@@ -24,7 +26,7 @@ MIN_CHARACTER_COUNT = 2
 
 def train_wordpiece(
     texts: Iterable[str], vocab_size: int, lowercase: bool = True, model_max_length: int = 512
-) -> "BertTokenizer":
+) -> BertTokenizer:
     """Train a WordPiece vocabulary and wrap it in BERT's tokenizer; the same texts give the same ids.
 
     Args:
@@ -36,10 +38,6 @@ def train_wordpiece(
     Raises:
         DataError: the texts hold no words.
     """
-    from tokenizers import Tokenizer, trainers
-    from tokenizers.models import WordPiece
-    from transformers import BertTokenizer
-
     blank = BertTokenizer(do_lower_case=lowercase).backend_tokenizer
     tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
     tokenizer.normalizer, tokenizer.pre_tokenizer = blank.normalizer, blank.pre_tokenizer
@@ -65,16 +63,12 @@ def train_wordpiece(
     return trained
 
 
-def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedTokenizerFast":
+def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokenizerFast:
     """The fast tokenizer of a model folder or hub id; names of special tokens in a text are text to it.
 
     Raises:
         ModelError: the folder has no tokenizer, or it has no fast one, or it cannot pad.
     """
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-    from pipeline.hub import asking_hub
-
     folder = Path(source).expanduser()
     require_tokenizer(source)
     if not folder.is_dir() and source.startswith(("/", ".", "~")):
@@ -97,44 +91,13 @@ def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedToken
     return tokenizer
 
 
-def require_tokenizer(source: str) -> None:
-    """Refuse a folder without any file of a tokenizer; a hub id is not looked at.
-
-    Raises:
-        ModelError: there is none.
-    """
-    folder = Path(source).expanduser()
-    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
-        raise ModelError(f"{source}: no tokenizer in this folder: save the model's tokenizer there")
-
-
-def check_vocabulary(tokenizer: "PreTrainedTokenizerFast", vocab_size_of_model: int) -> None:
+def check_vocabulary(tokenizer: PreTrainedTokenizerFast, vocab_size_of_model: int) -> None:
     """Refuse a tokenizer that has ids the model's embedding has no row for.
 
     Raises:
         ModelError: names the greatest id and the number of rows.
     """
     check_ids(tokenizer.get_vocab(), vocab_size_of_model)
-
-
-def check_ids(vocabulary: Mapping[str, int], vocab_size_of_model: int) -> None:
-    """Refuse word pieces that a model's embedding has no row for.
-
-    Raises:
-        ModelError: names the greatest id and the number of rows.
-    """
-    greatest = max(vocabulary.values())
-    if greatest >= vocab_size_of_model:
-        raise ModelError(
-            f"the tokenizer has ids up to {greatest}, the model's embedding {vocab_size_of_model} rows: "
-            "use the tokenizer the model was trained with"
-        )
-
-
-_TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json"),
-    *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
-)
 
 
 def _alphabet(counts: Counter[str], limit: int) -> list[str]:

@@ -15,7 +15,7 @@ from pipeline.models.precision import autocast, prepare_teacher
 from pipeline.models.speed.compilation import compile_encoder
 from pipeline.models.speed.packed import pack
 from pipeline.models.taps import Reader, truncate
-from pipeline.models.weights import digest_encoder
+from pipeline.models.weight_digest import digest_encoder
 
 
 @dataclass(frozen=True)

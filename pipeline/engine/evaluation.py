@@ -1,0 +1,151 @@
+"""What the stage ``evaluation`` runs: every model on the task's dev rows, with intervals and differences."""
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.config.models import StudentConfig
+from pipeline.data.tasks.table import TaskData, load_task
+from pipeline.data.tokens.tokenizer import load_tokenizer
+from pipeline.engine.comparison import compared_models
+from pipeline.engine.inference import decide, predict_logits
+from pipeline.engine.rows import write_rows
+from pipeline.engine.run_training import describe_device, placed, write_json
+from pipeline.engine.scoring import metric_names, scoring
+from pipeline.engine.yardstick import best_constant, unlearned
+from pipeline.evaluation.baseline import tfidf_baseline, unit
+from pipeline.evaluation.cost import count_parameters, size_on_disk
+from pipeline.evaluation.metrics import bootstrap_difference, bootstrap_interval, compute_metrics, main_metric
+from pipeline.evaluation.scores import count_pairs
+from pipeline.models.load import load_finetuned
+from pipeline.models.released import relu_before_classifier
+from pipeline.models.source import ModelSource
+from pipeline.store.stage import StageRun
+
+
+def run(
+    run: StageRun,
+    *,
+    students: tuple[StudentConfig, ...],
+    same_size: dict[str, str],
+    bootstrap: int,
+    tfidf: bool,
+    relu_logits: bool,
+    seed: int,
+) -> None:
+    """Predict the dev rows with every model, and write the result table.
+
+    Args:
+        run: the stage at work; its inputs are ``task_data``, ``teacher``, ``students`` and maybe ``label_only``.
+        students: of the run.
+        same_size: student -> the student whose label-only twin it is compared with.
+        bootstrap: resamples of the dev rows for each interval.
+        tfidf: whether word counts are a baseline.
+        relu_logits: whether logits are taken as the released code takes them.
+        seed: of the resamples.
+    """
+    task = load_task(run.artifact("task_data"))
+    models = compared_models(run, students, same_size)
+    tokenizer = load_tokenizer(str(models[0].folder))
+    splits: list[str] = [split for split in ("dev", "dev_mismatched") if split in task.splits]
+    tables = {
+        split: write_rows(
+            run.scratch / split,
+            [task.splits[split]],
+            tokenizer,
+            max_length=task.max_length,
+            progress=run.progress,
+        )
+        for split in splits
+    }
+    sizes: dict[str, dict[str, int]] = {}
+    predictions: dict[str, dict[str, np.ndarray]] = {}
+    for number, one in enumerate(models):
+        model = placed(load_finetuned(ModelSource(str(one.folder))), run.runtime)
+        if relu_logits and one.role != "label-only":
+            relu_before_classifier(model)
+        sizes[one.name] = {"parameters": count_parameters(model), "size_bytes": size_on_disk(one.folder)}
+        predictions[one.name] = {
+            split: decide(task, predict_logits(model, table, pad_id=tokenizer.pad_token_id))
+            for split, table in tables.items()
+        }
+        run.progress.update(number + 1, len(models))
+    resampling = (bootstrap, seed)
+    results = [
+        _figures(task, one.name, one.role, predictions, one.like, resampling) | sizes[one.name] for one in models
+    ]
+    if tfidf:
+        name, predicted = _tfidf(task)
+        predictions[name] = {"dev": predicted}
+        results.append(_figures(task, name, "tfidf", predictions, None, resampling))
+    names, main = metric_names(task), main_metric(task.metric)
+    doubts = unlearned(task, results[0]["metrics"][main], best_constant(task))
+    for doubt in doubts:
+        run.progress.note(f"warning: {doubt}")
+    found = {
+        "results": results,
+        "warnings": [*doubts, *task.statistics["warnings"]],
+        "metric_names": names,
+        "dev_rows": len(tables["dev"]),
+    }
+    write_json(run.output / "results.json", found)
+    run.record(
+        models={
+            result["name"]: {"role": result["role"], **result["metrics"], "retention": result["retention"]}
+            for result in results
+        },
+        **describe_device(run.runtime),
+        **({"metric_names": names} if names else {}),
+    )
+
+
+def _figures(
+    task: TaskData,
+    name: str,
+    role: str,
+    predictions: dict[str, dict[str, np.ndarray]],
+    like: str | None,
+    resampling: tuple[int, int],
+) -> dict[str, Any]:
+    """One row of the result table; ``resampling`` is the number of resamples and their seed."""
+    own, way = predictions[name], scoring(task)
+    labels = {split: task.splits[split]["label"].to_numpy() for split in own}
+    metrics = compute_metrics(way, own["dev"], labels["dev"])
+    for split in own:
+        if split != "dev":
+            scores = compute_metrics(way, own[split], labels[split])
+            metrics |= {f"{split}_{metric}": score for metric, score in scores.items()}
+    main = main_metric(task.metric)
+    of_teacher = compute_metrics(way, predictions["teacher"]["dev"], labels["dev"])[main]
+    return {
+        "name": name,
+        "role": role,
+        "metrics": metrics,
+        "interval": bootstrap_interval(way, own["dev"], labels["dev"], *resampling),
+        "retention": metrics[main] / of_teacher if of_teacher > best_constant(task).score else None,
+        "difference": like
+        and bootstrap_difference(way, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
+        "confusion": _confusion(task, own["dev"], labels["dev"]),
+    }
+
+
+def _confusion(task: TaskData, predictions: np.ndarray, labels: np.ndarray) -> list[list[int]] | None:
+    """How often each class, by row, got each answer, by column; None without classes."""
+    if task.kind != "classification":
+        return None
+    found: list[list[int]] = count_pairs(labels, predictions, len(task.label_names))[0].tolist()
+    return found
+
+
+def _tfidf(task: TaskData) -> tuple[str, np.ndarray]:
+    """What the baseline is called, and its predictions."""
+
+    def texts(split: str) -> list[Any]:
+        table = task.splits[split]
+        first = table["text"].to_pylist()
+        return list(zip(first, table["text_pair"].to_pylist(), strict=True)) if task.pair else first
+
+    labels = task.splits["train"]["label"].to_numpy()
+    train = texts("train")
+    name = "TF-IDF" if unit(train) == "words" else "TF-IDF of characters"
+    return name, tfidf_baseline(train, labels, texts("dev"), kind=task.kind)
