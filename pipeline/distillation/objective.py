@@ -38,7 +38,7 @@ class Objective(nn.Module):
     def __init__(self, parts: Sequence[Part]) -> None:
         super().__init__()
         self.parts = tuple(parts)
-        self.terms = nn.ModuleDict({part.name: part.term for part in reversed(self.parts)})
+        self.terms = nn.ModuleDict({part.name: part.term for part in self.parts})
 
     @property
     def student_taps(self) -> tuple[Tap, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 import torch
 from torch import nn
@@ -44,6 +45,7 @@ class Pair:
         teacher: configuration of the teacher.
         links: student layer and the teacher layer that it imitates, from the first to the last.
         outcome: what a row of the task has; None on a corpus.
+        seed: of the student.
         projections: those that terms have drawn so far, by the name of the term.
     """
 
@@ -51,11 +53,16 @@ class Pair:
     teacher: PreTrainedConfig
     links: Sequence[Link]
     outcome: Outcome | None
+    seed: int
     projections: dict[str, nn.Linear] = field(default_factory=dict)
 
     def project(self, name: str) -> nn.Linear:
-        """The projection of a term from the student's width to the teacher's, drawn when it is first asked for."""
+        """The projection of a term from the student's width to the teacher's, drawn when it is first asked for.
+
+        Its seed is that of the student and the term: another term, or another student, moves no projection.
+        """
         if name not in self.projections:
+            torch.manual_seed(crc32(f"{self.seed}/{name}".encode()))
             self.projections[name] = nn.Linear(self.student.hidden_size, self.teacher.hidden_size, bias=False)
         return self.projections[name]
 
@@ -102,17 +109,13 @@ def number(value: float | Schedule) -> schedules.Number:
     return value
 
 
-def objective(terms: Terms, pair: Pair, *, seed: int) -> Objective:
+def objective(terms: Terms, pair: Pair) -> Objective:
     """The terms of a phase, built for one student.
 
     Args:
         terms: what is learned.
         pair: student and teacher.
-        seed: of the projections.
     """
-    torch.manual_seed(seed)
-    if terms.hidden:
-        pair.project(HiddenTerm.KIND)
     return Objective([_part(name, options, pair) for name, options in terms.named()])
 
 
@@ -156,13 +159,9 @@ def learners(
             check_windows(student.name, mapped, config, teacher)
         if terms.reads("layers"):
             read_as_student(models[student.name], attention=scores)
-        pairs[student.name] = Pair(config, teacher, list(enumerate(mapped, start=1)), outcome)
-    return {
-        student.name: Learner(
-            models[student.name], objective(terms, pairs[student.name], seed=student_seed(student, seed))
-        )
-        for student in students
-    }
+        links = list(enumerate(mapped, start=1))
+        pairs[student.name] = Pair(config, teacher, links, outcome, student_seed(student, seed))
+    return {name: Learner(models[name], objective(terms, pair)) for name, pair in pairs.items()}
 
 
 def from_labels(outcome: Outcome) -> Objective:

@@ -41,9 +41,8 @@ def general_distillation(
         seed=config.seed,
     )
     inputs = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
-    return Stage(
-        "general_distillation", 4, settings, inputs, entry("pipeline.engine.general_distillation"), parallel=True
-    )
+    work = entry("pipeline.engine.general_distillation")
+    return Stage("general_distillation", 5, settings, inputs, work, parallel=True)
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

@@ -63,7 +63,7 @@ def phase(
     )
     inputs: dict[str, Any] = {"teacher": teacher, "rows": rows, "task_data": task_data}
     inputs |= inputs_for(config.students, general) if previous is None else {"previous": previous}
-    return Stage(wanted.name, 5, settings, inputs, entry("pipeline.engine.phase"), parallel=True)
+    return Stage(wanted.name, 6, settings, inputs, entry("pipeline.engine.phase"), parallel=True)
 
 
 def _identity(wanted: PhaseConfig) -> PhaseConfig:

@@ -50,8 +50,8 @@ def bert(width: int, layers: int) -> BertModel:
 def losses(backend: Backend | None = None) -> list[float]:
     """Of five steps of imitation, dropout on, each with counts of its own."""
     teacher, student = bert(72, 2).eval().requires_grad_(False), bert(24, 1)
-    pair = Pair(student.config, teacher.config, [(1, 2)], None)
-    made = objective(TRANSFORMER_LAYERS, pair, seed=3)
+    pair = Pair(student.config, teacher.config, [(1, 2)], None, 3)
+    made = objective(TRANSFORMER_LAYERS, pair)
     learner, read = Learner(student, made).train(), Reader(teacher, made.guide_taps(TEACHER))
     if backend is not None:
         compile_encoder(teacher, backend=backend)
