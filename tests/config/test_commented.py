@@ -58,7 +58,7 @@ def test_what_is_written_loads_back_to_the_same_configuration(tmp_path, config):
     assert yaml.safe_load(to_yaml(config)) == plain(config)
 
 
-@pytest.mark.parametrize("recipe", ["demo", "tinybert", "huawei"])
+@pytest.mark.parametrize("recipe", ["demo", "hinton", "huawei", "tinybert"])
 @pytest.mark.parametrize("task", ["CoLA", "stsb", "mine"])
 def test_a_recipe_written_out_is_still_that_recipe(tmp_path, recipe, task):
     path = tmp_path / "run.yaml"

@@ -22,7 +22,7 @@ def test_what_can_be_loaded_fits(tree: object) -> None:
     assert mistakes(tree) == []
 
 
-@pytest.mark.parametrize("recipe", ["demo", "tinybert", "huawei"])
+@pytest.mark.parametrize("recipe", ["demo", "hinton", "huawei", "tinybert"])
 def test_what_init_writes_fits(recipe: str) -> None:
     assert mistakes(yaml.safe_load(commented(recipe))) == []
 

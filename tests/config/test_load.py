@@ -187,7 +187,7 @@ def test_contradictions_of_the_whole_run_are_said_as_they_are():
         ("seed: !!int many\n", ["line 1, column 7", "'many' cannot be read as int"]),
         ("seed: !!python/object:os.system x\n", ["line 1, column 7"]),
         ("a: " + "[" * 5000, ["nested too deeply"]),
-        ("recipe: [demo]\n", ["recipe is ['demo']", "demo, huawei, tinybert"]),
+        ("recipe: [demo]\n", ["recipe is ['demo']", "demo, hinton, huawei, tinybert"]),
         ("recipe: dmo\n", ["no recipe 'dmo'", "did you mean 'demo'?"]),
         ("per_task: 3\n", ["per_task maps a task name"]),
         ("1: 2\n", ["1 is not a known key"]),

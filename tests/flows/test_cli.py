@@ -229,12 +229,12 @@ def test_recipes_are_listed(tinybert: Ask) -> None:
     assert code == 0
     code, text, _ = tinybert("recipes", "--json")
     found = {recipe["name"]: recipe["description"] for recipe in json.loads(text)}
-    assert set(found) == {"demo", "tinybert", "huawei"}
+    assert set(found) == {"demo", "hinton", "huawei", "tinybert"}
     assert all(name in out for name in found)
     assert all(found.values())
 
 
-@pytest.mark.parametrize("recipe", ["demo", "tinybert", "huawei"])
+@pytest.mark.parametrize("recipe", ["demo", "hinton", "huawei", "tinybert"])
 def test_init_writes_a_file_that_can_be_read_back(fresh: Tiny, tinybert: Ask, recipe: str) -> None:
     code, out, _ = tinybert("init", "mine.yaml", "--recipe", recipe)
     assert (code, out) == (0, "wrote mine.yaml; edit it, then: tinybert run mine.yaml\n")

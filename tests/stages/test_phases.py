@@ -18,6 +18,13 @@ def run(tmp_path: Path) -> Tiny:
     return tiny(tmp_path, finished=True)
 
 
+def rows_of(run: Tiny, phases: str) -> int:
+    """Rows that a run's only phase learns from, without variants."""
+    outcomes = run.run(*ALONE, phases, *SHORT, "augmentation=null", until="distillation")
+    rows: int = outcomes["distillation"].artifact.metrics["rows"]
+    return rows
+
+
 def losses(run: Tiny, stage: str) -> dict[str, float]:
     """The first logged losses of the student that starts at random."""
     found = json.loads((run.path(stage) / "training_history.json").read_text())["random-start"]["curve"][0]
