@@ -18,7 +18,6 @@ from pipeline.evaluation.cost import count_parameters, size_on_disk
 from pipeline.evaluation.metrics import bootstrap_difference, bootstrap_interval, compute_metrics, main_metric
 from pipeline.evaluation.scores import count_pairs
 from pipeline.models.load import load_finetuned
-from pipeline.models.released import relu_before_classifier
 from pipeline.models.source import ModelSource
 from pipeline.store.stage import StageRun
 
@@ -30,7 +29,6 @@ def run(
     same_size: dict[str, str],
     bootstrap: int,
     tfidf: bool,
-    relu_logits: bool,
     seed: int,
 ) -> None:
     """Predict the dev rows with every model, and write the result table.
@@ -41,7 +39,6 @@ def run(
         same_size: student -> the student whose label-only twin it is compared with.
         bootstrap: resamples of the dev rows for each interval.
         tfidf: whether word counts are a baseline.
-        relu_logits: whether logits are taken as the released code takes them.
         seed: of the resamples.
     """
     task = load_task(run.artifact("task_data"))
@@ -62,8 +59,6 @@ def run(
     predictions: dict[str, dict[str, np.ndarray]] = {}
     for number, one in enumerate(models):
         model = placed(load_finetuned(ModelSource(str(one.folder))), run.runtime)
-        if relu_logits and one.role != "label-only":
-            relu_before_classifier(model)
         sizes[one.name] = {"parameters": count_parameters(model), "size_bytes": size_on_disk(one.folder)}
         predictions[one.name] = {
             split: decide(task, predict_logits(model, table, pad_id=tokenizer.pad_token_id))

@@ -22,7 +22,7 @@ from pipeline.engine.student_models import student_classifier
 from pipeline.engine.transfer_set import TransferSet
 from pipeline.features import IGNORED, Outcome
 from pipeline.models.load import load_config, load_finetuned, save_model
-from pipeline.models.released import relu_before_classifier
+from pipeline.models.released import has_relu, relu_before_classifier
 from pipeline.models.source import ModelSource
 from pipeline.store.stage import StageRun
 
@@ -33,7 +33,6 @@ def run(
     phase: PhaseConfig,
     students: tuple[StudentConfig, ...],
     labels: Labels,
-    relu_logits: bool,
     precision: Precision,
     teacher_precision: Precision | None,
     seed: int,
@@ -46,7 +45,6 @@ def run(
         phase: terms, rows and training.
         students: who learns.
         labels: whose label a variant carries.
-        relu_logits: the released code's habit, see ``RunConfig``.
         precision: of the students.
         teacher_precision: of a teacher whose layers are read; None where none are.
         seed: of the run.
@@ -58,9 +56,6 @@ def run(
     teacher = load_finetuned(ModelSource(location)) if teacher_precision else None
     shape = teacher.config if teacher is not None else load_config(ModelSource(location))
     models = _models(run, students, shape, tokenizer, task, seed)
-    if relu_logits and phase.terms.reads_rows:
-        for model in models.values():
-            relu_before_classifier(model)
     transfer = TransferSet.open(run.artifact("rows"), task)
     chosen = transfer.learned_from(labels, augmented=phase.augmented, gold=phase.terms.gold_alone)
     score = None
@@ -103,7 +98,11 @@ def _models(
     if run.has("previous"):
         folders = {student.name: folder(run.artifact("previous"), student) for student in students}
         return {name: load_finetuned(ModelSource(str(path))) for name, path in folders.items()}
-    return {student.name: student_classifier(student, teacher, tokenizer, task, run, seed) for student in students}
+    models = {student.name: student_classifier(student, teacher, tokenizer, task, run, seed) for student in students}
+    if has_relu(teacher):
+        for model in models.values():
+            relu_before_classifier(model)
+    return models
 
 
 def _columns(transfer: TransferSet, phase: PhaseConfig, labels: Labels, outcome: Outcome) -> Columns | None:

@@ -13,6 +13,9 @@ from pipeline.engine.comparison import baseline_names, read_latency, timed
 from pipeline.engine.run_training import write_json
 from pipeline.engine.student_identity import folder
 from pipeline.evaluation.metrics import main_metric
+from pipeline.models.load import load_config
+from pipeline.models.released import has_relu
+from pipeline.models.source import ModelSource
 from pipeline.report.card import model_card
 from pipeline.report.content import ReportData, ResultRow, StageRow
 from pipeline.report.diagnosis import diagnose
@@ -100,7 +103,7 @@ def run(
             dev_rows=found["dev_rows"],
             timed=_timed(data),
             fingerprint=stages[last_phase].fingerprint,
-            limits=(*warnings, *((RELU_LIMIT,) if stages[last_phase].config["relu_logits"] else ())),
+            limits=(*warnings, *((RELU_LIMIT,) if has_relu(load_config(ModelSource(str(target)))) else ())),
         )
         (target / "README.md").write_text(card, encoding="utf-8")
     run.record(summary=summarise(results, main))

@@ -30,7 +30,7 @@ from pipeline.models.load import (
     permute_labels,
     save_model,
 )
-from pipeline.models.released import relu_before_classifier
+from pipeline.models.released import has_relu, relu_before_classifier
 from pipeline.models.source import ModelSource
 from pipeline.store.stage import StageRun
 from pipeline.training.team import team
@@ -68,7 +68,7 @@ def run(
     if finetune is None:
         model = placed(_already_finetuned(source, task), run.runtime)
         check_positions(model, task.max_length, "task.max_length")
-        if relu_logits:
+        if relu_logits and not has_relu(model.config):
             relu_before_classifier(model)
         best = score(model)
     else:
@@ -78,8 +78,6 @@ def run(
     if team().follows:  # of several processes Transformers lets the first alone write a model
         return
     reloaded = placed(load_finetuned(ModelSource(str(run.output / "model"))), run.runtime)
-    if relu_logits:
-        relu_before_classifier(reloaded)
     again = score(reloaded)
     if abs(again - best) > SCORE_TOLERANCE:
         raise TrainingError(

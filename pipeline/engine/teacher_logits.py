@@ -21,7 +21,6 @@ from pipeline.engine.transfer_set import LOGITS, TOKENS, TransferSet
 from pipeline.engine.variant_quality import QUALITY, figures, variant_quality
 from pipeline.models.load import load_finetuned
 from pipeline.models.precision import autocast, prepare_teacher
-from pipeline.models.released import relu_before_classifier
 from pipeline.models.source import ModelSource
 from pipeline.models.speed.packed import pack
 from pipeline.store.stage import StageRun
@@ -29,12 +28,11 @@ from pipeline.store.stage import StageRun
 SHARD_ROWS = 16_384
 
 
-def run(run: StageRun, *, relu_logits: bool, precision: Precision) -> None:
+def run(run: StageRun, *, precision: Precision) -> None:
     """Tokenise the rows and compute the teacher's logits of each.
 
     Args:
         run: inputs ``task_data``, ``teacher``, and ``augmentation`` and ``mlm`` where there are variants.
-        relu_logits: the released code's habit, see ``RunConfig``.
         precision: of the teacher.
     """
     task = load_task(run.artifact("task_data"))
@@ -43,8 +41,6 @@ def run(run: StageRun, *, relu_logits: bool, precision: Precision) -> None:
     tables = _rows(task, run.artifact("augmentation") / "variants.parquet" if run.has("augmentation") else None)
     table = write_rows(run.output / TOKENS, tables, tokenizer, max_length=task.max_length, progress=run.progress)
     model = placed(load_finetuned(ModelSource(str(folder))), run.runtime)
-    if relu_logits:
-        relu_before_classifier(model)
     prepare_teacher(model, precision)
     pack(model)
     shards: list[Path] = []

@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from pipeline.errors import ModelError
 from pipeline.hub import asking_hub
+from pipeline.models.released import forget_relu, has_relu, relu_before_classifier
 from pipeline.models.source import ModelSource
 from pipeline.models.weights import refuse_pickles
 
@@ -112,6 +113,7 @@ def load_classifier(source: ModelSource, label_names: Sequence[str], *, regressi
         output_loading_info=True,
     )
     _check_encoder(source, model, info)
+    forget_relu(model.config)
     return model
 
 
@@ -129,6 +131,8 @@ def load_finetuned(source: ModelSource) -> PreTrainedModel:
             f"{source.location} is not fine-tuned (its classification head lacks {missing[0]!r}): "
             "set teacher.finetune to train it on the task"
         )
+    if has_relu(model.config):
+        relu_before_classifier(model)
     return model
 
 

@@ -9,6 +9,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, Pretrain
 
 from pipeline.config.models import Shape
 from pipeline.errors import ModelError
+from pipeline.models.released import forget_relu
 
 # What the families call their dropout probabilities; one that is None follows another of them.
 DROPOUTS = (
@@ -47,6 +48,7 @@ def student_config(
         ModelError: the family says its layers in another way, so that their number cannot be changed.
     """
     config = deepcopy(teacher)
+    forget_relu(config)
     try:
         config.num_hidden_layers = shape.layers
     except NotImplementedError as error:

@@ -32,7 +32,6 @@ class EvaluationStage(Compared):
 
     bootstrap: int
     tfidf: bool
-    relu_logits: bool
     seed: int
 
 
@@ -56,7 +55,6 @@ def evaluation(
         tfidf=config.evaluation.tfidf,
         students=identities(config.students),
         same_size=same_size(config),
-        relu_logits=config.relu_logits,
         seed=config.seed,
     )
     inputs = {"task_data": task_data, "teacher": teacher, "students": students}

@@ -25,7 +25,6 @@ class PhaseStage(Config):
     phase: PhaseConfig
     students: tuple[StudentConfig, ...]
     labels: Labels
-    relu_logits: bool
     precision: Precision
     teacher_precision: Precision | None
     seed: int
@@ -56,7 +55,6 @@ def phase(
         phase=_identity(wanted),
         students=identities(config.students),
         labels=labels_of_variants(config, wanted),
-        relu_logits=config.relu_logits and wanted.terms.reads_rows,
         precision=student_precision(config),
         teacher_precision=teacher_precision(config) if layers else None,
         seed=config.seed,

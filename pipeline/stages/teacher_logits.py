@@ -18,9 +18,8 @@ from pipeline.store.stage import Stage, ancestors
 
 
 class TeacherLogitsStage(Config):
-    """Nothing beside its inputs decides the teacher's logits, but the precision and the released code's habits."""
+    """Nothing beside its inputs decides the teacher's logits, but the precision."""
 
-    relu_logits: bool
     precision: Precision
 
 
@@ -34,7 +33,7 @@ def teacher_logits(
         mlm = _masked_lm(augmentation)
         if mlm is not None:
             inputs["mlm"] = mlm
-    settings = TeacherLogitsStage(relu_logits=config.relu_logits, precision=teacher_precision(config))
+    settings = TeacherLogitsStage(precision=teacher_precision(config))
     return Stage("teacher_logits", 4, settings, inputs, entry("pipeline.engine.teacher_logits"))
 
 

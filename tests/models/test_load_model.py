@@ -24,7 +24,7 @@ from pipeline.models.load import (
     load_masked_lm,
     permute_labels,
 )
-from pipeline.models.released import relu_before_classifier
+from pipeline.models.released import has_relu, relu_before_classifier
 from pipeline.models.source import ModelSource
 from pipeline.models.taps import encode
 
@@ -166,12 +166,19 @@ def test_permuted_labels_permute_the_logits(family: str, family_config: Configs,
     assert load_finetuned(source).config.num_labels == 3
 
 
-def test_relu_logits(family_config: Configs, batch: Batch) -> None:
+def test_relu_logits(family_config: Configs, batch: Batch, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(family_config("bert")).eval()
     pooled = encode(model.base_model, batch).pooler_output
     relu_before_classifier(model)
     torch.testing.assert_close(encode(model, batch).logits, model.classifier(pooled.clamp(min=0)))
+    model.save_pretrained(tmp_path)
+    saved = ModelSource(str(tmp_path))
+    torch.testing.assert_close(encode(load_finetuned(saved).eval(), batch).logits, encode(model, batch).logits)
+    again = load_classifier(saved, ["a", "b", "c"])  # a head of its own has no such habit
+    pooled = encode(again.eval().base_model, batch).pooler_output
+    torch.testing.assert_close(encode(again, batch).logits, again.classifier(pooled))
+    assert not has_relu(again.config)
     roberta = AutoModelForSequenceClassification.from_config(family_config("roberta"))
     with pytest.raises(ModelError, match="relu_logits needs a BERT classifier"):
         relu_before_classifier(roberta)

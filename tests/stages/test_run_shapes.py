@@ -44,7 +44,7 @@ def test_the_prediction_phase_may_leave_the_augmented_rows_out(run: Tiny) -> Non
     labels = run.run("phases.prediction.terms={soft: 0, hard: 1}", until="prediction")["prediction"]
     assert labels.artifact.metrics["rows"] == 48
     history = json.loads((labels.artifact.path / "training_history.json").read_text())
-    assert "labels" in history["distilled"]["curve"][0]
+    assert "hard" in history["distilled"]["curve"][0]
 
 
 def test_without_the_intermediate_phase_the_general_student_meets_the_logits(run: Tiny) -> None:
@@ -249,4 +249,4 @@ def test_the_prediction_phase_starts_at_the_soft_cross_entropy_of_the_stored_log
     student, _ = classify(outcomes["intermediate"].artifact.path / "students" / "distilled", rows, relu=relu)
     wanted = -(torch.softmax(teacher / 2, 1) * torch.log_softmax(student.double() / 2, 1)).sum(1).mean()
     history = json.loads((outcomes["prediction"].artifact.path / "training_history.json").read_text())
-    assert history["distilled"]["curve"][0]["prediction"] == pytest.approx(float(wanted), abs=1e-6)
+    assert history["distilled"]["curve"][0]["soft"] == pytest.approx(float(wanted), abs=1e-6)
