@@ -1,7 +1,6 @@
 """``tinybert up``, ``tinybert down``, ``tinybert status``: what one machine needs beside a run."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,7 @@ from rich.table import Table
 
 from flows.arguments import JsonOption
 from flows.later import later
-from flows.services import at_work
-from flows.services.state import ServicesError, Settings
+from flows.services.state import Settings
 from pipeline.config.builtin import home_path
 from pipeline.config.runtime import Runtime
 
@@ -58,24 +56,7 @@ def down(
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the runs at work; they keep a checkpoint.")] = False,
 ) -> None:
     """Stop what tinybert up has started, and nothing else; asks first where runs are at work."""
-
-    def consent(settings: Settings, runs: list[at_work.AtWork]) -> None:
-        if wait:
-            at_work.wait(settings, _say)
-        elif cancel:
-            _say(f"cancelling: {at_work.told(runs)}")
-            if left := at_work.cancel(settings, runs):
-                _say(f"not heard of again: {at_work.told(left)}")
-        elif not sys.stdin.isatty():
-            raise ServicesError(f"{at_work.told(runs)}: use --wait to let them end, or --cancel")
-        else:
-            _say(f"{at_work.told(runs)}; what the worker runs ends with it, other runs go on without the UI")
-            if not typer.confirm("stop all the same?"):
-                raise ServicesError("nothing was stopped: tinybert down --wait stops once they have ended")
-
-    if wait and cancel:
-        raise ServicesError("--wait and --cancel are two ways to end the runs at work: give one of them")
-    stop(_say, consent)
+    stop(_say, wait=wait, cancel=cancel)
 
 
 def status(as_json: JsonOption = False) -> None:

@@ -7,7 +7,6 @@ that is written down beside its number.
 import os
 from pathlib import Path
 
-import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.config.own_folder import own_folder
@@ -75,6 +74,8 @@ class Service(BaseModel):
 
     def alive(self) -> bool:
         """Whether that process still runs that command."""
+        import psutil  # most commands know these services and ask after none
+
         try:
             return tuple(psutil.Process(self.pid).cmdline()) == self.command
         except (psutil.NoSuchProcess, psutil.AccessDenied):

@@ -21,8 +21,11 @@ from pipeline.cost.arithmetic import (
     warm_pass,
 )
 from pipeline.cost.sizes import Small, batches, small_training, total_steps
+from pipeline.distillation.layer_map import layer_map
 from pipeline.engine.guides import decision as caching
 from pipeline.engine.student_identity import folder
+from pipeline.models.load import load_config
+from pipeline.models.source import ModelSource
 
 if TYPE_CHECKING:
     from pipeline.cost.rehearsal import Rehearsed
@@ -181,10 +184,6 @@ def _stored(
 
 def _features(scene: "Scene", students: tuple[StudentConfig, ...], artifact: Path, *, attention: bool) -> int:
     """Numbers that are stored of a token: embedding, mapped hidden states, queries and keys."""
-    from pipeline.distillation.layer_map import layer_map
-    from pipeline.models.load import load_config
-    from pipeline.models.source import ModelSource
-
     layers: set[int] = set()
     teacher = scene.teacher_config
     for student in students:

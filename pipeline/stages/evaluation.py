@@ -8,7 +8,6 @@ from pipeline.config.run import RunConfig
 from pipeline.engine.student_identity import identities
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check, trains
-from pipeline.stages.known import Known
 from pipeline.stages.label_only import same_size
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
@@ -47,9 +46,7 @@ def evaluation(
     Raises:
         ConfigError: a student is named like one of those it is compared with.
     """
-    for student in config.students:
-        if student.name in RESERVED:
-            raise ConfigError(f"a student is named {student.name!r}, as another row of the results: rename it")
+    _refuse_reserved(config)
     settings = EvaluationStage(
         bootstrap=config.evaluation.bootstrap,
         tfidf=config.evaluation.tfidf,
@@ -65,10 +62,10 @@ def evaluation(
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
     """What shows before the models are compared: a device, and names that tell them apart."""
-    return (*trains(config.runtime), _check_names)
+    return (*trains(config.runtime), lambda known: _refuse_reserved(known.config))
 
 
-def _check_names(known: Known) -> None:
-    for student in known.config.students:
+def _refuse_reserved(config: RunConfig) -> None:
+    for student in config.students:
         if student.name in RESERVED:
             raise ConfigError(f"a student is named {student.name!r}, as another row of the results: rename it")

@@ -11,8 +11,7 @@ from pipeline.config.builtin import builtin_path
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.config.terms import AttentionTerm
-from pipeline.engine.student_identity import NAMED, dropout
-from pipeline.errors import ModelError
+from pipeline.engine.student_identity import NAMED
 from pipeline.models.described import describe
 
 ANY_SHAPE = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
@@ -51,23 +50,10 @@ def _family(folder: Path) -> str | None:
 
 
 def _try_students(config: RunConfig, students: list[StudentConfig], location: str) -> None:
-    from pipeline.engine.student_identity import mapped_layers
-    from pipeline.models.load import load_config
-    from pipeline.models.shapes import check_heads, student_shape
-    from pipeline.models.source import ModelSource
-    from pipeline.models.students import student_config
-    from pipeline.models.trial import try_student
+    from pipeline.engine.student_trial import try_students  # it loads torch, for the families that need it
 
-    try:
-        teacher = load_config(ModelSource(location, config.teacher.revision))
-    except ModelError:
-        return  # the stage that loads the model says so, and asks again where only the connection was lost
-    for student in students:
-        shape, attention = student_shape(student, teacher), _attention(config, student)
-        if attention:
-            check_heads(student.name, shape.heads, teacher)
-        built = student_config(shape, teacher, dropout=dropout(student), layers=mapped_layers(student, teacher))
-        try_student(built, student.name, attention=attention)
+    attention = [student.name for student in students if _attention(config, student)]
+    try_students(students, attention, location, config.teacher.revision)
 
 
 def _attention(config: RunConfig, student: StudentConfig) -> bool:

@@ -41,9 +41,8 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
     if config.teacher.finetune is None and pretrain is None:
         refuse_multi_label(config.teacher.model or "", describe(config.teacher.model or "") or {})
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
-    return Stage(
-        "teacher", 4, settings, inputs, entry("pipeline.engine.teacher"), parallel=settings.finetune is not None
-    )
+    work = entry("pipeline.engine.teacher")
+    return Stage("teacher", 5, settings, inputs, work, parallel=settings.finetune is not None)
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

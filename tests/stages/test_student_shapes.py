@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from tiny_run import SHAPE, Tiny, save_teacher, tiny
 
+from pipeline.engine.comparison import baseline_names
 from pipeline.errors import ModelError
-from pipeline.stages.label_only import same_size, yardsticks
+from pipeline.stages.label_only import same_size
 
 FOLDER = {"num_hidden_layers": 4, "hidden_size": 312, "num_attention_heads": 12, "intermediate_size": 1200}
 PRESET = "tinybert-4l-312d"
@@ -32,7 +33,7 @@ def students(*given: dict[str, Any]) -> str:
 
 def compared(run: Tiny, *given: dict[str, Any]) -> list[str]:
     """What each student's yardstick is called."""
-    return list(yardsticks(same_size(run.config(students(*given)))).values())
+    return list(baseline_names(same_size(run.config(students(*given)))).values())
 
 
 def fingerprints(run: Tiny, *overrides: str) -> dict[str, str]:
