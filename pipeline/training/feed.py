@@ -1,7 +1,7 @@
-"""A feed reads the batches of the next step, and may ask a teacher of them, while the present one is computed.
+"""Read the batches of the next step, and perhaps compute the teacher's features, while this step is computed.
 
-Every process reads the whole batch, which is cheap, and keeps each world-th row of it: what is drawn for a
-batch, its masks, its padded length and its counts are then those of a run on one process.
+Every process reads the whole batch, which is cheap, and keeps every ``world``-th row. So the random masks of a
+batch, its padded length and its counts are the same as in a run on one process.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,19 +32,19 @@ class Plan(Protocol):
 
 
 @dataclass(frozen=True)
-class Micro:
-    """One forward and backward pass: this process's part of a batch.
+class MicroBatch:
+    """This process's rows of one batch: the input of one forward and backward pass.
 
     Attributes:
-        rows: row indices of this part.
-        draw: number of the pass in the whole training; decides its randomness.
-        batch: tensors on the CPU.
-        counts: of the whole optimisation step, over all processes.
-        target: what a teacher shows of the batch, where the feed asks it.
+        rows: (rows,), row indices.
+        pass_number: number of the pass in the whole training; the seeds of its random numbers depend on it.
+        batch: tensors on the CPU, each with first dimension ``rows``.
+        counts: counts of the whole optimisation step, over all processes.
+        target: the teacher's features of the batch if the feed computes them, else None.
     """
 
     rows: NDArray[np.int64]
-    draw: int
+    pass_number: int
     batch: Batch
     counts: dict[str, float]
     target: Any = None
@@ -52,27 +52,33 @@ class Micro:
 
 @dataclass(frozen=True)
 class Step:
-    """One optimisation step: its passes, and what all processes together read."""
+    """One optimisation step.
 
-    micro: tuple[Micro, ...]
+    Attributes:
+        micro_batches: this process's part of each batch of the step.
+        counts: rows, tokens and pairs of the whole step, over all processes.
+    """
+
+    micro_batches: tuple[MicroBatch, ...]
     counts: dict[str, float]
 
 
 class Feed:
-    """The steps of a training in order, each read one step ahead; a context manager.
+    """The steps of a training in order, each read one step ahead by a thread; a context manager.
 
     Args:
         plan: which rows make up each batch.
-        read: row indices and the number of the pass in, a batch on the CPU out.
-        accumulate: batches a step.
-        total: steps of the whole training.
-        rank: of this process.
+        read: (row indices, pass number) -> batch on the CPU.
+        accumulate: number of batches a step.
+        total: number of steps of the whole training.
+        rank: number of this process, from 0.
         world: number of processes.
-        pin: copy the batches into page-locked memory, from which a GPU can fetch them meanwhile.
-        ask: (batch, its row indices) -> what a teacher shows of it, without gradients; None where the loop asks.
-        windows: of the learners' local attention; pairs within them are counted too.
-        alike: pad all batches of a step to its longest row, for losses whose means padding counts in: what a step
-            holds then does not depend on how it is cut into batches.
+        pin: copy the batches into page-locked memory, from which a GPU can fetch them while it computes.
+        ask: (batch, row indices) -> the teacher's features of the batch, called without gradients; None if the loop
+            computes them.
+        windows: distances of local attention; pairs of tokens within them are counted too.
+        alike: pad all batches of a step to its longest row, for losses whose means include padding: the step's loss
+            then does not depend on how the step is cut into batches.
     """
 
     def __init__(
@@ -107,13 +113,17 @@ class Feed:
         self._reader.shutdown(wait=True, cancel_futures=True)
 
     def take(self, step: int) -> Step:
-        """The batches of a step; the next one is begun."""
+        """Return the batches of a step and start reading those of the next.
+
+        Args:
+            step: number of the step, from 0.
+        """
         number, future = self._ahead or (-1, None)
         if future is None or number != step:
             future = self._reader.submit(self._make, step)
-        found = future.result()
+        batches = future.result()
         self._ahead = (step + 1, self._reader.submit(self._make, step + 1)) if step + 1 < self._total else None
-        return found
+        return batches
 
     def _make(self, step: int) -> Step:
         epoch, within = divmod(step, self._per_epoch)
@@ -123,23 +133,23 @@ class Feed:
         first = step * self._accumulate
         batches = self._read_alike(parts, first) if self._alike else self._read_each(parts, first)
         whole = total(count(batch, self._windows) for batch in batches)
-        micro = tuple(
+        micro_batches = tuple(
             self._part(rows, first + part, batch, whole)
             for part, (rows, batch) in enumerate(zip(parts, batches, strict=True))
         )
-        return Step(micro, whole)
+        return Step(micro_batches, whole)
 
     def _read_each(self, parts: list[NDArray[np.int64]], first: int) -> list[Batch]:
         return [self._read(rows, first + part) for part, rows in enumerate(parts)]
 
     def _read_alike(self, parts: list[NDArray[np.int64]], first: int) -> list[Batch]:
-        """The batches as parts of one large batch."""
+        """Read all batches of a step at once, padded to its longest row, then cut them apart."""
         large = self._read(np.concatenate(parts), first)
         ends = np.cumsum([len(rows) for rows in parts]).tolist()
-        cuts = [slice(end - len(rows), end) for rows, end in zip(parts, ends, strict=True)]
-        return [{name: tensor[cut] for name, tensor in large.items()} for cut in cuts]
+        row_ranges = [slice(end - len(rows), end) for rows, end in zip(parts, ends, strict=True)]
+        return [{name: tensor[row_range] for name, tensor in large.items()} for row_range in row_ranges]
 
-    def _part(self, rows: NDArray[np.int64], draw: int, batch: Batch, counts: dict[str, float]) -> Micro:
+    def _part(self, rows: NDArray[np.int64], pass_number: int, batch: Batch, counts: dict[str, float]) -> MicroBatch:
         if self._world > 1:
             mine = slice(self._rank, None, self._world)
             if self._rank >= len(rows):
@@ -148,6 +158,6 @@ class Feed:
         if self._pin:
             batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
         if self._ask is None:
-            return Micro(rows, draw, batch, counts)
+            return MicroBatch(rows, pass_number, batch, counts)
         with torch.no_grad():
-            return Micro(rows, draw, batch, counts, self._ask(batch, rows))
+            return MicroBatch(rows, pass_number, batch, counts, self._ask(batch, rows))

@@ -1,4 +1,4 @@
-"""What is not finite stops a training before it reaches the weights, and is named so that it can be mended."""
+"""Stop a training whose loss or gradient is not finite, before it reaches the weights, and name the rows."""
 
 import math
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ SHOWN_ROWS = 8
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one step of a learner came to.
+class StepResult:
+    """Losses and gradient norm of one step of one learner.
 
     Attributes:
-        passes: loss and terms of each forward and backward pass, over all processes.
-        norm: length of the step's gradient before it was cut.
+        passes: one entry a micro-batch: "loss" and its terms by name, summed over all processes.
+        norm: norm of the step's gradient before clipping.
     """
 
     passes: list[dict[str, float]]
@@ -26,21 +26,27 @@ class Told:
 
     @property
     def terms(self) -> dict[str, float]:
-        """Loss and terms of the whole step."""
+        """Loss and terms summed over the micro-batches of the step."""
         return {name: sum(each[name] for each in self.passes) for name in self.passes[0]}
 
 
-def check_finite(told: Mapping[str, Told], step: Step, number: int, checkpoints: Path) -> None:
+def check_finite(results: Mapping[str, StepResult], step: Step, number: int, checkpoints: Path) -> None:
     """Refuse a step whose loss or gradient is not finite: it would reach the weights, then a checkpoint.
+
+    Args:
+        results: learner name -> the result of its step.
+        step: the micro-batches of the step.
+        number: number of the step, from 0.
+        checkpoints: folder of the checkpoints.
 
     Raises:
         TrainingError: names the learner, the step, the rows and the last good checkpoint.
     """
-    for name, values in told.items():
-        broken = [place for place, each in enumerate(values.passes) if not math.isfinite(each["loss"])]
-        if not broken and math.isfinite(values.norm):
+    for name, result in results.items():
+        broken = [index for index, terms in enumerate(result.passes) if not math.isfinite(terms["loss"])]
+        if not broken and math.isfinite(result.norm):
             continue
-        what, value = ("loss", values.passes[broken[0]]["loss"]) if broken else ("gradient norm", values.norm)
+        what, value = ("loss", result.passes[broken[0]]["loss"]) if broken else ("gradient norm", result.norm)
         raise TrainingError(
             f"{what} of {name!r} is {value} at step {number} on {_rows(step, broken)}; {last_good(checkpoints)}: "
             "lower the learning_rate of this stage's training, or look at those rows"
@@ -48,10 +54,10 @@ def check_finite(told: Mapping[str, Told], step: Step, number: int, checkpoints:
 
 
 def _rows(step: Step, broken: list[int]) -> str:
-    """Some rows by the ``row_id`` their batch carries, which a user can look up, or else by their places."""
-    passes = [step.micro[place] for place in broken[:1]] or step.micro
+    """Name some rows of a step: by ``row_id``, which a user can look up, or else by row index."""
+    passes = [step.micro_batches[index] for index in broken[:1]] or step.micro_batches
     ids = [micro.batch["row_id"].tolist() if "row_id" in micro.batch else micro.rows.tolist() for micro in passes]
     numbers = list(dict.fromkeys(number for each in ids for number in each))
     shown = ", ".join(str(each) for each in numbers[:SHOWN_ROWS])
-    known = "row_id" in step.micro[0].batch
+    known = "row_id" in step.micro_batches[0].batch
     return f"{'rows with row_id' if known else 'rows'} {shown}{'...' if len(numbers) > SHOWN_ROWS else ''}"

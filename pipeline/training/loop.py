@@ -1,13 +1,13 @@
 """The training loop: the same for fine-tuning, pretraining and every kind of distillation.
 
 A ``learner`` is a module whose forward maps (batch, target, moment) to named loss terms; the loop sums
-them, steps and logs each. Several learners share every batch and one ``target`` (what the teacher says of
-it), so each further student costs its own forward and backward only.
+them, steps and logs each. Several learners share every batch and one ``target`` (the teacher's features of
+that batch), so each further student costs its own forward and backward pass only.
 
-Randomness is a pure function of (seed, learner, step), the order of the rows of (seed, epoch), the
-learning rate of the step: a run that was killed goes on from its last checkpoint to the same weights,
-bit for bit on a CPU, and a student's result does not depend on who else is being trained. Several
-processes share each batch out; their gradient is that of the whole batch.
+Randomness is a pure function of (seed, learner, pass), the order of the rows of (seed, epoch), the learning
+rate of the step. So a run that was killed continues from its last checkpoint to the same weights, bit for
+bit on a CPU, and a student's result does not depend on which other students are trained beside it. Several
+processes split each batch between them; their averaged gradient equals that of the whole batch.
 """
 
 import time
@@ -29,8 +29,8 @@ from pipeline.config.training import TrainingConfig
 from pipeline.features import Moment
 from pipeline.progress import Progress
 from pipeline.training.clock import Clock, Watch
-from pipeline.training.feed import Batch, Feed, Micro, Plan, Read, Step
-from pipeline.training.finite import Told, check_finite
+from pipeline.training.feed import Batch, Feed, MicroBatch, Plan, Read, Step
+from pipeline.training.finite import StepResult, check_finite
 from pipeline.training.optimizer import adamw
 from pipeline.training.rescue import rescued
 from pipeline.training.schedule import learning_rate
@@ -39,27 +39,27 @@ from pipeline.training.state import History, State
 __all__ = ["Batch", "History", "Plan", "Training", "train"]
 
 LOG_POINTS = 200
-SLOW_DISK = 100e6  # bytes/s; the price of the first checkpoint is not known before it is paid
+SLOW_DISK = 100e6  # bytes/s; assumed until the first checkpoint has been written and timed
 
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained on what.
+    """The models to train, the batches to train them on, and how to score them.
 
     Attributes:
-        learners: modules mapping (batch, target, moment) to named loss terms, by name; one that has ``flops``
-            says what its passes cost, given the counts of what they read, one that has ``windows`` within which
-            distances pairs are counted, and one whose ``counts_padding`` is true has every batch of a step padded
-            to the longest row of the step.
-        plan: which rows make up each batch.
-        read: row indices and the number of the batch in, a batch on the CPU out.
-        target: (batch on the device, its row indices) -> what all learners are given beside the batch;
-            computed without gradients.
-        ahead: ask for the target of the next step while the learners train on this one, on a CPU; it must draw nothing
-            at random.
-        target_flops: (counts) -> floating-point operations that ``target`` has spent on so much.
-        score: a learner's dev score, higher is better; the best weights are kept. None keeps the last.
-        evaluations_per_epoch: how often ``score`` is asked for.
+        learners: learner name -> module that maps (batch, target, moment) to named scalar loss terms. A module may
+            also define ``flops(counts)``, the floating-point operations of training on those counts; ``windows``,
+            distances of local attention for which pairs of tokens are counted; and ``counts_padding``: if true,
+            every batch of a step is padded to the longest row of that step.
+        plan: which rows make up each batch of each epoch.
+        read: (row indices, pass number) -> batch on the CPU.
+        target: (batch on the device, row indices) -> the teacher's features, given to every learner beside the
+            batch; called without gradients. None trains on the batch alone.
+        ahead: compute the target of the next step while the learners train on this one (CPU only); ``target`` must
+            then use no random numbers.
+        target_flops: (counts of all steps) -> floating-point operations spent in ``target``.
+        score: learner -> dev score, higher is better; the best weights are kept. None keeps the last weights.
+        evaluations_per_epoch: how many times an epoch ``score`` is called.
     """
 
     learners: Mapping[str, nn.Module]
@@ -85,25 +85,27 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     keep_end: bool = False,
 ) -> tuple[dict[str, History], dict[str, float]]:
-    """Train every learner in place; with a ``score`` each ends with its best weights.
+    """Train every learner in place; with a ``score``, each learner ends with its best weights.
 
     Args:
-        training: what is trained on what.
-        config: how.
-        seed: of row order and dropout.
-        accelerator: device placement, and the processes that share the batches.
-        checkpoints: folder that survives a crash; a run found there is continued.
-        checkpoint_seconds: training time between two checkpoints, or more where writing one takes long:
-        checkpoint_share: at most this share of the time goes into them.
-        progress: is told the step, the loss and the speed.
-        autocast: makes the context that the learners' forward passes run in.
-        keep_end: leave a checkpoint at the end as well, for a stage that has more to train after this.
+        training: learners, batches, target and score.
+        config: epochs, learning rate and schedule, gradient accumulation and clipping.
+        seed: seed of dropout. The row order has its seed in ``training.plan``.
+        accelerator: device placement, and the processes that split the batches.
+        checkpoints: folder of the checkpoints; training continues from the newest one found there.
+        checkpoint_seconds: seconds of training between two checkpoints, at least.
+        checkpoint_share: largest share of the time spent writing checkpoints (0 to 1); where writing is slow, the
+            checkpoints are further apart than ``checkpoint_seconds``.
+        progress: receives the step, the losses and the speed.
+        autocast: makes the context in which the learners' forward passes run.
+        keep_end: write a checkpoint after the last step too, for a stage that trains more models after this.
 
     Returns:
-        A history for each learner; speed: seconds by use, real tokens a second, padding efficiency.
+        The history of each learner, by name; and the measurements of the run: seconds by use, steps, real tokens a
+        second, achieved FLOP/s, padding efficiency.
 
     Raises:
-        TrainingError: a loss is not finite, or memory ran out; names the step and the last good checkpoint.
+        TrainingError: a loss or gradient is not finite, or memory ran out; names the step and the last good checkpoint.
     """
     per_epoch = -(-len(training.plan) // config.gradient_accumulation)
     total = min(config.max_steps or per_epoch * config.epochs, per_epoch * config.epochs)
@@ -154,8 +156,8 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
             now = clock.now()
             rate = learning_rate(state.step, total, config.learning_rate, config.warmup, config.schedule)
             norms = [accelerator.clip_grad_norm_(each.parameters(), config.max_grad_norm) for each in learners.values()]
-            told = _told(terms, norms, accelerator)
-            check_finite(told, step, state.step, checkpoints)
+            results = _gather_terms(terms, norms, accelerator)
+            check_finite(results, step, state.step, checkpoints)
             state.updating = True
             for optimizer in optimizers.values():
                 for group in optimizer.param_groups:
@@ -163,7 +165,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             clock.spend("optimizer", now)
-            for name, values in told.items():
+            for name, values in results.items():
                 state.add(name, values.terms)
             state.step += 1
             clock.read(step.counts)
@@ -199,7 +201,13 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
 
 
 def _pause(taken: float, least: float, share: float) -> float:
-    """Seconds of training before a checkpoint that takes so long, for it to be no more than its share of the time."""
+    """Seconds of training before the next checkpoint, so that writing it takes at most ``share`` of the time.
+
+    Args:
+        taken: seconds that writing one checkpoint takes.
+        least: smallest pause, in seconds.
+        share: largest share of the time for checkpoints, above 0, at most 1.
+    """
     return max(least, taken * (1 / share - 1))
 
 
@@ -214,15 +222,29 @@ def _backward(
     clock: Clock,
     autocast: Callable[[], AbstractContextManager[Any]],
 ) -> dict[str, list[dict[str, Tensor]]]:
-    """Gradients of one step, ``progress`` into the training; each learner's terms, one entry a pass."""
-    found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in learners}
-    for micro in step.micro:
-        batch, target = _look(training, micro, seed=seed, accelerator=accelerator, clock=clock)
-        last, moment = micro is step.micro[-1], Moment(micro.counts, progress)
+    """Add up the gradients of one step in the learners' parameters.
+
+    Args:
+        training: gives the target.
+        learners: by name, prepared by the accelerator.
+        step: its micro-batches.
+        progress: share of the training that is done, 0 to 1.
+        seed: seed of dropout.
+        accelerator: device placement and processes.
+        clock: receives the seconds by use.
+        autocast: makes the context in which the learners' forward passes run.
+
+    Returns:
+        Learner name -> one entry a micro-batch: the loss and its terms, detached scalars.
+    """
+    terms_of: dict[str, list[dict[str, Tensor]]] = {name: [] for name in learners}
+    for micro in step.micro_batches:
+        batch, target = _fetch(training, micro, seed=seed, accelerator=accelerator, clock=clock)
+        last, moment = micro is step.micro_batches[-1], Moment(micro.counts, progress)
         for name, learner in learners.items():
             learner.train()
             watch = Watch(clock, accelerator.unwrap_model(learner))
-            _seed(seed, name, micro.draw, accelerator)
+            _seed(seed, name, micro.pass_number, accelerator)
             with nullcontext() if last else accelerator.no_sync(learner):
                 with autocast():
                     terms = learner(batch, target, moment)
@@ -230,36 +252,49 @@ def _backward(
                 # Processes average their gradients; theirs are parts of a sum.
                 accelerator.backward(loss * accelerator.num_processes if accelerator.num_processes > 1 else loss)
             watch.stop()
-            found[name].append({"loss": loss.detach(), **{term: value.detach() for term, value in terms.items()}})
-    return found
+            terms_of[name].append({"loss": loss.detach(), **{term: value.detach() for term, value in terms.items()}})
+    return terms_of
 
 
-def _look(training: Training, micro: Micro, *, seed: int, accelerator: Accelerator, clock: Clock) -> tuple[Batch, Any]:
-    """A batch on the device, and what all learners are given beside it."""
+def _fetch(
+    training: Training, micro: MicroBatch, *, seed: int, accelerator: Accelerator, clock: Clock
+) -> tuple[Batch, Any]:
+    """Move a micro-batch to the device and compute the teacher's features for it."""
     now = clock.now()
     batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in micro.batch.items()}
     now = clock.spend("data", now)
     if training.target is None or training.ahead:
         return batch, micro.target
-    _seed(seed, "teacher", micro.draw, accelerator)
+    _seed(seed, "teacher", micro.pass_number, accelerator)
     with torch.no_grad():
         target = training.target(batch, micro.rows)
     clock.spend("teacher", now)
     return batch, target
 
 
-def _told(terms: Mapping[str, list[dict[str, Tensor]]], norms: list[Any], accelerator: Accelerator) -> dict[str, Told]:
-    """What each learner's step came to, on every process the same; the device is waited for once."""
+def _gather_terms(
+    terms: Mapping[str, list[dict[str, Tensor]]], norms: list[Any], accelerator: Accelerator
+) -> dict[str, StepResult]:
+    """Sum each learner's terms over the processes and copy them to the CPU, waiting for the device once.
+
+    Args:
+        terms: learner name -> one entry a micro-batch: the loss and its terms, scalars on the device.
+        norms: gradient norm of each learner before clipping, in the order of ``terms``.
+        accelerator: the processes to sum over.
+
+    Returns:
+        Learner name -> the result of its step, the same on every process.
+    """
     flat = torch.stack([value.float() for passes in terms.values() for each in passes for value in each.values()])
     if accelerator.num_processes > 1:
         flat = accelerator.reduce(flat, "sum")
     numbers = iter(torch.cat((flat, torch.stack([norm.float() for norm in norms]))).tolist())
-    passes = {name: [{term: next(numbers) for term in each} for each in found] for name, found in terms.items()}
-    return {name: Told(found, next(numbers)) for name, found in passes.items()}
+    passes = {name: [{term: next(numbers) for term in each} for each in entries] for name, entries in terms.items()}
+    return {name: StepResult(entries, next(numbers)) for name, entries in passes.items()}
 
 
 def _score(score: Callable[[nn.Module], float], state: State, accelerator: Accelerator) -> None:
-    """Score every learner, on one process for all of them."""
+    """Score every learner on the main process and send its scores to the others."""
     for name, learner in state.learners.items():
         learner.eval()
         value = score(learner) if accelerator.is_main_process else 0.0
@@ -268,7 +303,10 @@ def _score(score: Callable[[nn.Module], float], state: State, accelerator: Accel
         state.score(name, float(value))
 
 
-def _seed(seed: int, name: str, draw: int, accelerator: Accelerator) -> None:
-    """Dropout differs between processes, whose rows are different; the first has that of a run on one."""
+def _seed(seed: int, name: str, pass_number: int, accelerator: Accelerator) -> None:
+    """Seed the dropout of one pass: by learner and, since their rows differ, by process.
+
+    The first process uses the seed of a run on a single process.
+    """
     rank = f"/{accelerator.process_index}" if accelerator.process_index else ""
-    torch.manual_seed(crc32(f"{seed}/{name}/{draw}{rank}".encode()))
+    torch.manual_seed(crc32(f"{seed}/{name}/{pass_number}{rank}".encode()))

@@ -114,7 +114,7 @@ def test_batches_of_unlike_lengths_accumulate_to_the_gradient_of_one(
     with Feed(Cut(), read, accumulate=2, total=1, alike=learner.counts_padding) as feed:
         step = feed.take(0)
     _, wanted = gradients(learner, [whole], target, None)
-    _, found = gradients(learner, [micro.batch for micro in step.micro], target, step.counts)
+    _, found = gradients(learner, [micro.batch for micro in step.micro_batches], target, step.counts)
     for gradient, reference in zip(found, wanted, strict=True):
         torch.testing.assert_close(gradient, reference, rtol=1e-4, atol=1e-6)
 

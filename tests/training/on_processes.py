@@ -30,10 +30,10 @@ def train(folder: Path, result: Path, kill_at: int | None) -> None:
     accelerator = Accelerator(cpu=True)
     last = accelerator.process_index == accelerator.num_processes - 1
 
-    def reading(rows: np.ndarray, draw: int) -> dict[str, Tensor]:
-        if draw == kill_at and last and accelerator.num_processes > 1:
+    def reading(rows: np.ndarray, pass_number: int) -> dict[str, Tensor]:
+        if pass_number == kill_at and last and accelerator.num_processes > 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        return read(rows, draw)
+        return read(rows, pass_number)
 
     def target(batch: dict[str, Tensor], _rows: Any) -> Tensor:
         return torch.nn.functional.one_hot(batch["input_ids"] % 6, 6).float()

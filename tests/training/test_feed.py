@@ -17,9 +17,9 @@ QUICK = settings(max_examples=30, deadline=None)
 def reader(lengths: np.ndarray) -> Callable[[np.ndarray, int], dict[str, torch.Tensor]]:
     """Rows whose tokens are their own number; what is drawn for a batch depends on the whole of it."""
 
-    def read(rows: np.ndarray, draw: int) -> dict[str, torch.Tensor]:
+    def read(rows: np.ndarray, pass_number: int) -> dict[str, torch.Tensor]:
         mask = torch.arange(int(lengths[rows].max())) < torch.from_numpy(lengths[rows])[:, None]
-        noise = torch.from_numpy(np.random.default_rng(draw).random(len(rows)))
+        noise = torch.from_numpy(np.random.default_rng(pass_number).random(len(rows)))
         return {"input_ids": torch.from_numpy(rows)[:, None] * mask, "attention_mask": mask, "noise": noise}
 
     return read
@@ -40,12 +40,12 @@ def test_processes_share_every_batch_out(lengths: np.ndarray, world: int, accumu
     whole = steps(lengths, 4, accumulate=accumulate)
     shared = [steps(lengths, 4, accumulate=accumulate, rank=rank, world=world) for rank in range(world)]
     for number, step in enumerate(whole):
-        for place, micro in enumerate(step.micro):
-            parts = [ranks[number].micro[place] for ranks in shared]
+        for place, micro in enumerate(step.micro_batches):
+            parts = [ranks[number].micro_batches[place] for ranks in shared]
             working = [part for part in parts if np.isfinite(part.counts["rows"])]
             assert sorted(np.concatenate([part.rows for part in working])) == sorted(micro.rows)
             assert all(part.counts == micro.counts == step.counts for part in working)
-            assert all(part.draw == micro.draw for part in parts)
+            assert all(part.pass_number == micro.pass_number for part in parts)
             for part in working:  # what was drawn for a row does not depend on who reads it
                 drawn = dict(zip(micro.rows.tolist(), micro.batch["noise"].tolist(), strict=True))
                 assert [drawn[row] for row in part.rows.tolist()] == part.batch["noise"].tolist()
@@ -58,7 +58,7 @@ def test_steps_are_the_same_wherever_a_training_goes_on() -> None:
     whole, rest = steps(lengths, 9), steps(lengths, 9, start=5)
     for step, again in zip(whole[5:], rest, strict=True):
         assert step.counts == again.counts
-        assert step.micro[0].rows.tolist() == again.micro[0].rows.tolist()
+        assert step.micro_batches[0].rows.tolist() == again.micro_batches[0].rows.tolist()
 
 
 def test_one_step_is_read_ahead_and_none_beyond_the_last() -> None:
@@ -66,9 +66,9 @@ def test_one_step_is_read_ahead_and_none_beyond_the_last() -> None:
     drawn: list[int] = []
     plain = reader(lengths)
 
-    def read(rows: np.ndarray, draw: int) -> dict[str, torch.Tensor]:
-        drawn.append(draw)
-        return plain(rows, draw)
+    def read(rows: np.ndarray, pass_number: int) -> dict[str, torch.Tensor]:
+        drawn.append(pass_number)
+        return plain(rows, pass_number)
 
     with Feed(BatchPlan(lengths, 3, 1), read, total=4) as feed:
         for step in range(4):
@@ -79,10 +79,10 @@ def test_one_step_is_read_ahead_and_none_beyond_the_last() -> None:
 def test_a_mistake_in_reading_is_raised_where_the_step_is_taken() -> None:
     lengths = np.ones(6, np.int32)
 
-    def read(rows: np.ndarray, draw: int) -> dict[str, torch.Tensor]:
-        if draw == 1:
+    def read(rows: np.ndarray, pass_number: int) -> dict[str, torch.Tensor]:
+        if pass_number == 1:
             raise ValueError("row 3 is broken")
-        return reader(lengths)(rows, draw)
+        return reader(lengths)(rows, pass_number)
 
     with Feed(BatchPlan(lengths, 3, 1), read, total=2) as feed:
         feed.take(0)
@@ -123,9 +123,11 @@ def test_batches_of_a_step_are_padded_alike_where_padding_counts() -> None:
     lengths = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 3, 4, 5], np.int32)
     apart, alike = (steps(lengths, 2, accumulate=2, alike=alike) for alike in (False, True))
     for one, other in zip(apart, alike, strict=True):
-        longest = max(micro.batch["input_ids"].shape[1] for micro in one.micro)
-        assert len({micro.batch["input_ids"].shape[1] for micro in one.micro}) > 1
-        assert [micro.rows.tolist() for micro in other.micro] == [micro.rows.tolist() for micro in one.micro]
-        assert {micro.batch["input_ids"].shape[1] for micro in other.micro} == {longest}
+        longest = max(micro.batch["input_ids"].shape[1] for micro in one.micro_batches)
+        assert len({micro.batch["input_ids"].shape[1] for micro in one.micro_batches}) > 1
+        assert [micro.rows.tolist() for micro in other.micro_batches] == [
+            micro.rows.tolist() for micro in one.micro_batches
+        ]
+        assert {micro.batch["input_ids"].shape[1] for micro in other.micro_batches} == {longest}
         assert other.counts["positions"] == longest * other.counts["rows"]
         assert other.counts["tokens"] == one.counts["tokens"]
