@@ -20,11 +20,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def memory_errors(mended: Callable[[str], PipelineError]) -> Iterator[None]:
-    """Turn memory that runs out into a mistake that can be mended.
+def memory_errors(error_from: Callable[[str], PipelineError]) -> Iterator[None]:
+    """Turn an out-of-memory error into an error that says how to mend it.
 
     Args:
-        mended: the error to raise, given what was said in one line.
+        error_from: (first line of the library's message) -> the error to raise.
     """
     try:
         yield
@@ -33,5 +33,5 @@ def memory_errors(mended: Callable[[str], PipelineError]) -> Iterator[None]:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        said = str(error).strip().splitlines()
-        raise mended(said[0] if said else type(error).__name__) from error
+        lines = str(error).strip().splitlines()
+        raise error_from(lines[0] if lines else type(error).__name__) from error

@@ -19,7 +19,7 @@ from transformers.activations import GELUActivation
 
 from pipeline.models.speed.dropout import Dropout
 from pipeline.models.speed.packed import pack
-from pipeline.training.heap import keep_freed_memory
+from pipeline.training.malloc_tuning import keep_freed_memory
 
 Call = Callable[[Tensor], Tensor]
 

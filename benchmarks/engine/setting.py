@@ -26,8 +26,8 @@ from pipeline.engine.rows import plan, reader
 from pipeline.models.precision import autocast
 from pipeline.models.students import build_encoder
 from pipeline.progress import Silent
-from pipeline.training.heap import keep_freed_memory
 from pipeline.training.loop import Training, train
+from pipeline.training.malloc_tuning import keep_freed_memory
 
 logging.set_verbosity_error()
 VOCABULARY = 30_522

@@ -26,7 +26,7 @@ from pipeline.engine.guides.stored import StoredTeacher
 from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import TEACHER, guide_taps
 from pipeline.engine.rows import plan, reader
-from pipeline.engine.run_training import device, fit
+from pipeline.engine.run_training import device, run_training
 from pipeline.engine.threads import runs_ahead
 from pipeline.features import OUTPUT, Seen
 from pipeline.store.stage import StageRun
@@ -137,7 +137,7 @@ def distil(
         flops = teacher_flops(teacher.model, lambda: stored.computed_share)
         widths = [model.config.hidden_size for model in (teacher.model, *(each.model for each in learners.values()))]
         ahead = runs_ahead(run.runtime, where, widths, dropout=teacher.dropout)
-    histories = fit(
+    histories = run_training(
         Training(
             learners,
             batches,

@@ -17,7 +17,7 @@ from pipeline.engine.inputs import model_input
 from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import masked_words
 from pipeline.engine.rows import plan
-from pipeline.engine.run_training import fit
+from pipeline.engine.run_training import run_training
 from pipeline.models.load import load_masked_lm, save_model
 from pipeline.models.mlm import build_masked_lm
 from pipeline.models.students import set_dropout
@@ -59,7 +59,9 @@ def run(run: StageRun, *, pretrain: PretrainConfig, precision: Precision, seed: 
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     learner = Learner(model, masked_words(), frozen_encoder=pretrain.mode == "mlm_head")
-    histories = fit(Training({"mlm": learner}, batches, read), pretrain.training, run, seed=seed, precision=precision)
+    histories = run_training(
+        Training({"mlm": learner}, batches, read), pretrain.training, run, seed=seed, precision=precision
+    )
     save_model(model, tokenizer, run.output / "model", max_length=longest_row(model, tokenizer))
     run.record(
         parameters=sum(p.numel() for p in model.parameters()),

@@ -1,4 +1,4 @@
-"""The engine a training stage runs on: threads, device, precision, processes, and the loop with its checkpoints."""
+"""Run the training loop for a stage: choose threads, device, precision and processes, and record the speed."""
 
 import json
 from collections.abc import Mapping
@@ -24,22 +24,22 @@ from pipeline.models.precision import autocast, exact_float32
 from pipeline.models.speed.compilation import compile_encoder
 from pipeline.models.speed.frozen import freeze
 from pipeline.store.stage import StageRun
-from pipeline.training.heap import keep_freed_memory
 from pipeline.training.loop import History, Training, train
+from pipeline.training.malloc_tuning import keep_freed_memory
 from pipeline.training.team import agree, team
 
 NO_WORSE = 1.1  # measurements differ by less
 
 
 def accelerator(runtime: Runtime, *, partly: bool = False) -> Accelerator:
-    """An accelerator on the wanted device, where float32 is never TF32; of a team of processes each has its own.
+    """Build the accelerator of this process on the configured device, with TF32 switched off.
 
     Args:
-        runtime: where to run.
-        partly: the losses may leave some parameters of a model alone.
+        runtime: device and number of threads.
+        partly: whether the losses may not depend on some of a model's parameters.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none.
+        ConfigError: the configuration asks for a GPU and this machine has none.
     """
     if runtime.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(NO_GPU_HERE)
@@ -47,9 +47,9 @@ def accelerator(runtime: Runtime, *, partly: bool = False) -> Accelerator:
         torch.set_num_threads(runtime.num_threads)
     exact_float32()
     engine = Accelerator(
-        # Told auto, Accelerate takes a team without GPUs for as many lone processes.
+        # Left to choose, Accelerate treats several processes without GPUs as unrelated single processes.
         cpu=runtime.device == "cpu" or (team().size > 1 and not torch.cuda.is_available()),
-        mixed_precision="no",  # the library has one for all its accelerators in a process; see ``fit``
+        mixed_precision="no",  # the library has one for all its accelerators in a process; see ``run_training``
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=partly)],
     )
     if engine.device.type == "cpu":
@@ -58,24 +58,24 @@ def accelerator(runtime: Runtime, *, partly: bool = False) -> Accelerator:
 
 
 def describe_device(runtime: Runtime) -> dict[str, str | int]:
-    """What a result was computed on: the device, and the threads torch used."""
+    """Return the name of the device that computes a result, and the number of threads torch uses."""
     where = device(runtime)
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
     return {"device": name, "threads": torch.get_num_threads()}
 
 
 def device(runtime: Runtime) -> torch.device:
-    """The device that models which are only read from run on."""
+    """Return the device for models that are not trained."""
     return accelerator(runtime).device
 
 
 def placed(model: PreTrainedModel, runtime: Runtime) -> PreTrainedModel:
-    """A model that is only read from, on its device, without dropout."""
+    """Freeze a model that is not trained, move it to the device and switch its dropout off."""
     freeze(model)
     return cast("PreTrainedModel", nn.Module.to(model, device(runtime)).eval())
 
 
-def fit(
+def run_training(
     training: Training,
     config: TrainingConfig,
     run: StageRun,
@@ -86,17 +86,21 @@ def fit(
     keep_end: bool = False,
     ahead: bool = False,
 ) -> dict[str, History]:
-    """Train with this stage's checkpoints and progress; histories and speed are kept with the artifact.
+    """Train with this stage's checkpoints and progress; write the histories into its artifact and record the speed.
 
     Args:
-        training: what is trained on what.
-        config: how.
-        run: the stage that asks.
-        seed: of row order and dropout.
-        precision: what matrix products are computed in.
-        name: of this training, where a stage does several.
-        keep_end: that it has ended outlives a kill too, which pays where others follow.
-        ahead: teacher and students take a thread each (``threads.runs_ahead``).
+        training: learners, batches, target and score.
+        config: epochs, learning rate, schedule, gradient accumulation.
+        run: the stage that trains.
+        seed: seed of dropout.
+        precision: number format of the matrix products.
+        name: name of this training, for a stage that runs several.
+        keep_end: write a checkpoint after the last step too, so that a stage which runs several trainings and is
+            killed later does not repeat this one.
+        ahead: teacher and students use one thread each (see ``threads.runs_ahead``).
+
+    Returns:
+        The history of each learner, by name.
     """
     warn_of(precision, run)
     engine = accelerator(
@@ -119,7 +123,7 @@ def fit(
             autocast=lambda: autocast(precision, engine.device),
             keep_end=keep_end,
         )
-    told = (
+    measured = (
         speed
         | share_of_peak(speed, engine, precision)
         | {
@@ -127,7 +131,7 @@ def fit(
             "teacher_ahead": ahead,
         }
     )
-    run.record(**{f"{name}_speed": told}, **describe_device(run.runtime))
+    run.record(**{f"{name}_speed": measured}, **describe_device(run.runtime))
     write_json(
         run.output / f"{name}_history.json",
         {learner: asdict(history) for learner, history in histories.items()},
@@ -136,7 +140,13 @@ def fit(
 
 
 def share_of_peak(speed: Mapping[str, float], engine: Accelerator, precision: Precision) -> dict[str, float | str]:
-    """How near a training came to what its device can do; FLOP/s count real tokens only."""
+    """Compare a training's FLOP/s (real tokens only) with the device's measured peak for matrix products.
+
+    Args:
+        speed: measurements of the training loop, ``achieved_flops`` among them.
+        engine: its device and number of processes.
+        precision: number format of the matrix products.
+    """
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     peak = matmul_peak(engine.device, dtype) * engine.num_processes
     return {
@@ -148,11 +158,11 @@ def share_of_peak(speed: Mapping[str, float], engine: Accelerator, precision: Pr
 
 
 def slow_precision(precision: Precision, device: torch.device) -> str | None:
-    """What to tell a user whose precision does not pay on this device, with the measured ratio; None if it does.
+    """Return a warning if bfloat16 is slower than float32 on this device, with the measured ratio; else None.
 
     Args:
-        precision: resolved.
-        device: what the models run on.
+        precision: number format of the matrix products, resolved (not "auto").
+        device: the device that the models run on.
     """
     if precision == "float32":
         return None
@@ -167,12 +177,12 @@ def slow_precision(precision: Precision, device: torch.device) -> str | None:
 
 
 def warn_of(precision: Precision, run: StageRun) -> None:
-    """Say so where the precision does not pay on this device."""
+    """Write a note to the progress if the precision is slower than float32 on this device."""
     warning = slow_precision(precision, device(run.runtime))
     if warning:
         run.progress.note(f"warning: {warning}")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """JSON that a person can read."""
+    """Write a value as indented JSON."""
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

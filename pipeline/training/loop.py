@@ -32,7 +32,7 @@ from pipeline.training.clock import Clock, Watch
 from pipeline.training.feed import Batch, Feed, MicroBatch, Plan, Read, Step
 from pipeline.training.finite import StepResult, check_finite
 from pipeline.training.optimizer import adamw
-from pipeline.training.rescue import rescued
+from pipeline.training.save_on_interrupt import save_on_interrupt
 from pipeline.training.schedule import learning_rate
 from pipeline.training.state import History, State
 
@@ -136,7 +136,7 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
         alike=any(getattr(learner, "counts_padding", False) for learner in plain.values()),
     )
 
-    with feed, rescued(state, checkpoints, saves=accelerator.is_main_process):
+    with feed, save_on_interrupt(state, checkpoints, saves=accelerator.is_main_process):
         while state.step < total:
             state.begin()
             began = time.perf_counter()

@@ -8,7 +8,7 @@ import pytest
 STEPS = """
 import resource
 import torch
-from pipeline.training.heap import keep_freed_memory
+from pipeline.training.malloc_tuning import keep_freed_memory
 
 def given_out():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
