@@ -27,7 +27,7 @@ from pipeline.config.load import load_config
 from pipeline.data.tasks.glue import GLUE
 from pipeline.data.tasks.table import TaskData, load_task
 from pipeline.data.tokens.tokenizer import load_tokenizer
-from pipeline.engine.inference import decide, predict_logits
+from pipeline.engine.inference import predict_logits, predicted_labels
 from pipeline.engine.rows import write_rows
 from pipeline.engine.run_training import placed
 from pipeline.engine.scoring import scoring
@@ -103,7 +103,7 @@ class Chain:
                 Path(scratch), [task.splits["dev"]], tokenizer, max_length=task.max_length, progress=Silent()
             )
             loaded = placed(load_finetuned(ModelSource(str(model))), runtime)
-            return decide(task, predict_logits(loaded, rows, pad_id=tokenizer.pad_token_id))
+            return predicted_labels(task, predict_logits(loaded, rows, pad_id=tokenizer.pad_token_id))
 
 
 def own_files(folder: Path) -> tuple[str, str]:

@@ -38,11 +38,11 @@ from pipeline.data.tokens.batches import BatchPlan
 from pipeline.data.tokens.table import TokenTable
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
-from pipeline.engine.guides.stored import StoredTeacher
 from pipeline.engine.inference import predict_logits
 from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import TEACHER, guide_taps, imitators, soft
 from pipeline.engine.rows import reader
+from pipeline.engine.teacher_cache.cached_teacher import CachedTeacher
 from pipeline.features import OUTPUT
 from pipeline.models.taps import encode
 from pipeline.progress import Silent
@@ -84,7 +84,7 @@ class Printed(Silent):
 def trainings(
     table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape, *, always: bool = False
 ) -> tuple[Any, Any, Any]:
-    """What trains the student from its start, a teacher that is asked, and how to make one that stores on a shelf."""
+    """What trains the student from its start, a teacher that computes, and how to make one that caches."""
     config = StudentConfig(
         name="student", layers=student.layers, hidden=student.hidden, heads=student.heads, intermediate=student.inner
     )
@@ -93,11 +93,11 @@ def trainings(
     taps, read = guide_taps(learners), reader(table, pad_id=0)
     features = frozen_teacher(instructor, taps, torch.device("cpu"))
 
-    def store(shelf: str) -> StoredTeacher:
-        return StoredTeacher(
+    def store(cache_dir: str) -> CachedTeacher:
+        return CachedTeacher(
             features,
             plan,
-            shelf=Path(shelf),
+            cache_dir=Path(cache_dir),
             key="features",
             passes=KEPT_EPOCHS,
             budget=1e12,
@@ -122,8 +122,8 @@ def whole(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shape, *,
     once(asked)  # warms up
     asking, told = once(asked, KEPT_EPOCHS)
     print(f"{KEPT_EPOCHS} epochs that ask: {asking:.1f} s", flush=True)
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as shelf:
-        kept = store(shelf)
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as cache_dir:
+        kept = store(cache_dir)
         storing, curve = once(kept, KEPT_EPOCHS)
     if curve != told:
         raise SystemExit("the losses differ")
@@ -136,8 +136,8 @@ def intermediate(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Sh
     once, asked, store = trainings(table, plan, teacher, student)
     seconds: dict[str, list[float]] = {"asking": [], "storing": [], "reading": []}
     for number in range(rounds + 1):  # the first one warms up
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as shelf:
-            found = {"asking": once(asked), "storing": once(store(shelf)), "reading": once(store(shelf))}
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as cache_dir:
+            found = {"asking": once(asked), "storing": once(store(cache_dir)), "reading": once(store(cache_dir))}
         curves = [curve for _, curve in found.values()]
         if not curves[0] == curves[1] == curves[2]:
             raise SystemExit("the losses differ")

@@ -22,8 +22,8 @@ from pipeline.cost.arithmetic import (
 )
 from pipeline.cost.sizes import Small, batches, small_training, total_steps
 from pipeline.distillation.layer_map import layer_map
-from pipeline.engine.guides import decision as caching
 from pipeline.engine.student_identity import folder
+from pipeline.engine.teacher_cache.decision import GB, caching_pays
 from pipeline.models.load import load_config
 from pipeline.models.source import ModelSource
 
@@ -167,11 +167,11 @@ def _stored(
         return load, ""
     tokens = float(there.mean()) * rows
     width = _features(scene, stage.config.students, scene.artifacts[name], attention=terms.of(AttentionTerm))
-    decision = caching.decide(
+    decision = caching_pays(
         tokens=round(tokens),
         bytes_per_token=width * FLOAT_BYTES,
         passes=load.passes,
-        budget=scene.config.runtime.teacher_store_gb * caching.GB,
+        budget=scene.config.runtime.teacher_store_gb * GB,
         free=scene.free_bytes,
         teacher_seconds=rehearsed.teacher_seconds / max(1.0, rehearsed.tokens),
         write_seconds=scene.machine.write_seconds,

@@ -19,14 +19,14 @@ from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.data.tokens.table import TokenTable
 from pipeline.engine.compilation import compilation
-from pipeline.engine.guides.caching import stored_teacher
 from pipeline.engine.guides.frozen import frozen_teacher, teacher_flops
 from pipeline.engine.guides.outputs import LOGITS, stored_outputs
-from pipeline.engine.guides.stored import StoredTeacher
 from pipeline.engine.learner import Learner
 from pipeline.engine.objectives import TEACHER, guide_taps
 from pipeline.engine.rows import plan, reader
 from pipeline.engine.run_training import device, run_training
+from pipeline.engine.teacher_cache.build import cached_teacher
+from pipeline.engine.teacher_cache.cached_teacher import CachedTeacher
 from pipeline.engine.threads import runs_ahead
 from pipeline.features import OUTPUT, Seen
 from pipeline.store.stage import StageRun
@@ -124,7 +124,7 @@ def distil(
             precision=teacher.precision,
             compiled=compilation(run.runtime, where).on,
         )
-        features = stored_teacher(
+        features = cached_teacher(
             show,
             batches,
             training,
@@ -160,7 +160,7 @@ def distil(
     return histories
 
 
-def _target(features: StoredTeacher | None, *, outputs: bool) -> Callable[[Any, NDArray[np.int64]], Any] | None:
+def _target(features: CachedTeacher | None, *, outputs: bool) -> Callable[[Any, NDArray[np.int64]], Any] | None:
     """What the learners are given of their teacher for each batch; None where nothing of it is read."""
     if features is None and not outputs:
         return None

@@ -8,7 +8,7 @@ from pipeline.config.models import StudentConfig
 from pipeline.data.tasks.table import TaskData, load_task
 from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.engine.comparison import compared_models
-from pipeline.engine.inference import decide, predict_logits
+from pipeline.engine.inference import predict_logits, predicted_labels
 from pipeline.engine.rows import write_rows
 from pipeline.engine.run_training import describe_device, placed, write_json
 from pipeline.engine.scoring import metric_names, scoring
@@ -61,7 +61,7 @@ def run(
         model = placed(load_finetuned(ModelSource(str(one.folder))), run.runtime)
         sizes[one.name] = {"parameters": count_parameters(model), "size_bytes": size_on_disk(one.folder)}
         predictions[one.name] = {
-            split: decide(task, predict_logits(model, table, pad_id=tokenizer.pad_token_id))
+            split: predicted_labels(task, predict_logits(model, table, pad_id=tokenizer.pad_token_id))
             for split, table in tables.items()
         }
         run.progress.update(number + 1, len(models))

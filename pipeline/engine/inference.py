@@ -1,4 +1,4 @@
-"""What a model says of every row: its logits, and its score on a dev set."""
+"""Compute a model's logits for every row, its predictions, and its score on the dev rows."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -23,9 +23,16 @@ INFERENCE_TOKENS = 4_096
 def predict_logits(
     model: PreTrainedModel, table: TokenTable, *, pad_id: int, rows: NDArray[np.int64] | None = None
 ) -> NDArray[np.float32]:
-    """Logits of some rows (all by default), (rows, classes), in the order of the rows.
+    """Compute logits in evaluation mode, without gradients, on the device that the model is on.
 
-    The model runs in evaluation mode on whatever device it is on, without gradients.
+    Args:
+        model: a model with a classification head; its training mode is restored afterwards.
+        table: tokens of all rows.
+        pad_id: id of the padding token.
+        rows: (rows,), indices of the rows to compute; None computes all.
+
+    Returns:
+        (rows, classes), float32, in the order of ``rows``.
     """
     rows = np.arange(len(table)) if rows is None else rows
     device = next(model.parameters()).device
@@ -44,24 +51,34 @@ def predict_logits(
     return np.empty((0, 0), np.float32) if logits is None else logits
 
 
-def decide(task: TaskData, logits: NDArray[np.float32]) -> NDArray[Any]:
-    """Predictions: the likeliest class, or the number itself."""
+def predicted_labels(task: TaskData, logits: NDArray[np.float32]) -> NDArray[Any]:
+    """Return the prediction for each row, (rows,): the most likely class, or the number of a regression.
+
+    Args:
+        task: says whether labels are classes or numbers.
+        logits: (rows, classes); (rows, 1) for a regression.
+    """
     return logits[:, 0].astype(np.float64) if task.kind == "regression" else logits.argmax(axis=1)
 
 
 def dev_score(task: TaskData, logits: NDArray[np.float32]) -> float:
-    """The task's main metric on its dev rows."""
+    """Compute the task's main metric on its dev rows.
+
+    Args:
+        task: dev labels and the metric.
+        logits: (dev rows, classes).
+    """
     labels = task.splits["dev"]["label"].to_numpy()
-    return compute_metrics(scoring(task), decide(task, logits), labels)[main_metric(task.metric)]
+    return compute_metrics(scoring(task), predicted_labels(task, logits), labels)[main_metric(task.metric)]
 
 
 def dev_scorer(task: TaskData, tokenizer: Any, run: StageRun) -> Callable[[nn.Module], float]:
-    """The dev score of a learner, or of a model, as a function; the dev rows are tokenised once.
+    """Build a function that computes the dev score of a learner or model; the dev rows are tokenised once.
 
     Args:
-        task: whose main metric it is.
-        tokenizer: of the models that are scored.
-        run: the stage that scores; the tokens lie in its scratch folder.
+        task: dev rows and the metric.
+        tokenizer: the tokenizer of the models to be scored.
+        run: the stage that scores; the tokens are written to its scratch folder.
     """
     dev = write_rows(
         run.scratch / "dev",
@@ -71,8 +88,8 @@ def dev_scorer(task: TaskData, tokenizer: Any, run: StageRun) -> Callable[[nn.Mo
         progress=run.progress,
     )
 
-    def score(scored: nn.Module) -> float:
-        model = scored if isinstance(scored, PreTrainedModel) else scored.model
+    def score(learner: nn.Module) -> float:
+        model = learner if isinstance(learner, PreTrainedModel) else learner.model
         return dev_score(task, predict_logits(cast("PreTrainedModel", model), dev, pad_id=tokenizer.pad_token_id))
 
     return score

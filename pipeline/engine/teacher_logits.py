@@ -13,10 +13,10 @@ from pipeline.config.precision import Precision
 from pipeline.data.tasks.table import TaskData, load_task
 from pipeline.data.tokens.logits import join_logits, read_logits, write_logits
 from pipeline.data.tokens.tokenizer import load_tokenizer
-from pipeline.engine.guides.decision import decide
 from pipeline.engine.inference import predict_logits
 from pipeline.engine.rows import write_rows
 from pipeline.engine.run_training import placed, write_json
+from pipeline.engine.teacher_cache.decision import caching_pays
 from pipeline.engine.transfer_set import LOGITS, TOKENS, TransferSet
 from pipeline.engine.variant_quality import QUALITY, figures, variant_quality
 from pipeline.models.load import load_finetuned
@@ -98,9 +98,17 @@ def _rows(task: TaskData, variants: Path | None) -> Iterator[pa.Table]:
 
 
 def _pays(cost: Mapping[str, float], tokens: int) -> bool:
-    """Whether stored logits save time from the second epoch on; they are kept in any case, students need them."""
+    """Return whether reading stored logits takes less time than computing them again, from the second epoch on.
+
+    The answer is recorded only: the logits are stored in any case, because students are trained on them.
+
+    Args:
+        cost: measured bytes and seconds of one pass: ``bytes``, ``teacher_seconds_a_pass``, ``write_seconds``,
+            ``read_seconds``.
+        tokens: number of real tokens of all rows.
+    """
     size = cost["bytes"]
-    return decide(
+    return caching_pays(
         tokens=tokens,
         bytes_per_token=size / max(1, tokens),
         passes=2,

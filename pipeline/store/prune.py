@@ -61,10 +61,10 @@ def prunable(artifacts: Iterable[Artifact], keep: int, wanted: Iterable[str]) ->
 
 def leftovers(layout: Layout, days: float) -> Iterator[Unneeded]:
     """What nobody has touched for some days: abandoned work, teacher features, quarantine, half-written files."""
-    for shelf in (layout.works, layout.teacher_store, layout.quarantine):
-        for path in sorted(shelf.iterdir()) if shelf.is_dir() else ():
-            if _untouched(path, days) and (shelf != layout.works or is_free(layout.lock(path.name))):
-                yield Unneeded(f"{shelf.name}/{path.name}", path, folder_bytes(path))
+    for folder in (layout.works, layout.teacher_store, layout.quarantine):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if _untouched(path, days) and (folder != layout.works or is_free(layout.lock(path.name))):
+                yield Unneeded(f"{folder.name}/{path.name}", path, folder_bytes(path))
     for path in sorted([*layout.root.glob(".*.draft"), *layout.tags.glob("*.draft")]):
         if _untouched(path, days):
             yield Unneeded(path.relative_to(layout.root).as_posix(), path, path.lstat().st_size)
@@ -76,8 +76,8 @@ def refuse_links(layout: Layout) -> None:
     Raises:
         StoreError: one of the store's own folders is a link.
     """
-    shelves = (layout.works, layout.teacher_store, layout.quarantine, layout.trash, layout.tags, layout.leases)
-    linked = next((shelf for shelf in shelves if shelf.is_symlink()), None)
+    folders = (layout.works, layout.teacher_store, layout.quarantine, layout.trash, layout.tags, layout.leases)
+    linked = next((folder for folder in folders if folder.is_symlink()), None)
     if linked is not None:
         raise StoreError(f"{linked} is a link, and pruning follows none: replace it by a folder")
 

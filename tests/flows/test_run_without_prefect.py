@@ -7,8 +7,8 @@ import time
 import pytest
 from tiny_run import STAGES, Tiny
 
-from pipeline.engine.guides.caching import SHELF
-from pipeline.engine.guides.stored import DESCRIPTION
+from pipeline.engine.teacher_cache.build import CACHE_DIR
+from pipeline.engine.teacher_cache.cached_teacher import DESCRIPTION
 
 NOBODY = "http://127.0.0.1:9/api"  # the discard port: nothing answers
 
@@ -56,7 +56,7 @@ def test_a_run_told_to_end_leaves_its_last_step(fresh: Tiny) -> None:
         text=True,
     )
     scratch, deadline = fresh.folder / "artifacts" / ".work", time.monotonic() + 240
-    while not list((fresh.folder / "artifacts" / SHELF).glob(f"*/{DESCRIPTION}")):
+    while not list((fresh.folder / "artifacts" / CACHE_DIR).glob(f"*/{DESCRIPTION}")):
         assert command.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -15,11 +15,11 @@ from tiny_run import Notes, Tiny, tiny
 from transformers import PreTrainedModel
 
 from pipeline.data.tokens.batches import BatchPlan
-from pipeline.engine.guides import caching
-from pipeline.engine.guides.caching import feature_key
 from pipeline.engine.guides.frozen import FrozenTeacher, frozen_teacher
-from pipeline.engine.guides.layout import Layout
-from pipeline.engine.guides.stored import DESCRIPTION, StoredTeacher
+from pipeline.engine.teacher_cache import build
+from pipeline.engine.teacher_cache.build import feature_key
+from pipeline.engine.teacher_cache.cached_teacher import DESCRIPTION, CachedTeacher
+from pipeline.engine.teacher_cache.layout import Layout
 from pipeline.models.precision import prepare_teacher
 from pipeline.models.speed.packed import PackedLinear, pack
 from pipeline.models.weight_digest import digest_encoder
@@ -123,7 +123,7 @@ def test_compilation_and_the_libraries_change_the_key(make_bert: Make, monkeypat
 def test_keys_of_an_earlier_version_are_not_found(make_bert: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     teacher = read(make_bert)
     now = feature_key(teacher, PLAN, "rows", None)
-    monkeypatch.setattr(caching, "KEY_VERSION", 1)
+    monkeypatch.setattr(build, "KEY_VERSION", 1)
     assert feature_key(teacher, PLAN, "rows", None) != now
 
 
@@ -140,19 +140,19 @@ def test_a_packed_model_has_no_digest_and_no_state(make_bert: Make) -> None:
 
 def test_features_of_a_teacher_with_other_linear_weights_are_not_read(make_bert: Make, tmp_path: Path) -> None:
     """Its embeddings and norms are equal: only what a packed layer holds tells the two apart."""
-    notes, shelf = Notes(), tmp_path / "shelf"
+    notes, cache_dir = Notes(), tmp_path / "cache"
     ids = torch.randint(1, 40, (len(LENGTHS), int(LENGTHS.max())), generator=torch.Generator().manual_seed(0))
 
     def batch(rows: np.ndarray) -> dict[str, torch.Tensor]:
         mask = torch.from_numpy(np.arange(int(LENGTHS[rows].max())) < LENGTHS[rows][:, None])
         return {"input_ids": ids[rows, : mask.shape[1]] * mask, "attention_mask": mask}
 
-    def stored(teacher: FrozenTeacher) -> StoredTeacher:
+    def stored(teacher: FrozenTeacher) -> CachedTeacher:
         own = feature_key(teacher, PLAN, "rows", None)
-        (shelf / own).mkdir(parents=True, exist_ok=True)
+        (cache_dir / own).mkdir(parents=True, exist_ok=True)
         told = {"columns": Layout.of(teacher(batch(PLAN.batches[0]))).to_json()}
-        (shelf / own / DESCRIPTION).write_text(json.dumps(told))
-        return StoredTeacher(teacher, PLAN, shelf=shelf, key=own, passes=3, budget=1e9, progress=notes)
+        (cache_dir / own / DESCRIPTION).write_text(json.dumps(told))
+        return CachedTeacher(teacher, PLAN, cache_dir=cache_dir, key=own, passes=3, budget=1e9, progress=notes)
 
     def counts(teacher: FrozenTeacher) -> dict[str, int]:
         store = stored(teacher)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_run import Tiny, save_teacher, tiny
 
-from pipeline.engine.guides.caching import SHELF
+from pipeline.engine.teacher_cache.build import CACHE_DIR
 
 OPTIONS = (
     *("phases.intermediate.training.epochs=5", "general_distillation.training.epochs=5"),
@@ -42,7 +42,7 @@ def test_stored_features_give_the_same_students_and_loss_curves(stored: Tiny, tm
         assert again["batches"]["computed"] == 5 * told["batches"]["computed"]
         assert stored.artifact(stage).manifest.digest == run.artifact(stage).manifest.digest
         assert stored.artifact(stage).manifest.fingerprint == run.artifact(stage).manifest.fingerprint
-    assert not (run.folder / "artifacts" / SHELF).exists()
+    assert not (run.folder / "artifacts" / CACHE_DIR).exists()
 
 
 def test_a_sweep_reads_from_its_first_step(stored: Tiny, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_sweep_reads_from_its_first_step(stored: Tiny, tmp_path: Path) -> None
         *OPTIONS, "phases.intermediate.training.epochs=1", "phases.intermediate.terms.hidden=2", until="intermediate"
     )
     assert run.artifact("intermediate").metrics["teacher_store"]["batches"]["computed"] == 0
-    assert len(list((run.folder / "artifacts" / SHELF).iterdir())) == 2
+    assert len(list((run.folder / "artifacts" / CACHE_DIR).iterdir())) == 2
 
 
 @pytest.mark.parametrize(
@@ -79,11 +79,11 @@ def test_what_cannot_be_read_back_as_it_would_be_computed_is_not_stored(
 def test_the_store_lists_verifies_and_prunes_around_it(stored: Tiny, tmp_path: Path) -> None:
     run = Tiny(shutil.copytree(stored.folder, tmp_path / "kept"))
     found = run.store.list()
-    assert {one.manifest.stage for one in found}.isdisjoint({SHELF, SHELF.removeprefix(".")})
+    assert {one.manifest.stage for one in found}.isdisjoint({CACHE_DIR, CACHE_DIR.removeprefix(".")})
     assert not [line for one in found for line in run.store.verify(one)]
     assert run.store.damaged() == []
     assert run.store.prune(0)
-    assert (run.folder / "artifacts" / SHELF).is_dir()
+    assert (run.folder / "artifacts" / CACHE_DIR).is_dir()
     assert run.store.list() == []
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.training import TrainingConfig
-from pipeline.engine.guides.caching import num_passes
-from pipeline.engine.guides.decision import decide
+from pipeline.engine.teacher_cache.build import num_passes
+from pipeline.engine.teacher_cache.decision import caching_pays
 
 COST = {
     "tokens": 66_000,
@@ -23,7 +23,7 @@ COST = {
 
 
 def test_a_decision_says_what_it_takes_and_what_it_saves() -> None:
-    decision = decide(**COST)
+    decision = caching_pays(**COST)
     assert decision.store
     assert decision.reason == "teacher features stored: 2.64 GB of 10 GB, saves about 9 x 64.7 s"
 
@@ -42,7 +42,7 @@ def test_a_decision_says_what_it_takes_and_what_it_saves() -> None:
     ],
 )
 def test_what_does_not_pay_is_recomputed(changed: dict[str, float], why: str) -> None:
-    decision = decide(**(COST | changed))
+    decision = caching_pays(**(COST | changed))
     assert not decision.store
     assert decision.reason == f"teacher features recomputed: {why}"
 
@@ -54,7 +54,7 @@ amount = st.floats(0, 10)
 def test_what_is_stored_takes_less_time_in_all(
     teacher: float, write: float, read: float, passes: int, tokens: int
 ) -> None:
-    stored = decide(
+    stored = caching_pays(
         tokens=tokens,
         bytes_per_token=8,
         passes=passes,
@@ -85,6 +85,6 @@ def test_passes_end_with_the_steps(options: dict[str, int], batches: int, passes
 def test_a_store_that_is_asked_for_is_kept_whatever_it_costs_and_only_where_it_fits() -> None:
     slow = {"tokens": 1_000, "bytes_per_token": 4, "passes": 2, "free": 1e12, "what": "features"}
     slow |= {"teacher_seconds": 1e-6, "write_seconds": 1.0, "read_seconds": 1.0}
-    assert not decide(**slow, budget=1e9).store
-    assert decide(**slow, budget=1e9, always=True).store
-    assert not decide(**slow, budget=1e3, always=True).store
+    assert not caching_pays(**slow, budget=1e9).store
+    assert caching_pays(**slow, budget=1e9, always=True).store
+    assert not caching_pays(**slow, budget=1e3, always=True).store

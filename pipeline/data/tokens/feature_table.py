@@ -1,11 +1,11 @@
-"""A feature table is what a teacher said of each batch, on disk: so many float32 numbers a real token.
+"""A feature table stores a teacher's features on disk: for each batch, ``width`` float32 numbers a real token.
 
-Batches lie one after another in shards; ``checksums`` holds 64 bits (XXH3) a batch, 0 where there is none yet.
-The data are written first, the checksum after them, and each read is compared with it: what a kill, a
-power cut or a bad disk left there counts as absent. Nothing in it cannot be computed again.
+Batches lie one after another in shards. The file ``checksums`` holds 64 bits (XXH3) a batch, 0 for a batch that is
+not stored yet. The data are written first and the checksum after them, and every read is compared with it: a batch
+that a kill, a power cut or a bad disk left incomplete counts as absent. All of it can be computed again.
 
-Shards are read and written at positions, not mapped: the page cache serves both, but a full disk or a
-file cut short is an error here, where a map would end the process with SIGBUS.
+Shards are read and written at positions instead of being memory-mapped: the page cache serves both, but a full disk
+or a truncated file raises an error here, where a map would end the process with SIGBUS.
 """
 
 import os
@@ -26,13 +26,13 @@ Values = NDArray[np.float32]
 
 
 class FeatureTable:
-    """Features of batches by number; safe to use from several processes that would write the same.
+    """Features of batches, by batch number; several processes may write it at once if they write the same values.
 
     Args:
-        folder: where it is or will be; it has to exist before anything is written.
-        tokens: real tokens of each batch.
+        folder: folder of the table; it has to exist before anything is written.
+        tokens: (batches,), number of real tokens of each batch.
         width: float32 numbers a token.
-        shard_bytes: a shard is a run of whole batches of at most this size, or one larger batch.
+        shard_bytes: largest size of a shard in bytes; a shard is a run of whole batches, or a single larger batch.
     """
 
     def __init__(self, folder: Path, tokens: Sequence[int], width: int, shard_bytes: int = SHARD_BYTES) -> None:
@@ -44,15 +44,18 @@ class FeatureTable:
 
     @property
     def stored(self) -> float:
-        """Share of the tokens whose features are there, as far as their checksums say."""
+        """Share of the tokens whose batch has a checksum, 0 to 1; the data are not read."""
         return float(self.tokens[self._checksums > 0].sum() / max(1, self.tokens.sum()))
 
     def read(self, batch: int, salt: bytes) -> Values | None:
-        """Features of a batch, (tokens x width,), aligned, or None if they are not there whole.
+        """Read the features of a batch; None if they are missing, incomplete or of other inputs.
 
         Args:
-            batch: its number.
-            salt: what the features were made from; of anything else they are not there.
+            batch: number of the batch.
+            salt: bytes of the inputs that the features were computed from; part of the checksum.
+
+        Returns:
+            (tokens * width,), float32, aligned to 64 bytes.
         """
         if not self._checksums[batch]:
             return None
@@ -66,10 +69,15 @@ class FeatureTable:
         return values if whole and _checksum(values, salt) == self._checksums[batch] else None
 
     def write(self, batch: int, values: Values, salt: bytes) -> None:
-        """Keep the features of a batch, (tokens x width,) in whatever order.
+        """Write the features of a batch.
+
+        Args:
+            batch: number of the batch.
+            values: (tokens * width,), float32.
+            salt: bytes of the inputs that the features were computed from; part of the checksum.
 
         Raises:
-            OSError: they cannot be written, the disk is full for instance; the batch is absent then.
+            OSError: they cannot be written, for instance because the disk is full; the batch then counts as absent.
         """
         shard, start = self._places[batch]
         with _opened(self._shard(shard), os.O_WRONLY | os.O_CREAT) as file:
@@ -80,7 +88,7 @@ class FeatureTable:
         self._checksums[batch] = checksum
 
     def forget(self, batch: int) -> None:
-        """Let the next read of a batch come from the disk, as it will when memory does not hold the table."""
+        """Drop a batch from the page cache, so that timing its next read measures the disk."""
         if not hasattr(os, "posix_fadvise"):
             return
         shard, start = self._places[batch]
@@ -93,7 +101,15 @@ class FeatureTable:
 
 
 def shard_places(sizes: Sequence[int], shard_bytes: int) -> list[tuple[int, int]]:
-    """Shard and first byte of each batch."""
+    """Assign batches to shards.
+
+    Args:
+        sizes: bytes of each batch.
+        shard_bytes: largest size of a shard.
+
+    Returns:
+        For each batch, the number of its shard and its first byte there.
+    """
     places, shard, end = [], 0, 0
     for size in sizes:
         if end and end + size > shard_bytes:
@@ -104,7 +120,7 @@ def shard_places(sizes: Sequence[int], shard_bytes: int) -> list[tuple[int, int]
 
 
 def disk_bytes(folder: Path) -> int:
-    """What a folder takes on the disk; what vanishes meanwhile counts nothing."""
+    """Return the bytes that a folder takes on the disk; files that are deleted meanwhile count as 0."""
     total = 0
     for path in folder.rglob("*"):
         try:
@@ -114,21 +130,22 @@ def disk_bytes(folder: Path) -> int:
     return total
 
 
-def make_room(shelf: Path, needed: int, budget: int, keep: Path) -> list[Path]:
-    """Remove the tables that were not used for longest until ``needed`` bytes more stay within the budget.
+def make_room(cache_dir: Path, needed: int, budget: int, keep: Path) -> list[Path]:
+    """Delete the least recently used tables until ``needed`` more bytes fit within the budget.
 
-    A table is as old as its folder. A process that still uses a removed one computes again.
+    The modification time of a table's folder says when it was last used. A process that still uses a deleted table
+    computes its features again.
 
     Args:
-        shelf: the folder of the tables.
+        cache_dir: folder of all tables.
         needed: bytes that ``keep`` will take.
-        budget: bytes that all may take.
-        keep: the table that stays.
+        budget: bytes that all tables together may take.
+        keep: folder of the table that is not deleted.
 
     Returns:
-        The folders that are gone.
+        The folders that were deleted.
     """
-    others = [path for path in shelf.iterdir() if path.is_dir() and path != keep]
+    others = [path for path in cache_dir.iterdir() if path.is_dir() and path != keep]
     sizes = {path: disk_bytes(path) for path in others}
     taken, gone = needed + sum(sizes.values()), []
     for path in sorted(others, key=_last_used):

@@ -1,1 +1,1 @@
-"""Guides: whatever a student can learn from, as functions from a batch to what they show of it."""
+"""Guides: functions from a batch to the tensors that a student is compared with, such as a teacher's features."""

@@ -1,4 +1,4 @@
-"""A guide that computes: a frozen teacher, cut off above the last layer that is read."""
+"""A frozen teacher that computes features of a batch; its layers above the last one that is read are removed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from pipeline.models.weight_digest import digest_encoder
 
 @dataclass(frozen=True)
 class FrozenTeacher:
-    """A teacher that is ready to be read.
+    """A teacher that computes features.
 
     Attributes:
-        read: a batch in, the tensors of the taps out.
-        device: where it runs.
+        read: (batch on ``device``) -> tap -> tensor.
+        device: the device it runs on.
         dropout: whether its dropout is on.
-        identity: everything about it that what it shows depends on, the weights as they were loaded included; JSON
-            values. A cache of what it shows is keyed by nothing else of it.
+        identity: everything that the features depend on, as JSON values: digest of the weights as they were loaded,
+            taps, precision, compilation. The key of a feature cache holds this and nothing else of the teacher.
     """
 
     read: Callable[[Mapping[str, Tensor]], Seen]
@@ -36,7 +36,7 @@ class FrozenTeacher:
     identity: Mapping[str, Any]
 
     def __call__(self, batch: Mapping[str, Tensor]) -> Seen:
-        """The tensors of the taps for a batch on the teacher's device."""
+        """Return tap -> tensor for a batch on the teacher's device."""
         return self.read(batch)
 
 
@@ -49,21 +49,21 @@ def frozen_teacher(
     precision: Precision = "float32",
     compiled: bool = False,
 ) -> FrozenTeacher:
-    """What a teacher shows of a batch; nothing of it runs above the last layer that is read.
+    """Prepare a teacher to compute features, removing the layers above the last one that is read.
 
-    Its identity is taken here, before its weights are converted or packed.
+    Its identity is computed here, before its weights are converted or packed.
 
     Args:
-        teacher: as it was loaded; it is changed in place, and must not be saved.
-        taps: what is read.
-        device: where it runs.
+        teacher: the model as it was loaded; it is changed in place and must not be saved afterwards.
+        taps: the tensors to read, such as the hidden states of layer 4.
+        device: the device it is moved to.
         dropout: leave the teacher's dropout on, as the released code does.
-        precision: what its matrix products are computed in; the losses compute in float32 in either.
-        compiled: compile what runs of it.
+        precision: number format of its matrix products; the losses are computed in float32 with either.
+        compiled: compile its encoder.
     """
     truncate(teacher, max(1, *(tap.layer for tap in taps)))
     identity = {
-        # What never runs does not count; a pooler that was not saved is drawn at random.
+        # Of the encoder only: a pooler that was not saved has random weights, and it does not run here.
         "weights": digest_encoder(teacher),
         "taps": [list(tap) for tap in taps],
         "precision": precision,
@@ -77,20 +77,20 @@ def frozen_teacher(
     else:
         pack(teacher)
 
-    def show(batch: Mapping[str, Tensor]) -> Seen:
+    def features(batch: Mapping[str, Tensor]) -> Seen:
         with autocast(precision, device):
             return read(batch)
 
-    return FrozenTeacher(show, device, dropout, identity)
+    return FrozenTeacher(features, device, dropout, identity)
 
 
 def teacher_flops(
     teacher: PreTrainedModel, computed_share: Callable[[], float]
 ) -> Callable[[Mapping[str, float]], float]:
-    """Teacher FLOPs for given counts, excluding batches that were read from a store instead.
+    """Return a function: counts -> teacher FLOPs, excluding batches that were read from the cache instead.
 
     Args:
-        teacher: truncated.
-        computed_share: share of the batches that the teacher computed, asked when training is over.
+        teacher: the truncated model.
+        computed_share: returns the share of the batches that the teacher computed, 0 to 1; called after training.
     """
     return lambda counts: encoder_flops(teacher.config, counts["tokens"], counts["pairs"]) * computed_share()

@@ -1,4 +1,4 @@
-"""A guide whose outputs were stored by an earlier stage and are read along with the batch; no model is loaded."""
+"""A teacher's logits that an earlier stage stored; they are a column of the batch, so no model is loaded."""
 
 from collections.abc import Mapping
 
@@ -10,5 +10,5 @@ LOGITS = "logits"  # the column of a batch that holds them
 
 
 def stored_outputs(batch: Mapping[str, Tensor]) -> Seen:
-    """The guide's logits of a batch, (batch, classes)."""
+    """Return the stored logits of a batch, (batch, classes), under the tap ``OUTPUT``."""
     return {OUTPUT: batch[LOGITS]}

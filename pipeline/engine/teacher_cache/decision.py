@@ -1,20 +1,25 @@
-"""Whether what a guide shows of its rows is worth storing, from measured seconds and bytes."""
+"""Decide whether caching a teacher's outputs saves time, from measured seconds and bytes."""
 
 from dataclasses import dataclass
 
-SPARED_BYTES = 1_000_000_000  # left free on the disk, for checkpoints
+SPARED_BYTES = 1_000_000_000  # kept free on the disk for checkpoints
 GB = 1e9
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to store, and why, in one line with figures."""
+    """Whether to cache.
+
+    Attributes:
+        store: whether to write the features to disk.
+        reason: one line with the numbers that decided it.
+    """
 
     store: bool
     reason: str
 
 
-def decide(
+def caching_pays(
     *,
     tokens: int,
     bytes_per_token: float,
@@ -27,19 +32,19 @@ def decide(
     what: str = "teacher features",
     always: bool = False,
 ) -> Decision:
-    """Store what the teacher says if it fits, and if writing it once and reading it later takes less time.
+    """Decide to cache if it fits on the disk and takes less time than computing again in every pass.
 
     Args:
-        tokens: real tokens of all rows.
-        bytes_per_token: what is stored of one.
-        passes: over the rows, the one that stores included.
+        tokens: number of real tokens of all rows.
+        bytes_per_token: bytes to store for one token.
+        passes: number of passes over the rows, the one that stores included.
         budget: bytes that may be stored.
         free: bytes free on the disk.
-        teacher_seconds: the teacher's, a token.
-        write_seconds: a byte.
-        read_seconds: a byte.
-        what: is stored, for the reason.
-        always: store what fits, however long it takes.
+        teacher_seconds: seconds that the teacher computes for one token.
+        write_seconds: seconds to write one byte.
+        read_seconds: seconds to read one byte.
+        what: name of what is stored, for the reason.
+        always: cache whatever fits, even if it saves no time.
     """
     needed, teacher = tokens * bytes_per_token, tokens * teacher_seconds
     write, read = needed * write_seconds, needed * read_seconds

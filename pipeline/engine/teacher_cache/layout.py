@@ -1,7 +1,7 @@
-"""A layout says how the features of a batch follow one another in a row of numbers.
+"""How the features of a batch are laid out as one array of float32 numbers.
 
-The taps follow one another in sorted order; of each all real tokens, and nothing of padding. So a batch without
-padding is used where it was read to, without a copy.
+Taps in sorted order; for each tap all real tokens of the batch, padding left out. So the features of a batch
+without padding are used in the memory they were read into, without a copy.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 class Column(NamedTuple):
-    """One tap of a token: ``shape`` is (d,) of a hidden state, (heads, d_head) of a query or key."""
+    """One tap: ``shape`` is its shape for one token, (d,) for a hidden state, (heads, d_head) for a query or key."""
 
     tap: Tap
     shape: tuple[int, ...]
@@ -31,35 +31,40 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Which taps of a token are stored, one after another, and in what shapes."""
+    """The stored taps, in order, with their shapes for one token."""
 
     columns: tuple[Column, ...]
 
     @property
     def width(self) -> int:
-        """Numbers a token."""
+        """Number of float32 values stored for one token."""
         return sum(prod(column.shape) for column in self.columns)
 
     @classmethod
     def of(cls, seen: Seen) -> "Layout":
-        """The layout of what a teacher shows, its taps sorted."""
+        """Return the layout of a teacher's features, taps sorted."""
         return cls(tuple(Column(tap, _shape(tap, seen[tap])) for tap in sorted(seen)))
 
     @classmethod
     def from_json(cls, columns: list[Any]) -> "Layout":
-        """The layout that ``to_json`` wrote; raises ``ValueError`` or ``TypeError`` for anything else."""
+        """Read a layout written by ``to_json``.
+
+        Raises:
+            ValueError: the columns have another form.
+            TypeError: likewise.
+        """
         return cls(tuple(Column(Tap(*tap), tuple(shape)) for tap, shape in columns))
 
     def to_json(self) -> list[Any]:
-        """The columns as plain lists."""
+        """Return the columns as lists, to be written as JSON."""
         return [[list(column.tap), list(column.shape)] for column in self.columns]
 
     def pack(self, seen: Seen, mask: Tensor) -> NDArray[np.float32]:
-        """Numbers of the real tokens, (tokens x width,).
+        """Copy the features of a batch's real tokens into one array, (tokens * width,).
 
         Args:
-            seen: the taps of a batch.
-            mask: (batch, length), True for tokens.
+            seen: tap -> tensor, (batch, length, d) or (batch, heads, length, d_head).
+            mask: (batch, length), True for tokens, False for padding.
         """
         by_token = [
             seen[column.tap].transpose(1, 2).flatten(2) if column.tap.what in FACTORS else seen[column.tap]
@@ -68,9 +73,14 @@ class Layout:
         return torch.cat([tensor[mask].float().flatten() for tensor in by_token]).cpu().numpy()
 
     def unpack(self, numbers: NDArray[np.float32], mask: Tensor) -> Seen:
-        """The taps of a batch on the device of its mask; padded positions are zero.
+        """Rebuild the features of a batch on the device of ``mask``; padded positions are zero.
 
-        Every tensor has the strides that a model's own has: what is computed from it is the same to the last bit.
+        Every tensor has the strides that the model's own output has, so results computed from it are the same to
+        the last bit.
+
+        Args:
+            numbers: (tokens * width,), as ``pack`` returns it.
+            mask: (batch, length), True for tokens, False for padding.
         """
         values = torch.from_numpy(numbers).to(mask.device)
         tokens = len(numbers) // self.width
@@ -92,29 +102,43 @@ def _shape(tap: Tap, tensor: Tensor) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class KeptFeatures:
-    """Features of batches on disk; given back for the very inputs only that they were made from.
+class CachedFeatures:
+    """Features of batches on disk, returned only for exactly the inputs that they were computed from.
 
     Attributes:
-        layout: of a token.
-        table: where the rows are.
+        layout: which taps are stored for a token.
+        table: the numbers on disk, by batch.
     """
 
     layout: Layout
     table: FeatureTable
 
     def read(self, number: int, batch: Batch) -> Seen | None:
-        """Features of a batch by its number, or None if they are not there whole."""
+        """Return the features of a batch, or None if they are missing, damaged or of other inputs.
+
+        Args:
+            number: index of the batch in the plan.
+            batch: its inputs; their bytes are part of the checksum.
+        """
         numbers = self.table.read(number, _input_bytes(batch))
         return None if numbers is None else self.layout.unpack(numbers, batch["attention_mask"])
 
     def write(self, number: int, seen: Seen, batch: Batch) -> None:
-        """Keep the features of a batch; raises ``OSError`` if the disk refuses."""
+        """Write the features of a batch.
+
+        Args:
+            number: index of the batch in the plan.
+            seen: tap -> tensor.
+            batch: the inputs they were computed from.
+
+        Raises:
+            OSError: they cannot be written.
+        """
         self.table.write(number, self.layout.pack(seen, batch["attention_mask"]), _input_bytes(batch))
 
 
 def _input_bytes(batch: Batch) -> bytes:
-    """What a model is told of a batch, padding included, as bytes that differ when it does."""
+    """Return the model inputs of a batch, padding included, as bytes: different inputs give different bytes."""
     arrays = [(name, batch[name].cpu().numpy()) for name in INPUTS if name in batch]
     return b"".join(f"{name}{array.shape}".encode() + array.tobytes() for name, array in arrays)
 

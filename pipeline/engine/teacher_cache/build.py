@@ -1,8 +1,8 @@
-"""A cache of what a teacher shows of the rows: where it lies, and the key that holds all it depends on.
+"""Build the cached teacher of a training: the folder of its features, and the key that identifies them.
 
-Stored features lie under ``<store>/.teacher-store/<key>/``. They are a cache and no artifact: the key holds
-everything they depend on to the last bit, so reading them equals recomputing, and deleting them costs time
-only.
+Features are stored under ``<store>/.teacher-store/<key>/``. They are a cache, not an artifact: the key is a digest
+of everything that their last bit depends on, so reading them equals computing them again, and deleting them
+costs only time.
 """
 
 import numpy as np
@@ -15,25 +15,30 @@ from pipeline.config.builtin import home_path
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.device.host import host
-from pipeline.engine.guides.decision import GB
 from pipeline.engine.guides.frozen import FrozenTeacher
-from pipeline.engine.guides.stored import StoredTeacher
+from pipeline.engine.teacher_cache.cached_teacher import CachedTeacher
+from pipeline.engine.teacher_cache.decision import GB
 from pipeline.store.artifact import load_artifact
 from pipeline.store.fingerprint import canonical, digest_bytes
 from pipeline.store.stage import StageRun
 
-SHELF = ".teacher-store"
-KEY_VERSION = 2  # raise it when features were stored under keys that did not hold all they depend on
+CACHE_DIR = ".teacher-store"
+KEY_VERSION = 2  # raise it when the key turns out to miss something that the features depend on
 
 
 def num_passes(config: TrainingConfig, batches: int) -> float:
-    """How often a training goes over its rows."""
+    """Return the number of epochs of a training; a fraction if ``max_steps`` ends it within one.
+
+    Args:
+        config: epochs, max_steps and gradient accumulation.
+        batches: number of batches an epoch.
+    """
     if config.max_steps is None or not batches:
         return float(config.epochs)
     return min(float(config.epochs), config.max_steps * config.gradient_accumulation / batches)
 
 
-def stored_teacher(
+def cached_teacher(
     teacher: FrozenTeacher,
     plan: BatchPlan,
     training: TrainingConfig,
@@ -42,36 +47,36 @@ def stored_teacher(
     rows: str,
     counts_padding: bool,
     chosen: NDArray[np.int64] | None = None,
-) -> StoredTeacher:
-    """A teacher whose features are stored under this store, if that is possible and pays.
+) -> CachedTeacher:
+    """Build a teacher that caches its features in the run's store, if that is possible and saves time.
 
     Args:
-        teacher: is asked for what is not stored.
-        plan: the batches.
-        training: says how often they come.
+        teacher: computes the features that are not cached.
+        plan: the batches of the training.
+        training: number of epochs or steps.
         run: the stage that trains.
-        rows: role of the artifact the rows come from.
-        counts_padding: whether padding counts in the means of the losses.
-        chosen: the rows of that artifact that the batches are made of; all of them when None.
+        rows: role of the input artifact that holds the rows.
+        counts_padding: whether the losses' means include padding; then nothing can be cached.
+        chosen: (rows,), indices of the rows of that artifact that the batches use; None uses all.
     """
     budget = run.runtime.teacher_store_gb * GB
-    never = _obstacle(plan, counts_padding=counts_padding, dropout=teacher.dropout)
+    disabled_reason = _disabled_reason(plan, counts_padding=counts_padding, dropout=teacher.dropout)
     source = load_artifact(run.artifact(rows)).manifest.digest
-    return StoredTeacher(
+    return CachedTeacher(
         teacher,
         plan,
-        shelf=home_path(run.runtime.store) / SHELF,
-        key=feature_key(teacher, plan, source, chosen) if budget and not never else "",
+        cache_dir=home_path(run.runtime.store) / CACHE_DIR,
+        key=feature_key(teacher, plan, source, chosen) if budget and not disabled_reason else "",
         passes=num_passes(training, len(plan)),
         budget=budget,
         progress=run.progress,
-        never=never,
+        disabled_reason=disabled_reason,
         always=run.runtime.teacher_store == "always",
     )
 
 
-def _obstacle(plan: BatchPlan, *, counts_padding: bool, dropout: bool) -> str:
-    """Why features of these batches cannot be read back as they would be computed; empty if they can."""
+def _disabled_reason(plan: BatchPlan, *, counts_padding: bool, dropout: bool) -> str:
+    """Return why cached features of these batches would differ from computed ones; "" if they would not."""
     if dropout:
         return "the teacher's dropout is on"
     if counts_padding:
@@ -82,13 +87,13 @@ def _obstacle(plan: BatchPlan, *, counts_padding: bool, dropout: bool) -> str:
 
 
 def feature_key(teacher: FrozenTeacher, plan: BatchPlan, source: str, chosen: NDArray[np.int64] | None = None) -> str:
-    """Digest of all that the last bit of a feature depends on.
+    """Return a digest (32 hexadecimal digits) of everything that the last bit of a feature depends on.
 
     Args:
-        teacher: what is read, known by its own identity.
-        plan: the batches.
+        teacher: its ``identity`` covers weights, taps, precision and compilation.
+        plan: the batches; a batch's shape decides how sums are rounded.
         source: digest of the artifact that holds the rows.
-        chosen: as for ``stored_teacher``.
+        chosen: (rows,), as for ``cached_teacher``.
     """
     shape = [plan.pad_to or 0, *(len(batch) for batch in plan.batches)]
     return digest_bytes(
@@ -107,7 +112,7 @@ def feature_key(teacher: FrozenTeacher, plan: BatchPlan, source: str, chosen: ND
 
 
 def _processor(device: torch.device) -> list[str]:
-    """What decides how a product is rounded: the GPU, or the processor and the instructions it has."""
+    """Return what decides how a product is rounded: the GPU, or the processor and its instruction sets."""
     if device.type == "cuda":
         return [torch.cuda.get_device_name(device)]
     own = host()

@@ -21,9 +21,9 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.engine.guides.frozen import frozen_teacher
-from pipeline.engine.guides.layout import Column, Layout
-from pipeline.engine.guides.stored import DESCRIPTION, PROBES, StoredTeacher
 from pipeline.engine.objectives import TEACHER, guide_taps, learners
+from pipeline.engine.teacher_cache.cached_teacher import DESCRIPTION, PROBES, CachedTeacher
+from pipeline.engine.teacher_cache.layout import Column, Layout
 from pipeline.features import EMBEDDING, Seen, Tap
 from pipeline.training.loop import Training, train
 
@@ -52,7 +52,7 @@ class World:
     """Two students of one teacher; ``computed`` counts its passes."""
 
     def __init__(self, make_bert: Make, folder: Path) -> None:
-        self.make_bert, self.folder, self.shelf = make_bert, folder, folder / "shelf"
+        self.make_bert, self.folder, self.cache_dir = make_bert, folder, folder / "cache"
         self.computed, self.runs = 0, 0
         self.notes = Notes()
 
@@ -75,16 +75,16 @@ class World:
 
         return counted, made
 
-    def store(self, teacher: Any, **changed: Any) -> StoredTeacher:
-        options = {"shelf": self.shelf, "key": "key", "passes": EPOCHS, "budget": 1e9, "progress": self.notes}
-        return StoredTeacher(teacher, PLAN, **(options | changed))
+    def store(self, teacher: Any, **changed: Any) -> CachedTeacher:
+        options = {"cache_dir": self.cache_dir, "key": "key", "passes": EPOCHS, "budget": 1e9, "progress": self.notes}
+        return CachedTeacher(teacher, PLAN, **(options | changed))
 
     def decided(self) -> Path:
         """A store that an earlier run decided for, still empty."""
-        (self.shelf / "key").mkdir(parents=True)
+        (self.cache_dir / "key").mkdir(parents=True)
         told = {"columns": LAYOUT.to_json()}
-        (self.shelf / "key" / DESCRIPTION).write_text(json.dumps(told))
-        return self.shelf / "key"
+        (self.cache_dir / "key" / DESCRIPTION).write_text(json.dumps(told))
+        return self.cache_dir / "key"
 
     def train(self, *, stored: bool = True, rate: float = 0.01, folder: Path | None = None, **options: Any) -> Any:
         """Loss curves and final bytes of both students."""
@@ -262,15 +262,15 @@ def test_a_teacher_faster_than_the_disk_is_asked_again(world: World) -> None:
     rows = PLAN.batches[0]
     one = BatchPlan(LENGTHS[rows], len(rows), seed=0)
     ready = teacher(read(rows))
-    store = StoredTeacher(
-        lambda _: ready, one, shelf=world.shelf, key="key", passes=3, budget=1e9, progress=world.notes
+    store = CachedTeacher(
+        lambda _: ready, one, cache_dir=world.cache_dir, key="key", passes=3, budget=1e9, progress=world.notes
     )
     for epoch in range(3):
         (places,) = one.epoch(epoch)
         assert store(read(rows[places]), places) is ready
     assert not store.record()["stored"]
     assert "a pass takes" in store.record()["reason"]
-    assert not (world.shelf / "key").exists()
+    assert not (world.cache_dir / "key").exists()
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_a_teacher_faster_than_the_disk_is_asked_again(world: World) -> None:
         ({"passes": 1}, "there is one pass over the rows only"),
         ({"budget": 0}, "runtime.teacher_store_gb is 0"),
         ({"budget": 1000}, f"{SIZE} do not fit the 1e-06 GB of runtime.teacher_store_gb"),
-        ({"never": "the moon is full"}, "the moon is full"),
+        ({"disabled_reason": "the moon is full"}, "the moon is full"),
     ],
 )
 def test_nothing_is_written_where_it_cannot_pay(options: dict[str, Any], why: str, world: World) -> None:
@@ -291,7 +291,7 @@ def test_nothing_is_written_where_it_cannot_pay(options: dict[str, Any], why: st
     assert world.computed == 2 * len(PLAN)
     assert store.record()["reason"] == f"teacher features recomputed: {why}"
     assert world.notes.lines == ([] if "passes" in options else [store.record()["reason"]])
-    assert not world.shelf.exists()
+    assert not world.cache_dir.exists()
 
 
 def test_a_store_larger_than_the_budget_is_not_read(world: World) -> None:
