@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.config.builtin import PREFIX, home_path
+from pipeline.config.models import STARTS
 from pipeline.config.run import RunConfig
 
 LIKE_A_PATH = (".", "/", "~")
@@ -70,9 +71,7 @@ def _located(config: RunConfig, folder: Path, spelt: Callable[[Path], str]) -> R
             vectors = vectors.model_copy(update={"path": file(vectors.path)})
         augmentation = augmentation.model_copy(update={"mlm": model(augmentation.mlm, "teacher"), "vectors": vectors})
     teacher = config.teacher.model_copy(update={"model": model(config.teacher.model)})
-    students = tuple(
-        student.model_copy(update={"start": model(student.start, "general", "random")}) for student in config.students
-    )
+    students = tuple(student.model_copy(update={"start": model(student.start, *STARTS)}) for student in config.students)
     runtime = config.runtime.model_copy(update={"store": file(config.runtime.store)})
     return config.model_copy(
         update={

@@ -81,6 +81,10 @@ class PretrainConfig(Config):
         return self
 
 
+STARTS = ("general", "random", "teacher", "pretrained")  # anything else is a model of the user's
+CUT_STARTS = ("teacher", "pretrained")
+
+
 class StudentConfig(Config):
     """One student: a name, a shape, and what it starts from."""
 
@@ -97,7 +101,17 @@ class StudentConfig(Config):
     dropout: float | None = Field(
         None, ge=0, lt=1, title="Dropout", description="When empty: of the model it starts from, 0.1 otherwise."
     )
-    start: str = Field("general", title="Start from", description="general (distilled), random, or a folder or hub id.")
+    start: str = Field(
+        "general",
+        title="Start from",
+        description="general (distilled), teacher (cut out of the fine-tuned teacher), pretrained (cut out of the "
+        "pretrained teacher), random, or a folder or hub id.",
+    )
+    take: Literal["uniform", "every_second", "first", "last"] | tuple[PositiveInt, ...] | None = Field(
+        None,
+        title="Layers to take",
+        description="Teacher layers that a student is cut out of; those of the layer map when empty.",
+    )
     layer_map: Literal["uniform", "top", "bottom"] | tuple[PositiveInt, ...] = Field(
         "uniform", title="Layer map", description="g(1)..g(M): the teacher layer each student layer imitates."
     )
@@ -108,11 +122,19 @@ class StudentConfig(Config):
         if self.preset and any((*parts, self.heads, self.intermediate)):
             msg = f"student {self.name!r} has preset {self.preset!r} and a shape of its own: give one of them"
             raise ValueError(msg)
-        if not self.preset and self.start in ("general", "random") and not all(parts):
+        if not self.preset and self.start in STARTS and not all(parts):
             msg = f"student {self.name!r} has no shape: give a preset ({', '.join(PRESETS)}) or layers and hidden"
             raise ValueError(msg)
         if self.hidden and self.heads and self.hidden % self.heads:
             way_out = heads_misfit(self.hidden, self.heads)
             msg = f"student {self.name!r} is {self.hidden} wide, not a multiple of its {self.heads} heads: {way_out}"
             raise ValueError(msg)
+        if self.take is not None and self.start not in CUT_STARTS:
+            msg = f"student {self.name!r} takes teacher layers but starts from {self.start}: set its start to 'teacher'"
+            raise ValueError(msg)
         return self
+
+    @property
+    def learns_general(self) -> bool:
+        """Whether general distillation trains it, where a run has any."""
+        return self.start in ("general", "pretrained")

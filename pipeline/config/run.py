@@ -13,8 +13,9 @@ from pipeline.config.runtime import Runtime
 from pipeline.config.task import TaskConfig
 
 STAGES_OF_A_RUN = (
-    *("corpus", "pretrain", "general_distillation", "task_data", "teacher", "candidates", "augmentation"),
-    *("teacher_logits", "label_only", "evaluation", "latency", "report"),
+    *("corpus", "task_data", "pretrain", "pretrained_initialisation", "general_distillation", "teacher"),
+    *("candidates", "augmentation", "teacher_logits", "initialisation", "label_only"),
+    *("evaluation", "latency", "report"),
 )
 
 
@@ -66,6 +67,13 @@ class RunConfig(Config):
         general = [student.name for student in self.students if student.start == "general"]
         if general and self.general_distillation is None:
             msg = f"student {general[0]!r} starts from general distillation, which is off: set its start to 'random'"
+            raise ValueError(msg)
+        cut = [student.name for student in self.students if student.start == "teacher"]
+        if cut and self.relu_logits:
+            msg = f"student {cut[0]!r} is cut out of the teacher, which relu_logits alters: set relu_logits to false"
+            raise ValueError(msg)
+        if cut and self.task is None:
+            msg = f"student {cut[0]!r} starts from the fine-tuned teacher, but there is no task: set task, or its start"
             raise ValueError(msg)
         if self.corpus is None and (self.pretrain or (general and self.general_distillation)):
             msg = "there is no corpus, but pretraining or general distillation reads one: set corpus.paths"

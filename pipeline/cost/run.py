@@ -22,7 +22,8 @@ from pipeline.store.explain import Reason
 from pipeline.store.stage import Stage, by_name
 from pipeline.store.store import Store
 
-ON_CORPUS = ("corpus", "pretrain", "general_distillation")
+CUT = "pretrained_initialisation"
+ON_CORPUS = ("corpus", "pretrain", CUT, "general_distillation")
 
 
 def run_cost(
@@ -53,9 +54,10 @@ def run_cost(
     )
     scene.store.root.mkdir()
     costs = {stage.name: StageCost(stage.name, reason.action) for stage, reason in steps}
-    if scene.wanted(*ON_CORPUS):
+    on_corpus = ON_CORPUS if "corpus" in scene.stages else ()
+    if scene.wanted(*on_corpus):
         costs |= {cost.stage: cost for cost in _corpus_costs(scene)}
-    if scene.wanted(*(name for name in scene.stages if name not in ON_CORPUS)):
+    if scene.wanted(*(name for name in scene.stages if name not in on_corpus)):
         costs |= {cost.stage: cost for cost in _task_costs(scene)}
     return RunCost(tuple(costs.values())), scene.notes
 
@@ -65,9 +67,9 @@ def _corpus_costs(scene: Scene) -> Iterable[StageCost]:
     lengths, rows, cost = corpus_cost(scene)
     if cost:
         yield cost
-    for name in ("pretrain", "general_distillation"):
+    for name in ON_CORPUS[1:]:
         if scene.wanted(name):
-            yield on_corpus_cost(name, scene, lengths, rows)
+            yield _whole(name, scene) if name == CUT else on_corpus_cost(name, scene, lengths, rows)
 
 
 def _task_costs(scene: Scene) -> Iterable[StageCost]:
@@ -75,6 +77,8 @@ def _task_costs(scene: Scene) -> Iterable[StageCost]:
     found, cost = task_rows(scene)
     if cost:
         yield cost
+    if scene.wanted(CUT) and "corpus" not in scene.stages:
+        yield _whole(CUT, scene, task_data=found.whole)
     if scene.wanted("teacher"):
         yield teacher_cost(scene, found)
     if scene.wanted("candidates", "augmentation"):
@@ -109,6 +113,8 @@ def _phase_cost(phase: PhaseConfig, scene: Scene, found: TaskRows) -> StageCost:
 
 def _student_costs(scene: Scene, found: TaskRows) -> Iterable[StageCost]:
     of_task: dict[str, Any] = {"max_length": found.max_length}
+    if scene.wanted("initialisation"):
+        yield _whole("initialisation", scene, task_data=found.whole)
     for phase in scene.config.phases:
         if scene.wanted(phase.name):
             yield _phase_cost(phase, scene, found)
@@ -129,12 +135,18 @@ def _student_costs(scene: Scene, found: TaskRows) -> Iterable[StageCost]:
     if scene.wanted("latency"):
         yield latency_cost(scene)
     if scene.wanted("report"):
-        done = scene.rehearse("report", scene.stages["report"].config, task_data=found.whole)
-        yield StageCost(
-            "report",
-            scene.action("report"),
-            seconds=done.seconds,
-            disk_bytes=done.output_bytes,
-            peak_bytes=done.peak_bytes,
-            basis="done for real",
-        )
+        yield _whole("report", scene, task_data=found.whole)
+
+
+def _whole(name: str, scene: Scene, **instead: Path) -> StageCost:
+    """A stage that is short enough to be done for real."""
+    done = scene.rehearse(name, scene.stages[name].config, **instead)
+    scene.artifacts[name] = done.folder
+    return StageCost(
+        name,
+        scene.action(name),
+        seconds=done.seconds,
+        disk_bytes=done.output_bytes,
+        peak_bytes=done.peak_bytes,
+        basis="done for real",
+    )

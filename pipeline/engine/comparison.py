@@ -57,7 +57,7 @@ def compared_models(
         if same_size.get(student.name) == student.name:
             place = folder(run.artifact("label_only"), student)
             models.append(ComparedModel(names[student.name], "label-only", place))
-    distilled = any(student.start == "general" for student in students)
+    distilled = any(student.start != "random" for student in students)
     for student in students:
         role = "ablation" if distilled and student.start == "random" else "student"
         place = folder(run.artifact("students"), student)

@@ -9,6 +9,7 @@ from pipeline.engine.compatibility import check_one_batch, check_positions, chec
 from pipeline.engine.distil import Rows, ShownTeacher, distil
 from pipeline.engine.inputs import model_input
 from pipeline.engine.objectives import learners
+from pipeline.engine.projections import load_projections, save_projections
 from pipeline.engine.student_identity import folder
 from pipeline.engine.student_models import student_encoder
 from pipeline.models.load import load_encoder, save_model
@@ -27,7 +28,7 @@ def run(
     """General students, all from one teacher pass over the corpus.
 
     Args:
-        run: inputs ``corpus`` and ``teacher``, and the models that students start from.
+        run: inputs ``corpus`` and ``teacher``, and ``pretrained_initialisation`` where students are cut out of it.
         distillation: terms and training.
         students: that start from general distillation.
         precision: of the students.
@@ -45,15 +46,19 @@ def run(
     models = {student.name: student_encoder(student, teacher.config, run, seed) for student in students}
     rows = Rows(table, tokenizer.pad_token_id, longest, role="corpus")
     check_one_batch(rows.batches(distillation.training, seed), "general_distillation")
+    made = learners(students, models, teacher.config, distillation.terms, seed=seed)
+    if run.has("pretrained_initialisation"):
+        load_projections(made, run.artifact("pretrained_initialisation"))
     distil(
         run,
-        learners(students, models, teacher.config, distillation.terms, seed=seed),
+        made,
         rows,
         distillation.training,
         seed=seed,
         precision=precision,
         teacher=ShownTeacher(teacher, teacher_precision),
     )
+    save_projections(made, run.output)
     for student in students:
         model = models[student.name]
         save_model(model, tokenizer, folder(run.output, student), max_length=longest_row(model, tokenizer))

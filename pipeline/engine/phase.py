@@ -17,6 +17,7 @@ from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.engine.distil import LOGITS, Columns, Rows, ShownTeacher, distil
 from pipeline.engine.inference import dev_scorer
 from pipeline.engine.objectives import learners
+from pipeline.engine.projections import load_projections, save_projections
 from pipeline.engine.student_identity import folder
 from pipeline.engine.student_models import student_classifier
 from pipeline.engine.transfer_set import TransferSet
@@ -61,9 +62,13 @@ def run(
     score = None
     if phase.terms.reads_rows:
         score = dev_scorer(task, tokenizer, run)
+    made = learners(students, models, shape, phase.terms, outcome=outcome, seed=seed)
+    for role in ("pretrained_initialisation", "general", "initialisation", "previous"):
+        if run.has(role):
+            load_projections(made, run.artifact(role))
     histories = distil(
         run,
-        learners(students, models, shape, phase.terms, outcome=outcome, seed=seed),
+        made,
         Rows(
             transfer.table,
             tokenizer.pad_token_id,
@@ -81,6 +86,7 @@ def run(
         score=score,
         evaluations_per_epoch=phase.evaluations_per_epoch,
     )
+    save_projections(made, run.output)
     for student in students:
         save_model(models[student.name], tokenizer, folder(run.output, student), max_length=task.max_length)
     scores = {name: history.best for name, history in histories.items()} if score else None

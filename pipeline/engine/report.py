@@ -12,6 +12,7 @@ from pipeline.data.tasks.table import load_task
 from pipeline.engine.comparison import baseline_names, read_latency, timed
 from pipeline.engine.run_training import write_json
 from pipeline.engine.student_identity import folder
+from pipeline.engine.variant_quality import QUALITY
 from pipeline.evaluation.metrics import main_metric
 from pipeline.models.load import load_config
 from pipeline.models.released import has_relu
@@ -25,7 +26,6 @@ from pipeline.report.summary import summarise
 from pipeline.store.artifact import Manifest, load_artifact
 from pipeline.store.stage import StageRun
 
-QUALITY = "quality.json"  # in the artifact of the stage teacher_logits
 RELU_LIMIT = (
     "It was trained and measured with logits classifier(relu(pooled)), a habit of the released TinyBERT code; "
     "loaded with from_pretrained it leaves the relu out, and its figures differ."

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from pipeline.config.models import PRESETS, USUAL_DROPOUT, StudentConfig
+from pipeline.config.models import PRESETS, STARTS, USUAL_DROPOUT, StudentConfig
 from pipeline.distillation.layer_map import layer_map
 from pipeline.engine.inputs import model_source
 from pipeline.errors import ModelError
@@ -19,7 +19,7 @@ from pipeline.store.source import Source
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-NAMED = ("general", "random")
+NAMED = STARTS
 
 
 def folder(artifact: Path, student: StudentConfig) -> Path:
@@ -93,12 +93,15 @@ def check_stated(student: StudentConfig, described: Mapping[str, Any]) -> None:
             )
 
 
-def inputs_for(students: Sequence[StudentConfig], general: Any) -> dict[str, Any]:
-    """The roles that ``student_classifier`` reads."""
-    inputs: dict[str, Any] = dict(start_sources(students))
-    if general is not None:
-        inputs["general"] = general
-    return inputs
+def inputs_for(students: Sequence[StudentConfig], **made: Any) -> dict[str, Any]:
+    """The roles that ``student_classifier`` reads.
+
+    Args:
+        students: that begin.
+        made: stages that make students, by role: ``general``, ``initialisation``, ``pretrained_initialisation``; None
+            where a run has none.
+    """
+    return start_sources(students) | {role: stage for role, stage in made.items() if stage is not None}
 
 
 def start_role(student: StudentConfig) -> str:
@@ -127,5 +130,29 @@ def mapped_layers(
     layers = own.num_hidden_layers if own is not None else student_shape(student, teacher).layers
     try:
         return layer_map(student.layer_map, layers, teacher.num_hidden_layers)
+    except ValueError as error:
+        raise ModelError(f"student {student.name!r}: {error}") from error
+
+
+def taken_layers(student: StudentConfig, teacher: "PretrainedConfig") -> tuple[int, ...]:
+    """The 1-based teacher layer that each layer of a student is cut out of.
+
+    Raises:
+        ModelError: the teacher has too few layers.
+    """
+    if student.take is None:
+        return mapped_layers(student, teacher)
+    layers, there = student_shape(student, teacher).layers, teacher.num_hidden_layers
+    if student.take == "every_second":
+        if 2 * layers > there:
+            raise ModelError(
+                f"student {student.name!r} takes every second of {there} teacher layers and has {layers}: "
+                f"give it {there // 2}, or take uniform"
+            )
+        return tuple(range(2, 2 * layers + 1, 2))
+    named = {"uniform": "uniform", "first": "bottom", "last": "top"}
+    take = named[student.take] if isinstance(student.take, str) else student.take
+    try:
+        return layer_map(take, layers, there)
     except ValueError as error:
         raise ModelError(f"student {student.name!r}: {error}") from error

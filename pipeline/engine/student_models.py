@@ -10,7 +10,7 @@ from pipeline.engine.inputs import model_input
 from pipeline.engine.student_identity import check_stated, dropout, folder, mapped_layers, start_role, student_seed
 from pipeline.errors import ModelError
 from pipeline.models import students
-from pipeline.models.load import load_classifier, load_config, load_encoder
+from pipeline.models.load import load_classifier, load_config, load_encoder, load_finetuned
 from pipeline.models.shapes import student_shape
 from pipeline.models.source import ModelSource
 from pipeline.models.trial import try_student
@@ -39,10 +39,12 @@ def student_config(student: StudentConfig, teacher: PretrainedConfig, run: Stage
 
 
 def student_encoder(student: StudentConfig, teacher: PretrainedConfig, run: StageRun, seed: int) -> PreTrainedModel:
-    """The student before any distillation: at random, or the model it starts from."""
+    """The student before any distillation: at random, cut out of its teacher, or the model it starts from."""
     config = student_config(student, teacher, run)
     if run.has(start_role(student)):
         return load_encoder(model_input(run, start_role(student)))
+    if student.start == "pretrained":
+        return load_encoder(ModelSource(str(folder(run.artifact("pretrained_initialisation"), student))))
     return students.build_encoder(config, student_seed(student, seed))
 
 
@@ -56,8 +58,9 @@ def student_classifier(
 ) -> PreTrainedModel:
     """The student with a fresh head for the task, from wherever it starts.
 
-    ``run`` holds the role ``general`` where general distillation has been, and a role of its own for
-    each student that starts from a model.
+    ``run`` holds the roles ``general``, ``initialisation`` and ``pretrained_initialisation`` where these stages have
+    been, and a role of its own for each student that starts from a model. A student that is cut out of the fine-tuned
+    teacher brings its head.
 
     Raises:
         ModelError: it starts from a model of another vocabulary than the teacher's ``tokenizer``, or of fewer
@@ -65,8 +68,11 @@ def student_classifier(
     """
     torch.manual_seed(student_seed(student, seed))
     names, regression = output_names(task), task.kind == "regression"
-    if student.start == "general":
-        source = ModelSource(str(folder(run.artifact("general"), student)))
+    if student.start == "teacher":
+        model = load_finetuned(ModelSource(str(folder(run.artifact("initialisation"), student))))
+    elif student.learns_general:
+        made = "general" if run.has("general") else "pretrained_initialisation"
+        source = ModelSource(str(folder(run.artifact(made), student)))
         model = load_classifier(source, names, regression=regression)
     elif student.start == "random":
         model = students.random_classifier(student_config(student, teacher, run), names, regression=regression)

@@ -27,12 +27,19 @@ class GeneralDistillationStage(Config):
 
 
 def general_distillation(
-    config: RunConfig, corpus: Stage[Any], pretrain: Stage[Any] | None
+    config: RunConfig, corpus: Stage[Any], pretrain: Stage[Any] | None, initialisation: Stage[Any] | None = None
 ) -> Stage[GeneralDistillationStage]:
-    """General students of a run: all that start from general distillation, from one teacher pass."""
+    """General students of a run, from one teacher pass: at random, or cut out of the pretrained teacher.
+
+    Args:
+        config: of the run.
+        corpus: what is read.
+        pretrain: what makes the teacher, where a run does.
+        initialisation: what cut students out of the pretrained teacher, where a run does.
+    """
     if config.general_distillation is None:
         raise ConfigError("there is no general distillation in this configuration: add a general_distillation section")
-    students = tuple(student for student in config.students if student.start == "general")
+    students = tuple(student for student in config.students if student.learns_general)
     settings = GeneralDistillationStage(
         distillation=config.general_distillation,
         students=identities(students),
@@ -40,7 +47,9 @@ def general_distillation(
         teacher_precision=teacher_precision(config),
         seed=config.seed,
     )
-    inputs = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
+    inputs: dict[str, Any] = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
+    if initialisation is not None:
+        inputs["pretrained_initialisation"] = initialisation
     work = entry("pipeline.engine.general_distillation")
     return Stage("general_distillation", 5, settings, inputs, work, parallel=True)
 
@@ -49,7 +58,7 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
     """What shows before general distillation: a device, a teacher of the corpus, and students that fit it."""
     if config.general_distillation is None:
         return ()
-    students = [student for student in config.students if student.start == "general"]
+    students = [student for student in config.students if student.learns_general]
     return (
         *trains(config.runtime),
         *loads(config.teacher.model),

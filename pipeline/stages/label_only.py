@@ -70,7 +70,11 @@ def _without_teaching(students: tuple[StudentConfig, ...]) -> tuple[StudentConfi
     """The students without what only distillation reads: the layer map, and whether a distilled model is the start."""
     return tuple(
         student.model_copy(
-            update={"layer_map": "uniform", "start": "random" if student.start in NAMED else student.start}
+            update={
+                "layer_map": "uniform",
+                "take": None,
+                "start": "random" if student.start in NAMED else student.start,
+            }
         )
         for student in identities(students)
     )
@@ -87,17 +91,6 @@ def same_size(config: RunConfig) -> dict[str, str]:
     first: dict[tuple[Any, ...], str] = {}
     teacher = _described_teacher(config)
     return {student.name: first.setdefault(real_size(student, teacher), student.name) for student in config.students}
-
-
-def yardsticks(same: Mapping[str, str]) -> dict[str, str]:
-    """Student -> what the results call the label-only student of its size.
-
-    Args:
-        same: from ``same_size``.
-    """
-    firsts = list(dict.fromkeys(same.values()))
-    names = {name: f"label-only like {name}" if number else "label-only" for number, name in enumerate(firsts)}
-    return {student: names[first] for student, first in same.items()}
 
 
 def real_size(student: StudentConfig, teacher: Mapping[str, Any] | None) -> tuple[Any, ...]:

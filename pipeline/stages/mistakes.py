@@ -15,6 +15,7 @@ from pipeline.stages import (
     corpus,
     evaluation,
     general_distillation,
+    initialisation,
     label_only,
     latency,
     phase,
@@ -32,18 +33,20 @@ from pipeline.store.store import Store
 CheckStage = Callable[[RunConfig], Sequence[Check]]
 CHECKS: Mapping[str, CheckStage] = {
     "corpus": corpus.checks,
-    "pretrain": pretrain.checks,
-    "general_distillation": general_distillation.checks,
     "task_data": task_data.checks,
+    "pretrain": pretrain.checks,
+    "pretrained_initialisation": partial(initialisation.checks, start="pretrained"),
+    "general_distillation": general_distillation.checks,
     "teacher": teacher.checks,
     "candidates": candidates.checks,
     "augmentation": augmentation.checks,
     "teacher_logits": teacher_logits.checks,
+    "initialisation": partial(initialisation.checks, start="teacher"),
     "label_only": label_only.checks,
     "evaluation": evaluation.checks,
     "latency": latency.checks,
 }
-OF_A_CORPUS = ("corpus", "pretrain", "general_distillation")
+OF_A_CORPUS = ("corpus", "pretrain", "pretrained_initialisation", "general_distillation")
 
 
 def refuse_mistakes(config: RunConfig, until: str | None = None) -> None:

@@ -37,7 +37,7 @@ def phase(
     rows: Stage[Any],
     task_data: Stage[Any],
     previous: Stage[Any] | None,
-    general: Stage[Any] | None,
+    **made: Stage[Any] | None,
 ) -> Stage[PhaseStage]:
     """Students after a phase, all from one teacher pass.
 
@@ -48,7 +48,7 @@ def phase(
         rows: the transfer set with the teacher's logits.
         task_data: the task.
         previous: the phase before; None for the first one.
-        general: general distillation, where there is one.
+        made: stages that make the students a first phase begins with, by role (``inputs_for``).
     """
     layers = wanted.terms.reads("layers")
     settings = PhaseStage(
@@ -60,8 +60,8 @@ def phase(
         seed=config.seed,
     )
     inputs: dict[str, Any] = {"teacher": teacher, "rows": rows, "task_data": task_data}
-    inputs |= inputs_for(config.students, general) if previous is None else {"previous": previous}
-    return Stage(wanted.name, 6, settings, inputs, entry("pipeline.engine.phase"), parallel=True)
+    inputs |= inputs_for(config.students, **made) if previous is None else {"previous": previous}
+    return Stage(wanted.name, 7, settings, inputs, entry("pipeline.engine.phase"), parallel=True)
 
 
 def _identity(wanted: PhaseConfig) -> PhaseConfig:

@@ -58,6 +58,6 @@ def _try_students(config: RunConfig, students: list[StudentConfig], location: st
 
 def _attention(config: RunConfig, student: StudentConfig) -> bool:
     """Whether any phase of the run has a student imitate attention scores."""
-    general = config.general_distillation if config.corpus and student.start == "general" else None
+    general = config.general_distillation if config.corpus and student.learns_general else None
     phases = config.phases if config.task else ()
     return any(phase is not None and phase.terms.of(AttentionTerm) for phase in (general, *phases))

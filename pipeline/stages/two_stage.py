@@ -11,6 +11,7 @@ from pipeline.stages.candidates import candidates
 from pipeline.stages.corpus import corpus
 from pipeline.stages.evaluation import evaluation
 from pipeline.stages.general_distillation import general_distillation
+from pipeline.stages.initialisation import initialisation, pretrained_initialisation
 from pipeline.stages.label_only import label_only
 from pipeline.stages.latency import latency
 from pipeline.stages.phase import phase
@@ -30,13 +31,15 @@ class TwoStage:
     """The stages of a run in the order of the paper; None where the configuration leaves one out."""
 
     corpus: AnyStage | None = None
-    pretrain: AnyStage | None = None
-    general_distillation: AnyStage | None = None
     task_data: AnyStage | None = None
+    pretrain: AnyStage | None = None
+    pretrained_initialisation: AnyStage | None = None
+    general_distillation: AnyStage | None = None
     teacher: AnyStage | None = None
     candidates: AnyStage | None = None
     augmentation: AnyStage | None = None
     teacher_logits: AnyStage | None = None
+    initialisation: AnyStage | None = None
     phases: tuple[AnyStage, ...] = ()
     label_only: AnyStage | None = None
     evaluation: AnyStage | None = None
@@ -84,24 +87,30 @@ def _kept(place: Any, wanted: Collection[str]) -> Any:
 
 def _all_stages(config: RunConfig) -> TwoStage:
     made: dict[str, Any] = {}
+    starts = {student.start for student in config.students}
     text = made["corpus"] = corpus(config) if config.corpus else None
+    data = made["task_data"] = task_data(config) if config.task else None
     mlm = made["pretrain"] = pretrain(config, text) if config.pretrain and text else None
+    cut = made["pretrained_initialisation"] = (
+        pretrained_initialisation(config, mlm, text, data) if "pretrained" in starts and (text or data) else None
+    )
     general = made["general_distillation"] = (
-        general_distillation(config, text, mlm)
-        if text and config.general_distillation and _any_general(config)
+        general_distillation(config, text, mlm, cut)
+        if text and config.general_distillation and any(student.learns_general for student in config.students)
         else None
     )
-    if config.task is None:
+    if data is None:
         return TwoStage(**made)
-    data = made["task_data"] = task_data(config)
     tuned = made["teacher"] = teacher(config, data, mlm)
     words = made["candidates"] = candidates(config, data, mlm) if config.augmentation else None
     variants = made["augmentation"] = augmentation(config, data, words) if words else None
     logits = made["teacher_logits"] = teacher_logits(config, data, tuned, variants)
+    own = made["initialisation"] = initialisation(config, tuned, data) if "teacher" in starts else None
+    begun = {"general": general, "initialisation": own, "pretrained_initialisation": cut}
     final: AnyStage | None = None
     made["phases"] = ()
     for wanted in config.phases:
-        final = phase(config, wanted, tuned, logits, data, final, general)
+        final = phase(config, wanted, tuned, logits, data, final, **begun)
         made["phases"] += (final,)
     assert final is not None  # noqa: S101 - a configuration has a phase
     yardstick = made["label_only"] = label_only(config, data, mlm) if config.evaluation.label_only else None
@@ -118,7 +127,3 @@ def _check_offline(stages: TwoStage) -> None:
                 raise ConfigError(
                     f"runtime.offline is set, but the {role} of {stage.name} is {given.identity}: name a folder"
                 )
-
-
-def _any_general(config: RunConfig) -> bool:
-    return any(student.start == "general" for student in config.students)

@@ -41,9 +41,9 @@ def check_cut(name: str, student: Any, teacher: Any, layers: Sequence[int]) -> N
         ModelError: says which number does not fit, with both values and the way out.
     """
     check_family(teacher.model_type)
-    _check_layers(name, tuple(layers), student.num_hidden_layers, teacher.num_hidden_layers)
+    check_layers(name, tuple(layers), student.num_hidden_layers, teacher.num_hidden_layers)
+    check_width(name, student.hidden_size, teacher.hidden_size)
     larger = (
-        ("hidden_size", "wide", "a smaller hidden"),
         ("intermediate_size", "wide in its feed-forward layers", "a smaller intermediate"),
         ("max_position_embeddings", "positions long", "fewer positions"),
     )
@@ -75,7 +75,36 @@ def check_cut(name: str, student: Any, teacher: Any, layers: Sequence[int]) -> N
             )
 
 
-def _check_layers(name: str, layers: tuple[int, ...], student_layers: int, teacher_layers: int) -> None:
+def check_width(name: str, own: int, most: int) -> None:
+    """Refuse a student that is wider than its teacher.
+
+    Args:
+        name: of the student.
+        own: its width.
+        most: the teacher's.
+
+    Raises:
+        ModelError: names both numbers.
+    """
+    if own > most:
+        raise ModelError(
+            f"student {name!r} is {own} wide, its teacher {most}, and only a smaller model can be cut out of a "
+            f"larger one: choose a smaller hidden, or {OTHER_STARTS}"
+        )
+
+
+def check_layers(name: str, layers: tuple[int, ...], student_layers: int, teacher_layers: int) -> None:
+    """Refuse layers that a student cannot be cut out of.
+
+    Args:
+        name: of the student.
+        layers: the 1-based teacher layer that each student layer is cut out of.
+        student_layers: of the student.
+        teacher_layers: of the teacher.
+
+    Raises:
+        ModelError: the student is deeper, a layer is not there, or they do not increase.
+    """
     if student_layers > teacher_layers:
         raise ModelError(
             f"student {name!r} has {student_layers} layers, its teacher {teacher_layers}, and only a smaller model can "
