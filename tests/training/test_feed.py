@@ -103,6 +103,7 @@ def test_counts(lengths: list[int]) -> None:
         "positions": 7 * len(lengths),
         "position_pairs": 49 * len(lengths),
         "predicted": sum(lengths),
+        "labelled": 0,
     }
     assert count({"attention_mask": mask, "labels": torch.ones(len(lengths))})["predicted"] == 0
     assert total([found, found]) == {name: 2 * found[name] for name in NAMES}
