@@ -146,10 +146,10 @@ def measure_transfer_set(count: int) -> None:
                 originals,
                 tolerance=None,
             )
-            rows, speakers = transfer.learned_from("agree"), transfer.speakers("agree")
+            rows, source_rows = transfer.learned_from("agree"), transfer.label_source_rows("agree")
             plan = BatchPlan(transfer.table.lengths[rows], 32, seed=0)
             batches = [plan.epoch(epoch) for epoch in range(2)]
-            found = [transfer.logits[speakers[rows[batch]]] for batch in batches[-1][:100]]
+            found = [transfer.logits[source_rows[rows[batch]]] for batch in batches[-1][:100]]
             time.sleep(0.1)  # to be seen
             del found, batches
     print(json.dumps(peak.most["RssAnon"] - before))

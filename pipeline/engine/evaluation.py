@@ -8,11 +8,11 @@ from pipeline.config.models import StudentConfig
 from pipeline.data.tasks.table import TaskData, load_task
 from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.engine.comparison import compared_models
+from pipeline.engine.constant_answer import best_constant, unlearned
 from pipeline.engine.inference import predict_logits, predicted_labels
 from pipeline.engine.rows import write_rows
 from pipeline.engine.run_training import describe_device, placed, write_json
 from pipeline.engine.scoring import metric_names, scoring
-from pipeline.engine.yardstick import best_constant, unlearned
 from pipeline.evaluation.baseline import tfidf_baseline, unit
 from pipeline.evaluation.cost import count_parameters, size_on_disk
 from pipeline.evaluation.metrics import bootstrap_difference, bootstrap_interval, compute_metrics, main_metric

@@ -116,7 +116,7 @@ def _columns(transfer: TransferSet, phase: PhaseConfig, labels: Labels, outcome:
     terms = phase.terms
     if not terms.reads_rows:
         return None
-    speakers, gold = transfer.speakers(labels), transfer.gold(labels)
+    source_rows, gold = transfer.label_source_rows(labels), transfer.gold(labels)
     known = gold.astype(np.float32) if outcome == "value" else np.where(np.isnan(gold), IGNORED, gold).astype(np.int64)
 
     def columns(rows: NDArray[np.int64]) -> dict[str, NDArray[np.generic]]:
@@ -124,7 +124,7 @@ def _columns(transfer: TransferSet, phase: PhaseConfig, labels: Labels, outcome:
         if terms.reads("labels"):
             found["labels"] = known[rows]
         if terms.reads("outputs"):
-            found[LOGITS] = transfer.logits[speakers[rows]]
+            found[LOGITS] = transfer.logits[source_rows[rows]]
         return found
 
     return columns

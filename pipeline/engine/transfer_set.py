@@ -1,7 +1,7 @@
-"""The transfer set is what students learn from: original rows, then variants, each knowing its origin.
+"""The transfer set: the rows that students are trained on, original rows first, then their variants.
 
-A variant flips when the teacher says something else of it than of its origin: another class, or, where labels
-are numbers, one that is farther away than a tenth of their range.
+A variant is flipped if the teacher's prediction for it differs from that for its origin: another class, or, if labels
+are numbers, a number more than a tenth of the label range away.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ LOGITS, TOKENS = "logits.arrow", "tokens"
 
 @dataclass(frozen=True, eq=False)
 class TransferSet:
-    """The rows that stage ``teacher_logits`` wrote, and what the teacher says of each.
+    """The rows that stage ``teacher_logits`` wrote, with the teacher's logits.
 
     Attributes:
-        table: the rows as tokens: training rows, unlabelled rows, variants.
-        logits: (rows, classes), the teacher's.
-        train: training rows.
-        originals: training and unlabelled rows.
-        tolerance: how far apart two scores still agree; None for classes.
+        table: tokens of the training rows, then the unlabelled rows, then the variants.
+        logits: (rows, classes), the teacher's logits; (rows, 1) for a regression.
+        train: number of training rows.
+        originals: number of training and unlabelled rows.
+        tolerance: largest difference between two scores that still agree; None for classes.
     """
 
     table: TokenTable
@@ -40,12 +40,23 @@ class TransferSet:
 
     @classmethod
     def open(cls, folder: Path, task: TaskData) -> "TransferSet":
-        """The transfer set of a finished stage ``teacher_logits``."""
+        """Open the output of stage ``teacher_logits``.
+
+        Args:
+            folder: the artifact's folder.
+            task: the task whose rows they are.
+        """
         return cls.of(TokenTable.open(folder / TOKENS), read_logits(folder / LOGITS), task)
 
     @classmethod
     def of(cls, table: TokenTable, logits: NDArray[np.float32], task: TaskData) -> "TransferSet":
-        """The transfer set of a task; what follows its original rows in the table are variants of them."""
+        """Build the transfer set of a task.
+
+        Args:
+            table: tokens; the rows after the task's training and unlabelled rows are variants of these.
+            logits: (rows, classes), the teacher's.
+            task: its splits say how many rows are original.
+        """
         train = task.splits["train"].num_rows
         unlabelled = task.splits.get("unlabelled")
         originals = train + (0 if unlabelled is None else unlabelled.num_rows)
@@ -53,22 +64,23 @@ class TransferSet:
 
     @cached_property
     def origins(self) -> NDArray[np.int64]:
-        """(rows,), the index of the row that each was made from; of an original row its own."""
+        """(rows,), index of the row that each row was made from; an original row has its own index."""
         return find_origins(self.table.column("row_id"), self.originals)
 
     @cached_property
     def flipped(self) -> NDArray[np.bool_]:
-        """(rows,), whether the teacher says something else of a row than of its origin."""
+        """(rows,), whether the teacher's prediction for a row differs from that for its origin."""
         return flips(self.logits, self.origins, self.tolerance)
 
     def learned_from(self, labels: Labels, *, augmented: bool = True, gold: bool = False) -> NDArray[np.int64]:
-        """Which rows are learned from, ascending.
+        """Return the indices of the rows to train on, ascending.
 
         Args:
-            labels: whose label a variant carries.
+            labels: which label a variant carries: the teacher's for the variant ("teacher"), the same but only for
+                variants that are not flipped ("agree"), or that of its origin ("origin").
             augmented: use the variants.
-            gold: fit gold labels: rows without one are left out, and so are variants unless they carry
-                their origin's.
+            gold: the losses fit gold labels: leave out rows without one, and variants too unless they carry their
+                origin's label.
         """
         kept = np.ones(len(self.table), dtype=bool)
         if gold:
@@ -79,18 +91,34 @@ class TransferSet:
             kept &= ~self.flipped
         return np.flatnonzero(kept)
 
-    def speakers(self, labels: Labels) -> NDArray[np.int64]:
-        """(rows,), the row whose logits stand for each row: its own, or its origin's."""
+    def label_source_rows(self, labels: Labels) -> NDArray[np.int64]:
+        """Return, for each row, the index of the row whose logits it is trained on, (rows,).
+
+        Args:
+            labels: "origin" gives the origin's index, anything else the row's own.
+        """
         return self.origins if labels == "origin" else np.arange(len(self.table))
 
     def gold(self, labels: Labels) -> NDArray[np.float64]:
-        """(rows,), the gold label of each row, NaN where it has none; a variant has its origin's if it carries that."""
+        """Return the gold label of each row, (rows,), NaN for a row without one.
+
+        Args:
+            labels: with "origin", a variant has the gold label of its origin.
+        """
         column = self.table.column("label")
         return column[self.origins] if labels == "origin" else column
 
 
 def find_origins(row_ids: NDArray[np.int64], originals: int) -> NDArray[np.int64]:
-    """The first of the ``originals`` leading rows with each row's id; of these rows themselves, their own index."""
+    """Find the original row of each row.
+
+    Args:
+        row_ids: (rows,), ids; a variant has the id of its origin.
+        originals: number of leading rows that are original.
+
+    Returns:
+        (rows,), the index of the first original row with the same id; for an original row its own index.
+    """
     known = row_ids[:originals]
     order = np.argsort(known, kind="stable")
     found = np.arange(len(row_ids))
@@ -102,7 +130,13 @@ def find_origins(row_ids: NDArray[np.int64], originals: int) -> NDArray[np.int64
 
 
 def flips(logits: NDArray[np.float32], origins: NDArray[np.int64], tolerance: float | None) -> NDArray[np.bool_]:
-    """(rows,), whether a row's label is not its origin's: another class, or a score beyond the tolerance."""
+    """Return whether each row's prediction differs from that of its origin, (rows,).
+
+    Args:
+        logits: (rows, classes), or (rows, 1) for scores.
+        origins: (rows,), index of each row's origin.
+        tolerance: largest difference between two scores that still agree; None compares classes.
+    """
     if tolerance is None:
         best = logits.argmax(axis=1)
         return best != best[origins]
@@ -110,7 +144,11 @@ def flips(logits: NDArray[np.float32], origins: NDArray[np.int64], tolerance: fl
 
 
 def flip_tolerance(task: TaskData) -> float | None:
-    """How far apart two scores of a regression still agree; None for classes, which agree or do not."""
+    """Return the largest difference between two scores of a regression that still agree; None for classes.
+
+    Args:
+        task: its label range, or that of its training labels.
+    """
     if task.kind == "classification":
         return None
     low, high = task.label_range or _range(task.splits["train"]["label"].to_numpy())

@@ -62,8 +62,8 @@ def test_what_is_learned_from(options: dict[str, Any], rows: list[int]) -> None:
 
 
 def test_whose_logits_a_row_carries() -> None:
-    assert MADE.speakers("teacher").tolist() == MADE.speakers("agree").tolist() == list(range(7))
-    assert MADE.speakers("origin").tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert MADE.label_source_rows("teacher").tolist() == MADE.label_source_rows("agree").tolist() == list(range(7))
+    assert MADE.label_source_rows("origin").tolist() == [0, 1, 2, 0, 1, 2, 0]
 
 
 @settings(deadline=None)

@@ -13,7 +13,7 @@ from tiny_run import sentences, tiny, write_csv
 
 from flows.result import outcome, print_outcome
 from pipeline.data.tasks.table import TaskData
-from pipeline.engine.yardstick import best_constant, unlearned
+from pipeline.engine.constant_answer import best_constant, unlearned
 
 BRIEF = (
     *("task.unlabelled=[]", "augmentation=null", "phases.intermediate=null", "evaluation.tfidf=false"),

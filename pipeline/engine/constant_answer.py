@@ -1,4 +1,4 @@
-"""The score of whoever does not read: one answer to every row. A teacher that is no better has learned nothing."""
+"""The score of one constant answer for every row. A teacher that scores no better has learned nothing."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,25 @@ from pipeline.evaluation.metrics import compute_metrics, main_metric
 
 @dataclass(frozen=True)
 class Constant:
-    """The best of the answers that are the same for every dev row, and its main score."""
+    """The constant answer with the highest score on the dev rows.
+
+    Attributes:
+        answer: the answer, as text for a message.
+        score: its main metric.
+    """
 
     answer: str
     score: float
 
 
 def best_constant(task: TaskData) -> Constant:
-    """For accuracy the share of the most frequent label; any constant correlates with nothing."""
+    """Find the class with the highest score if predicted for every dev row; 0.0 for a regression.
+
+    For accuracy that is the share of the most frequent label. A constant has no correlation with anything.
+
+    Args:
+        task: dev labels and the metric.
+    """
     if task.kind == "regression":
         return Constant("one number", 0.0)
     labels, main = task.splits["dev"]["label"].to_numpy(), main_metric(task.metric)
@@ -31,7 +42,13 @@ def best_constant(task: TaskData) -> Constant:
 
 
 def unlearned(task: TaskData, teacher: float, constant: Constant) -> list[str]:
-    """A sentence where the teacher is no better than a constant answer; else nothing."""
+    """Return one warning if the teacher scores no better than a constant answer, else an empty list.
+
+    Args:
+        task: names the metric.
+        teacher: the teacher's main metric on the dev rows.
+        constant: the best constant answer.
+    """
     if teacher > constant.score:
         return []
     main = main_metric(task.metric)
