@@ -10,8 +10,8 @@ from transformers import PreTrainedModel
 
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.cost.arithmetic import StageCost, seconds_to
+from pipeline.cost.context import RehearsalContext
 from pipeline.cost.samples import sample_corpus, sample_text
-from pipeline.cost.scene import Scene
 from pipeline.cost.training import small, train_cost
 from pipeline.data.tasks.hub_folder import hub_folder
 from pipeline.data.tokens.table import TokenTable
@@ -22,38 +22,38 @@ from pipeline.models.mlm import build_masked_lm
 SAMPLE_TOKENS, SAMPLE_BYTES = 150_000, 800_000
 
 
-def corpus_cost(scene: Scene) -> tuple[NDArray[np.int32], float, StageCost | None]:
+def corpus_cost(context: RehearsalContext) -> tuple[NDArray[np.int32], float, StageCost | None]:
     """Lengths of the corpus's sequences (or of some), how many there will be, and what making them costs.
 
     The cost is None where the corpus is finished.
     """
-    if scene.action("corpus") == "reuse":
-        lengths = TokenTable.open(scene.artifacts["corpus"] / "tokens").lengths
+    if context.action("corpus") == "reuse":
+        lengths = TokenTable.open(context.artifacts["corpus"] / "tokens").lengths
         return lengths, len(lengths), None
-    stage = scene.stages["corpus"]
+    stage = context.stages["corpus"]
     wanted: CorpusConfig = stage.config.corpus
-    given = scene.inputs("corpus")["text"]
+    given = context.inputs("corpus")["text"]
     paths = given if isinstance(given, tuple) else ()
     if paths and not wanted.hub:
         # max_tokens counts word pieces of the run; of the sample all are read.
-        text, whole = sample_text(paths, wanted, scene.store.root / "sample.txt", SAMPLE_BYTES)
+        text, whole = sample_text(paths, wanted, context.store.root / "sample.txt", SAMPLE_BYTES)
         config = wanted.model_copy(update={"max_tokens": None})
-        done = scene.rehearse("corpus", stage.config.model_copy(update={"corpus": config}), text=(text,))
+        done = context.rehearse("corpus", stage.config.model_copy(update={"corpus": config}), text=(text,))
         tokens = min(wanted.max_tokens or inf, done.metrics["tokens"] * whole)
     else:
         most = wanted.max_tokens if wanted.packages else SAMPLE_TOKENS
         limit = min(SAMPLE_TOKENS, most) if most else None
         config = wanted.model_copy(update={"max_tokens": limit})
-        done = scene.rehearse("corpus", stage.config.model_copy(update={"corpus": config}))
-        whole, tokens = 1.0, wanted.max_tokens or _unlimited(scene, wanted, done.metrics["tokens"])
-    scene.artifacts["corpus"] = done.folder
+        done = context.rehearse("corpus", stage.config.model_copy(update={"corpus": config}))
+        whole, tokens = 1.0, wanted.max_tokens or _unlimited(context, wanted, done.metrics["tokens"])
+    context.artifacts["corpus"] = done.folder
     seconds = seconds_to(done.marks, done.seconds, tokens)
     if isinstance(wanted.tokenizer, TokenizerTraining):
         seconds += max(0.0, whole - 1) * done.marks[0][0]  # the vocabulary is learned from all of the text
     lengths = TokenTable.open(done.folder / "tokens").lengths
     cost = StageCost(
         "corpus",
-        scene.action("corpus"),
+        context.action("corpus"),
         seconds=seconds,
         disk_bytes=_bytes(done.folder / "tokens") * tokens / done.metrics["tokens"] + _bytes(done.folder / "tokenizer"),
         peak_bytes=done.peak_bytes,
@@ -62,11 +62,11 @@ def corpus_cost(scene: Scene) -> tuple[NDArray[np.int32], float, StageCost | Non
     return lengths, tokens / float(lengths.mean()), cost
 
 
-def _unlimited(scene: Scene, wanted: CorpusConfig, rehearsed: float) -> float:
+def _unlimited(context: RehearsalContext, wanted: CorpusConfig, rehearsed: float) -> float:
     """Word pieces of a corpus without a limit that is not in files: what of it was read."""
     if not wanted.packages:
         name = hub_folder(wanted.hub) or wanted.hub
-        scene.notes.append(
+        context.notes.append(
             f"nobody says how large {name} is: the corpus is counted as {rehearsed:,.0f} word pieces; "
             "set corpus.max_tokens to have it counted"
         )
@@ -77,26 +77,26 @@ def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def on_corpus_cost(name: str, scene: Scene, lengths: NDArray[np.int32], rows: float) -> StageCost:
+def on_corpus_cost(name: str, context: RehearsalContext, lengths: NDArray[np.int32], rows: float) -> StageCost:
     """What pretraining or general distillation will cost.
 
     Args:
         name: of the stage.
-        scene: of the rehearsal.
+        context: of the rehearsal.
         lengths: of the corpus's sequences, or of some.
         rows: how many there will be.
     """
-    if not scene.forward_seconds:
-        scene.meet_teacher(_teacher(name, scene))
+    if not context.forward_seconds:
+        context.measure_teacher(_teacher(name, context))
     longest = int(lengths.max())
-    made_small = small(name, scene, lengths, longest)
-    corpus = scene.artifacts["corpus"]
-    folder = scene.sealed("corpus", lambda output: sample_corpus(corpus, output, made_small.rows, scene.config.seed))
+    shrunk = small(name, context, lengths, longest)
+    corpus = context.artifacts["corpus"]
+    folder = context.sealed("corpus", lambda output: sample_corpus(corpus, output, shrunk.rows, context.config.seed))
     here = TokenTable.open(folder / "tokens").lengths
     return train_cost(
         name,
-        scene,
-        made_small,
+        context,
+        shrunk,
         here=here,
         there=lengths,
         rows=rows,
@@ -106,15 +106,15 @@ def on_corpus_cost(name: str, scene: Scene, lengths: NDArray[np.int32], rows: fl
     )
 
 
-def _teacher(name: str, scene: Scene) -> PreTrainedModel:
+def _teacher(name: str, context: RehearsalContext) -> PreTrainedModel:
     """The model that the stage trains, or learns from."""
     role = "encoder" if name == "pretrain" else "teacher"
-    shape = scene.config.pretrain.architecture if scene.config.pretrain else None
+    shape = context.config.pretrain.architecture if context.config.pretrain else None
     if name == "pretrain" and shape is not None:
-        tokenizer = load_tokenizer(str(scene.artifacts["corpus"] / "tokenizer"))
-        length = scene.config.pretrain.max_length if scene.config.pretrain else 0
+        tokenizer = load_tokenizer(str(context.artifacts["corpus"] / "tokenizer"))
+        length = context.config.pretrain.max_length if context.config.pretrain else 0
         model = build_masked_lm(
             shape, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, max_length=length
         )
         return cast("PreTrainedModel", model.base_model)
-    return load_encoder(scene.model(name, role))
+    return load_encoder(context.model(name, role))

@@ -3,8 +3,8 @@
 import time
 
 from pipeline.cost.arithmetic import StageCost
+from pipeline.cost.context import RehearsalContext
 from pipeline.cost.samples import sample_task
-from pipeline.cost.scene import Scene
 from pipeline.cost.task import dev_seconds
 from pipeline.cost.task_rows import TaskRows
 from pipeline.data.tasks.table import load_task
@@ -16,34 +16,36 @@ COUNTED_ROWS = 2_000
 TEXTS = ("text", "text_pair")
 
 
-def evaluation_cost(scene: Scene, found: TaskRows) -> StageCost:
+def evaluation_cost(context: RehearsalContext, task_rows: TaskRows) -> StageCost:
     """What the evaluation of a run will cost.
 
     The stage is rehearsed without word counts on two numbers of dev rows; these are timed by themselves, on at most
     ``COUNTED_ROWS`` rows.
     """
-    stage = scene.stages["evaluation"]
+    stage = context.stages["evaluation"]
     config = stage.config.model_copy(update={"tfidf": False})
-    less, more = (scene.rehearse("evaluation", config, task_data=folder) for folder in (found.smaller, found.folder))
-    scene.artifacts["evaluation"] = more.folder
-    seconds = dev_seconds(found, less.seconds, more.seconds)
+    less, more = (
+        context.rehearse("evaluation", config, task_data=folder) for folder in (task_rows.smaller, task_rows.folder)
+    )
+    context.artifacts["evaluation"] = more.folder
+    seconds = dev_seconds(task_rows, less.seconds, more.seconds)
     if stage.config.tfidf:
-        seconds += _tfidf_seconds(scene, found)
+        seconds += _tfidf_seconds(context, task_rows)
     return StageCost(
         "evaluation",
-        scene.action("evaluation"),
+        context.action("evaluation"),
         seconds=seconds,
         disk_bytes=more.output_bytes,
         peak_bytes=more.peak_bytes,
-        basis=f"{found.rows['dev']:,} dev rows, {len(found.here['dev']):,} timed",
+        basis=f"{task_rows.rows['dev']:,} dev rows, {len(task_rows.here['dev']):,} timed",
     )
 
 
-def latency_cost(scene: Scene) -> StageCost:
+def latency_cost(context: RehearsalContext) -> StageCost:
     """What the times of all models will cost, from one round of each length and batch."""
-    config = scene.stages["latency"].config
-    done = scene.rehearse("latency", config.model_copy(update={"rounds": (1, 1)}))
-    scene.artifacts["latency"] = done.folder
+    config = context.stages["latency"].config
+    done = context.rehearse("latency", config.model_copy(update={"rounds": (1, 1)}))
+    context.artifacts["latency"] = done.folder
     turns: dict[tuple[int, int], float] = {}
     for row in read_latency(done.folder)["latency"]:
         cell = (row["length"], row["batch"])
@@ -51,7 +53,7 @@ def latency_cost(scene: Scene) -> StageCost:
     more = sum(seconds * (rounds_for(seconds, config.rounds) - 1) for seconds in turns.values())
     return StageCost(
         "latency",
-        scene.action("latency"),
+        context.action("latency"),
         seconds=done.seconds + more,
         disk_bytes=done.output_bytes,
         peak_bytes=done.peak_bytes,
@@ -59,14 +61,14 @@ def latency_cost(scene: Scene) -> StageCost:
     )
 
 
-def _tfidf_seconds(scene: Scene, found: TaskRows) -> float:
+def _tfidf_seconds(context: RehearsalContext, task_rows: TaskRows) -> float:
     """Seconds of the word counts of all training rows, from those of some."""
-    task = load_task(found.whole)
-    splits = sample_task(task, {"train": COUNTED_ROWS}, scene.config.seed).splits
+    task = load_task(task_rows.whole)
+    splits = sample_task(task, {"train": COUNTED_ROWS}, context.config.seed).splits
     texts = {
         split: list(zip(*(splits[split][name].to_pylist() for name in TEXTS[: 1 + task.pair]), strict=True))
         for split in ("train", "dev")
     }
     clock = time.perf_counter()
     tfidf_baseline(texts["train"], splits["train"]["label"].to_numpy(), texts["dev"], kind=task.kind)
-    return (time.perf_counter() - clock) * found.rows["train"] / splits["train"].num_rows
+    return (time.perf_counter() - clock) * task_rows.rows["train"] / splits["train"].num_rows

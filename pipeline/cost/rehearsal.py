@@ -61,7 +61,7 @@ class Rehearsed:
 
 
 def rehearse(stage: Stage[Any], config: Any, inputs: Folders, store: Store, runtime: Runtime) -> Rehearsed:
-    """Run a stage with a configuration made small, on inputs made small.
+    """Run a stage with a shrunk configuration on shrunk inputs.
 
     Args:
         stage: the real one; only its function is used, and its name.

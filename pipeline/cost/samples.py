@@ -1,4 +1,4 @@
-"""Inputs made small: rows drawn at random from a task's tables, sequences from a corpus, passages from its text."""
+"""Shrunk inputs: rows drawn at random from a task's tables, sequences from a corpus, passages from its text."""
 
 import shutil
 import zlib

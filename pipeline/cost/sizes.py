@@ -1,4 +1,4 @@
-"""How large things are: rows a rehearsal can afford, and steps and tokens that the real rows will make."""
+"""How many rows a rehearsal can afford, and how many steps and tokens the real rows will make."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -16,12 +16,12 @@ MOST_PLANNED = 200_000  # rows; the batches of more are as full as these
 
 @dataclass(frozen=True)
 class Small:
-    """A training made small.
+    """A shrunk training.
 
     Attributes:
-        config: two passes; smaller batches where a step of the real ones would take too long.
-        rows: it needs.
-        larger_batches: rows of a real batch over those of a small one.
+        config: two epochs; smaller batches if a step with the real ones would take too long.
+        rows: number of rows it needs.
+        larger_batches: rows of a real batch divided by rows of a shrunk one, at least 1.
     """
 
     config: TrainingConfig
@@ -32,14 +32,14 @@ class Small:
 def small_training(
     config: TrainingConfig, *, tokens_a_row: float, max_length: int, seconds_a_token: float, budget: float
 ) -> Small:
-    """Two passes over a few batches, in about so many seconds.
+    """Shrink a training to two epochs over a few batches that take about ``budget`` seconds.
 
     Args:
         config: the real training.
-        tokens_a_row: on the average.
-        max_length: of a row.
-        seconds_a_token: of training, roughly; only how many rows are rehearsed depends on it.
-        budget: seconds.
+        tokens_a_row: tokens of a row, on average.
+        max_length: longest row, in tokens.
+        seconds_a_token: rough seconds to train on one token; only the number of rehearsed rows depends on it.
+        budget: seconds that the rehearsed training should take.
     """
     tokens = max_length if config.padding == "max_length" else max(1.0, tokens_a_row)
     batch = max(1.0, config.max_tokens / tokens) if config.max_tokens else float(config.batch_size)
@@ -64,11 +64,11 @@ def small_training(
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of one pass.
+    """The batches of one epoch.
 
     Attributes:
-        steps: of the optimizer.
-        tokens: computed, padding included.
+        steps: number of optimizer steps.
+        tokens: number of tokens computed, padding included.
     """
 
     steps: int
@@ -76,16 +76,16 @@ class Batches:
 
 
 def batches(lengths: NDArray[np.int32], rows: float, config: TrainingConfig, *, max_length: int) -> Batches:
-    """The batches that so many rows of such lengths make.
+    """Count the steps and tokens of one epoch.
 
     Args:
-        lengths: of rows drawn at random, or of all.
-        rows: there will be.
-        config: of the training.
-        max_length: rows are padded to where the configuration asks for it.
+        lengths: (sample,), lengths in tokens of rows drawn at random, or of all rows.
+        rows: number of rows of the epoch.
+        config: batch size or tokens a batch, gradient accumulation, padding.
+        max_length: length that rows are padded to if ``config.padding`` is "max_length".
     """
     planned = min(max(1, round(rows)), max(MOST_PLANNED, len(lengths)))
-    some = lengths if planned == len(lengths) else stretched(lengths, planned)
+    some = lengths if planned == len(lengths) else resampled(lengths, planned)
     plan = BatchPlan(
         some,
         config.batch_size,
@@ -101,12 +101,22 @@ def batches(lengths: NDArray[np.int32], rows: float, config: TrainingConfig, *, 
     )
 
 
-def stretched(lengths: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
-    """So many lengths, distributed as those given."""
-    places = np.linspace(0, len(lengths) - 1, rows)
-    return np.sort(lengths)[np.round(places).astype(np.int64)]
+def resampled(lengths: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
+    """Resample ``lengths`` to ``rows`` values with the same distribution, ascending.
+
+    Args:
+        lengths: (sample,), lengths in tokens.
+        rows: number of values to return.
+    """
+    positions = np.linspace(0, len(lengths) - 1, rows)
+    return np.sort(lengths)[np.round(positions).astype(np.int64)]
 
 
 def total_steps(config: TrainingConfig, steps: int) -> int:
-    """Steps of the optimizer in all, of so many a pass."""
+    """Return the number of optimizer steps of a whole training.
+
+    Args:
+        config: epochs and max_steps.
+        steps: number of steps an epoch.
+    """
     return min(config.max_steps or steps * config.epochs, steps * config.epochs)

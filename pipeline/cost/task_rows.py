@@ -1,4 +1,4 @@
-"""The rows of a task as a rehearsal needs them: all are read, some drawn, more tokenised to know their lengths."""
+"""The rows of a task for a rehearsal: all are read, some are drawn, more are tokenised to know their lengths."""
 
 import time
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from pipeline.config.augmentation import Labels
 from pipeline.config.distillation import PhaseConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.cost.arithmetic import StageCost
+from pipeline.cost.context import RehearsalContext
 from pipeline.cost.samples import sample_task
-from pipeline.cost.scene import Scene
-from pipeline.cost.sizes import MOST_PLANNED, batches, stretched
+from pipeline.cost.sizes import MOST_PLANNED, batches, resampled
 from pipeline.cost.training import small
 from pipeline.data.tasks.table import load_task, save_task
 from pipeline.data.tokens.tokenizer import load_tokenizer
@@ -37,14 +37,14 @@ class TaskRows:
 
     Attributes:
         whole: folder of the task's tables.
-        folder: of the tables made small.
-        smaller: of still smaller ones.
-        rows: real ones, by split.
-        here: lengths in the rehearsal, by split.
-        there: lengths of more of the real rows, by split, and of variants.
-        seconds_a_row: of tokenising.
-        max_length: of a row.
-        variants: there will be.
+        folder: folder of the shrunk tables.
+        smaller: folder of tables ``SMALLER`` times smaller than these.
+        rows: split -> number of real rows.
+        here: split -> lengths in tokens of the rehearsal's rows, (rows,).
+        there: split -> lengths of a sample of the real rows, (rows,); "variants" as well, once known.
+        seconds_a_row: seconds to tokenise one row.
+        max_length: longest row, in tokens.
+        variants: expected number of variants.
         varied: folder of the rows that the rehearsal augments.
     """
 
@@ -60,38 +60,51 @@ class TaskRows:
     varied: Path | None = None
 
     def reading_seconds(self, *splits: str) -> float:
-        """Seconds that tokenising the real rows takes beyond those of the rehearsal."""
+        """Return the seconds that tokenising the real rows of some splits takes beyond the rehearsal's rows."""
         return sum(self.rows[split] - len(self.here[split]) for split in splits) * self.seconds_a_row
 
     @property
     def unlabelled(self) -> int:
-        """Real rows without a label."""
+        """Number of real rows without a label."""
         return self.rows.get("unlabelled", 0)
 
     @property
     def transfer_rows(self) -> float:
-        """Original, unlabelled and augmented rows."""
+        """Number of training rows, unlabelled rows and variants."""
         return self.rows["train"] + self.unlabelled + self.variants
 
     @property
     def transfer_here(self) -> NDArray[np.int32]:
-        """Lengths of the transfer set of the rehearsal, which has no variants."""
+        """Lengths of the rehearsal's transfer set, (rows,); it has no variants."""
         return np.concatenate([self.here[split] for split in ("train", "unlabelled") if split in self.here])
 
     def transfer_there(self, *, augmented: bool = True) -> NDArray[np.int32]:
-        """Lengths of the real transfer set, or of fewer rows in the same shares."""
+        """Return lengths distributed as in the real transfer set, (rows,), at most ``MOST_PLANNED`` of them.
+
+        Args:
+            augmented: include the variants.
+        """
         counts = {"train": self.rows["train"], "unlabelled": self.unlabelled, "variants": augmented * self.variants}
         share = min(1.0, MOST_PLANNED / sum(counts.values()))
         sizes = {name: max(1, round(count * share)) for name, count in counts.items() if count}
-        return np.concatenate([stretched(self.there[name], count) for name, count in sizes.items()])
+        return np.concatenate([resampled(self.there[name], count) for name, count in sizes.items()])
 
     def dev_tokens(self) -> tuple[float, float]:
-        """Computed tokens of a model that reads the dev rows: of the rehearsal, and the real ones."""
+        """Return the tokens that a model computes for the dev rows: for the rehearsal's, and for the real ones."""
         here, there = self.here["dev"], self.there["dev"]
         return inference_tokens(here, len(here)), inference_tokens(there, self.rows["dev"])
 
     def learned_from(self, phase: PhaseConfig, labels: Labels) -> tuple[NDArray[np.int32], NDArray[np.int32], float]:
-        """What a phase learns from: lengths here, lengths there, real rows, the most there can be."""
+        """Return the rows that a phase trains on.
+
+        Args:
+            phase: its terms and whether it uses variants.
+            labels: which label a variant carries.
+
+        Returns:
+            Lengths of the rehearsal's rows; lengths of a sample of the real rows; the largest possible number of
+            real rows.
+        """
         if phase.terms.gold_alone and labels != "origin":
             return self.here["train"], self.there["train"], self.rows["train"]
         if phase.augmented:
@@ -99,49 +112,49 @@ class TaskRows:
         return self.transfer_here, self.transfer_there(augmented=False), self.rows["train"] + self.unlabelled
 
 
-def task_rows(scene: Scene) -> tuple[TaskRows, StageCost | None]:
-    """The task's tables, whole and made small; and what reading them costs, None where they are finished."""
+def load_task_rows(context: RehearsalContext) -> tuple[TaskRows, StageCost | None]:
+    """Load the task's tables and shrink them; return them and the cost of reading them, None if that is finished."""
     cost = None
-    if scene.wanted("task_data"):
-        done = scene.rehearse("task_data", scene.stages["task_data"].config)
-        scene.artifacts["task_data"] = done.folder
+    if context.will_run("task_data"):
+        done = context.rehearse("task_data", context.stages["task_data"].config)
+        context.artifacts["task_data"] = done.folder
         cost = StageCost(
             "task_data",
-            scene.action("task_data"),
+            context.action("task_data"),
             seconds=done.seconds,
             disk_bytes=done.output_bytes,
             peak_bytes=done.peak_bytes,
             basis="done for real",
         )
-    whole = scene.artifacts["task_data"]
+    whole = context.artifacts["task_data"]
     task = load_task(whole)
-    if not scene.forward_seconds:
-        scene.meet_teacher(load_encoder(scene.model("teacher", "pretrained")))
-    typical = sample_task(task, dict.fromkeys(task.splits, TYPICAL_ROWS), scene.config.seed)
-    there, seconds_a_row = lengths_of(scene, typical.splits, task.max_length)
-    counts = _counts(scene, there, task.max_length)
-    few = sample_task(task, counts, scene.config.seed)
-    fewer = sample_task(few, {split: max(1, rows // SMALLER) for split, rows in counts.items()}, scene.config.seed)
-    folder, smaller = (scene.sealed("task_data", partial(save_task, some)) for some in (few, fewer))
-    here, _ = lengths_of(scene, few.splits, task.max_length)
+    if not context.forward_seconds:
+        context.measure_teacher(load_encoder(context.model("teacher", "pretrained")))
+    typical = sample_task(task, dict.fromkeys(task.splits, TYPICAL_ROWS), context.config.seed)
+    there, seconds_a_row = lengths_of(context, typical.splits, task.max_length)
+    counts = _counts(context, there, task.max_length)
+    few = sample_task(task, counts, context.config.seed)
+    fewer = sample_task(few, {split: max(1, rows // SMALLER) for split, rows in counts.items()}, context.config.seed)
+    folder, smaller = (context.sealed("task_data", partial(save_task, some)) for some in (few, fewer))
+    here, _ = lengths_of(context, few.splits, task.max_length)
     rows = {split: table.num_rows for split, table in task.splits.items()}
-    found = TaskRows(whole, folder, smaller, rows, here, there, seconds_a_row, task.max_length)
-    small_dev, dev = found.dev_tokens()
-    scene.dev_share = dev / small_dev
-    return found, cost
+    task_rows = TaskRows(whole, folder, smaller, rows, here, there, seconds_a_row, task.max_length)
+    small_dev, dev = task_rows.dev_tokens()
+    context.dev_share = dev / small_dev
+    return task_rows, cost
 
 
-def _counts(scene: Scene, typical: dict[str, NDArray[np.int32]], max_length: int) -> dict[str, int]:
-    """Rows of each split that are enough for every rehearsal and not too many for this machine."""
+def _counts(context: RehearsalContext, typical: dict[str, NDArray[np.int32]], max_length: int) -> dict[str, int]:
+    """Return how many rows of each split the rehearsal needs, limited to what this machine computes in time."""
 
     def most(*names: str) -> int:
-        trained = [name for name in names if scene.wanted(name)]
-        if "teacher" in trained and scene.stages["teacher"].config.finetune is None:
+        trained = [name for name in names if context.will_run(name)]
+        if "teacher" in trained and context.stages["teacher"].config.finetune is None:
             trained.remove("teacher")
-        return max([FEW_ROWS, *(small(name, scene, typical["train"], max_length).rows for name in trained)])
+        return max([FEW_ROWS, *(small(name, context, typical["train"], max_length).rows for name in trained)])
 
-    train, transfer = most("teacher", "label_only"), most(*(phase.name for phase in scene.config.phases))
-    dev = affordable(scene, float(typical["dev"].mean()), MANY_DEV_ROWS)
+    train, transfer = most("teacher", "label_only"), most(*(phase.name for phase in context.config.phases))
+    dev = affordable(context, float(typical["dev"].mean()), MANY_DEV_ROWS)
     counts = {split: dev for split in typical if split.startswith("dev")}
     if "unlabelled" in typical:
         return {**counts, "train": train, "unlabelled": max(FEW_ROWS, transfer - train)}
@@ -149,25 +162,45 @@ def _counts(scene: Scene, typical: dict[str, NDArray[np.int32]], max_length: int
 
 
 def inference_tokens(lengths: NDArray[np.int32], rows: float) -> float:
-    """Computed tokens of a model that reads so many rows of such lengths; fewer rows are padded more."""
+    """Return the tokens, padding included, that a model computes for ``rows`` rows.
+
+    Args:
+        lengths: (sample,), lengths in tokens of a sample of the rows.
+        rows: number of rows; fewer rows are padded more.
+    """
     return batches(lengths, rows, TrainingConfig(max_tokens=INFERENCE_TOKENS), max_length=0).tokens
 
 
-def affordable(scene: Scene, tokens_a_row: float, most: int) -> int:
-    """Rows that the teacher reads in about ``SECONDS``, within limits."""
-    return int(min(most, max(FEW_ROWS, SECONDS / (scene.forward_seconds * tokens_a_row))))
+def affordable(context: RehearsalContext, tokens_a_row: float, most: int) -> int:
+    """Return how many rows the teacher computes in about ``SECONDS``, from ``FEW_ROWS`` to ``most``.
+
+    Args:
+        context: the teacher's speed.
+        tokens_a_row: tokens of a row, on average.
+        most: largest number of rows.
+    """
+    return int(min(most, max(FEW_ROWS, SECONDS / (context.forward_seconds * tokens_a_row))))
 
 
 def lengths_of(
-    scene: Scene, tables: Mapping[str, pa.Table], max_length: int
+    context: RehearsalContext, tables: Mapping[str, pa.Table], max_length: int
 ) -> tuple[dict[str, NDArray[np.int32]], float]:
-    """Word pieces of each row of some tables, by name, and seconds of tokenising a row."""
-    source = scene.model("teacher", "pretrained")
+    """Tokenise some tables.
+
+    Args:
+        context: names the teacher, whose tokenizer is used.
+        tables: name -> table.
+        max_length: longest row, in tokens.
+
+    Returns:
+        Name -> lengths of its rows in tokens, (rows,); and seconds to tokenise one row.
+    """
+    source = context.model("teacher", "pretrained")
     tokenizer = load_tokenizer(source.location, source.revision)
     clock = time.perf_counter()
     lengths = {
         name: write_rows(
-            scene.store.root / "tokens" / name, [table], tokenizer, max_length=max_length, progress=Silent()
+            context.store.root / "tokens" / name, [table], tokenizer, max_length=max_length, progress=Silent()
         ).lengths
         for name, table in tables.items()
     }

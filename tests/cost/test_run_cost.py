@@ -27,7 +27,7 @@ from pipeline.cost.arithmetic import (
     warm_pass,
 )
 from pipeline.cost.libraries import load_libraries
-from pipeline.cost.sizes import FEWEST_BATCHES, MOST_BATCHES, batches, small_training, stretched, total_steps
+from pipeline.cost.sizes import FEWEST_BATCHES, MOST_BATCHES, batches, resampled, small_training, total_steps
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.stages.two_stage import TwoStage
 from pipeline.store.entry import Entry
@@ -239,7 +239,7 @@ def test_batches_of_more_rows_than_are_planned_grow_with_them() -> None:
 
 @given(lengths=st.lists(st.integers(1, 100), min_size=1, max_size=50), rows=st.integers(2, 500))
 def test_stretched_lengths_keep_their_range(lengths: list[int], rows: int) -> None:
-    found = stretched(np.array(lengths, np.int32), rows)
+    found = resampled(np.array(lengths, np.int32), rows)
     assert len(found) == rows
     assert (found.min(), found.max()) == (min(lengths), max(lengths))
 

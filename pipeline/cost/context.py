@@ -1,4 +1,4 @@
-"""The scene of a rehearsal: the real stages, what is finished of them, and a store of its own to play them in."""
+"""The context of a rehearsal: the run's stages, the artifacts they read, and a temporary store to run them in."""
 
 import shutil
 import time
@@ -29,20 +29,20 @@ NEVER = 1e9  # seconds
 
 
 @dataclass
-class Scene:
-    """What the stages of a rehearsal share.
+class RehearsalContext:
+    """What the rehearsed stages share.
 
     Attributes:
-        config: of the run.
-        stages: the real ones, by name.
-        reasons: what the run would do with each.
-        store: of the rehearsal.
-        machine: speed of the disk.
-        artifacts: folders later stages are given: finished ones of the real store, or those of the rehearsal.
-        forward_seconds: of the teacher's forward pass, a token, roughly.
-        dev_share: real dev rows over those of the rehearsal.
-        teacher_config: shape of the teacher.
-        notes: what the reader of the figures should know.
+        config: configuration of the run.
+        stages: stage name -> the run's stage.
+        reasons: stage name -> what the run would do with it and why.
+        store: temporary store of the rehearsal.
+        machine: measured speed of the disk.
+        artifacts: stage name -> folder of its artifact, from the real store if finished there, else rehearsed.
+        forward_seconds: rough seconds of the teacher's forward pass for one token; 0 until measured.
+        dev_share: number of real dev rows divided by that of the rehearsal's dev rows.
+        teacher_config: configuration of the teacher model.
+        notes: remarks to print beside the figures.
     """
 
     config: RunConfig
@@ -58,62 +58,81 @@ class Scene:
 
     @property
     def runtime(self) -> Runtime:
-        """How the rehearsal runs: as the run will, without checkpoints and without stored features."""
+        """The run's settings, without checkpoints and without cached teacher features."""
         return self.config.runtime.model_copy(
             update={"store": str(self.store.root), "checkpoint_seconds": NEVER, "teacher_store_gb": 0.0}
         )
 
     @property
     def free_bytes(self) -> float:
-        """Of the disk that holds the real store."""
+        """Free bytes of the disk that holds the real store."""
         root = Path(self.config.runtime.store).expanduser().absolute()
         there = next(path for path in (root, *root.parents) if path.exists())
         return float(shutil.disk_usage(there).free)
 
     def action(self, name: str) -> str:
-        """What the run would do with a stage: reuse, resume or run."""
+        """Return what the run would do with a stage: "reuse", "resume" or "run"."""
         return self.reasons[name].action
 
-    def wanted(self, *names: str) -> bool:
-        """Whether the run would work on any of these stages."""
+    def will_run(self, *names: str) -> bool:
+        """Return whether the run would compute any of these stages; unknown names count as no."""
         return any(name in self.stages and self.action(name) != "reuse" for name in names)
 
     def inputs(self, name: str, **instead: Path | tuple[Path, ...] | None) -> dict[str, Path | tuple[Path, ...]]:
-        """What fills each role of a stage; ``instead`` fills some otherwise, None leaves one out."""
-        found: dict[str, Path | tuple[Path, ...]] = {}
+        """Return the inputs of a stage.
+
+        Args:
+            name: name of the stage.
+            instead: role -> folder to use instead; None leaves the role out.
+
+        Returns:
+            Role -> folder of an artifact, or the paths of a source.
+        """
+        paths: dict[str, Path | tuple[Path, ...]] = {}
         for role, given in self.stages[name].inputs.items():
             if role in instead:
                 other = instead[role]
                 if other is not None:
-                    found[role] = other
+                    paths[role] = other
             elif isinstance(given, Source):
-                found[role] = tuple(Path(path) for path in pinned(given).paths)
+                paths[role] = tuple(Path(path) for path in pinned(given).paths)
             else:
-                found[role] = self.artifacts[given.name]
-        return found
+                paths[role] = self.artifacts[given.name]
+        return paths
 
     def rehearse(self, name: str, config: Any, **instead: Path | tuple[Path, ...] | None) -> Rehearsed:
-        """Run a stage on what was made small."""
+        """Run a stage in the temporary store.
+
+        Args:
+            name: name of the stage.
+            config: its configuration, shrunk for the rehearsal.
+            instead: role -> folder of a shrunk input.
+        """
         return rehearse(self.stages[name], config, self.inputs(name, **instead), self.store, self.runtime)
 
     def sealed(self, name: str, make: Callable[[Path], None]) -> Path:
-        """An artifact such as a stage makes, with what ``make`` puts into it."""
+        """Seal an artifact of a stage whose content is written by ``make``; return its folder.
+
+        Args:
+            name: name of the stage.
+            make: (output folder) -> None, writes the files.
+        """
         stage = replace(self.stages[name], run=lambda _config, run: make(run.output))
         return rehearse(stage, stage.config, {}, self.store, self.runtime).folder
 
     def model(self, name: str, role: str) -> ModelSource:
-        """The model that fills a role of a stage."""
+        """Return the location of the model that is the input ``role`` of a stage."""
         folder = self.store.root
         return model_input(StageRun(self.inputs(name), folder, folder, self.runtime, Silent()), role)
 
-    def meet_teacher(self, model: PreTrainedModel) -> None:
-        """Take the teacher's shape, and time its forward pass."""
+    def measure_teacher(self, model: PreTrainedModel) -> None:
+        """Keep the teacher's configuration and time its forward pass."""
         self.teacher_config = model.config
         self.forward_seconds = _forward_seconds(placed(model, self.runtime))
 
 
 def _forward_seconds(model: PreTrainedModel) -> float:
-    """Of one token, by the better of two passes after one to get warm."""
+    """Time a forward pass; return seconds for one token, the better of two passes after a warm-up."""
     where = next(model.parameters()).device
     pieces = torch.randint(model.config.vocab_size, (PROBE_ROWS, PROBE_LENGTH), device=where)
     batch = {"input_ids": pieces, "attention_mask": torch.ones_like(pieces, dtype=torch.bool)}
