@@ -37,7 +37,7 @@ from pipeline.augmentation.words.stopwords import STOP_WORDS
 from pipeline.augmentation.words.words import WordSplitter
 from pipeline.config.words import WordsConfig
 from pipeline.models.mlm import mlm_head
-from pipeline.models.speed.partial_forward import hidden_at
+from pipeline.models.speed.partial_forward import partial_forward
 
 RELEASED = "the released way"
 PAPER = WordsConfig(negations=False)  # its list of stop-words alone says what stays
@@ -66,7 +66,7 @@ class Ours:
         """A new table, its caches empty."""
         where = self._model.device
         most = {"max_tokens": 1 << 15} if where.type == "cuda" else {}
-        parts = {"head": mlm_head(self._model), "hidden_at": hidden_at(self._model)}
+        parts = {"head": mlm_head(self._model), "partial_forward": partial_forward(self._model)}
         mlm = MaskedLM(self._model, self._tokenizer, **parts, context=context, masks=masks, device=where, **most)
         return CandidateTable(self._tokenizer, mlm, WordVectors.of_units(self._words, self._matrix, 0), 15, PAPER)
 

@@ -31,7 +31,7 @@ from pipeline.models.load import load_masked_lm
 from pipeline.models.mlm import mlm_head
 from pipeline.models.source import ModelSource
 from pipeline.models.speed.frozen import freeze
-from pipeline.models.speed.partial_forward import hidden_at
+from pipeline.models.speed.partial_forward import partial_forward
 from pipeline.store.stage import StageRun
 
 SENTENCES, SHARDS = "sentences.arrow", "shards"
@@ -140,7 +140,7 @@ def _table(work: Work) -> CandidateTable:
             model,
             tokenizer,
             head=mlm_head(model),
-            hidden_at=hidden_at(model),
+            partial_forward=partial_forward(model),
             context=settings.context,
             masks=None if settings.masks_per_forward == "all" else settings.masks_per_forward,
             device=where,

@@ -21,7 +21,7 @@ from pipeline.augmentation.words.stopwords import STOP_WORDS
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.mlm import mlm_head
-from pipeline.models.speed.partial_forward import hidden_at
+from pipeline.models.speed.partial_forward import partial_forward
 
 K = 9
 PAPER = WordsConfig(negations=False)  # its list of stop-words alone says what stays
@@ -71,7 +71,9 @@ def literal_candidates(text, model, tokenizer, vectors, *, context, k=K, company
 
 
 def build(texts, model, tokenizer, vectors, *, context="paired", k=K, **options):
-    mlm = MaskedLM(model, tokenizer, head=mlm_head(model), hidden_at=hidden_at(model), context=context, **options)
+    mlm = MaskedLM(
+        model, tokenizer, head=mlm_head(model), partial_forward=partial_forward(model), context=context, **options
+    )
     return CandidateTable(tokenizer, mlm, vectors, k, PAPER).build(texts)
 
 
@@ -180,13 +182,13 @@ def test_hidden_states_at_places_are_those_of_the_whole_model(request, wordpiece
         ids = tokenizer("a gripping movie never dull", return_tensors="pt")["input_ids"].repeat(3, 1)
         with torch.no_grad():
             whole = model.base_model(input_ids=ids)[0]
-            torch.testing.assert_close(hidden_at(model)({"input_ids": ids}, rows, columns), whole[rows, columns])
+            torch.testing.assert_close(partial_forward(model)({"input_ids": ids}, rows, columns), whole[rows, columns])
             torch.testing.assert_close(model.base_model(input_ids=ids)[0], whole)  # it is left as it was
 
 
 def test_threads_share_a_model_each_with_places_of_its_own(bert, wordpiece):
     batches = [wordpiece(" ".join(["fox dog"] * count), return_tensors="pt")["input_ids"] for count in range(2, 26)]
-    at = hidden_at(bert.eval())
+    at = partial_forward(bert.eval())
 
     def some(number: int) -> torch.Tensor:
         with torch.no_grad():

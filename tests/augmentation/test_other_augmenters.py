@@ -12,7 +12,7 @@ import pipeline.augmentation
 from pipeline.augmentation import MaskAug, NgramAug, SamePosAug, Sequential, Sometimes, TinyBertAug
 from pipeline.augmentation.augmenters.same_pos import count_tags, textblob_tags
 from pipeline.augmentation.augmenters.seeded import seeded
-from pipeline.augmentation.words.spans import Stretches, replaced
+from pipeline.augmentation.words.spans import WordSpans, replaced
 from pipeline.config.words import WordsConfig
 
 TEXT = "A gripping movie, beautifully acted and never dull!"
@@ -25,7 +25,7 @@ def letters(words):
 
 
 def spelled(text, config=None):
-    return [text[slice(*stretch.span)] for stretch in Stretches(config or WordsConfig())(text)]
+    return [text[slice(*word.span)] for word in WordSpans(config or WordsConfig())(text)]
 
 
 def test_the_public_face_is_nlpaugs():
@@ -52,7 +52,7 @@ def test_words_of_a_text(text, words):
 
 @given(st.text())
 def test_words_lie_side_by_side_and_can_be_put_back(text):
-    spans = [stretch.span for stretch in Stretches(WordsConfig())(text)]
+    spans = [word.span for word in WordSpans(WordsConfig())(text)]
     assert all(start < end for start, end in spans)
     assert all(one[1] <= other[0] for one, other in pairwise(spans))
     assert replaced(text, {span: text[slice(*span)] for span in spans}) == text

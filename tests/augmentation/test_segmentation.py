@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from pipeline.augmentation.words.segmentation import own_code, segmenter
-from pipeline.augmentation.words.spans import Stretches
+from pipeline.augmentation.words.spans import WordSpans
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
 
@@ -33,7 +33,7 @@ def own_cutter(tmp_path, monkeypatch):
 
 def test_a_function_of_ones_own_cuts_chinese_and_nothing_else():
     words = WordsConfig(language="chinese", segmentation="own_cutter:by_two")
-    assert Stretches(words).spelled("电影很好看\uff0ciPhone 好") == ["电影", "很好", "看", "iPhone", "好"]
+    assert WordSpans(words).spelled("电影很好看\uff0ciPhone 好") == ["电影", "很好", "看", "iPhone", "好"]
     assert segmenter("own_cutter:with_holes")("电影") == ["电影"]
     assert segmenter("tokenizer") is None
 

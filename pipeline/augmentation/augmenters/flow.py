@@ -86,7 +86,7 @@ class Flow:
         kept = self._protection.of(text)  # an uncased tinybert hands on what no pattern with capitals matches
         for step in self._steps:
             if step.name not in STOCK:
-                step.augmenter.stretches.protection = kept
+                step.augmenter.word_spans.protection = kept
         start: Any = generator.bit_generator.jumped(1)  # type: ignore[attr-defined]  # those of numpy's own have it
         drawn: Iterable[Drawn] = (Drawn(number, 0, text) for number in range(1, count + 1))
         written, most = text, self.num_words(text)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.augmentation.augmenters.seeded import SeededAug
-from pipeline.augmentation.words.spans import Stretches, replaced
+from pipeline.augmentation.words.spans import WordSpans, replaced
 from pipeline.config.words import WordsConfig
 
 
@@ -28,11 +28,11 @@ class MaskAug(SeededAug):
         seed: int = 0,
     ) -> None:
         super().__init__(probability=probability, seed=seed, name="MaskAug")
-        self.stretches = Stretches(words or WordsConfig())
+        self.word_spans = WordSpans(words or WordsConfig())
         self._token = token
 
     def change(self, text: str, generator: np.random.Generator) -> str:
         """The text with some of its words masked."""
-        free = [stretch.span for stretch in self.stretches(text) if stretch.free]
+        free = [word.span for word in self.word_spans(text) if word.free]
         drawn = generator.random(len(free)) < self._probability
         return replaced(text, {span: self._token for span, yes in zip(free, drawn, strict=True) if yes})

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.augmentation.augmenters.seeded import SeededAug
-from pipeline.augmentation.words.spans import Stretches
+from pipeline.augmentation.words.spans import WordSpans
 from pipeline.config.words import WordsConfig
 
 
@@ -24,14 +24,14 @@ class NgramAug(SeededAug):
         self, words: WordsConfig | None = None, *, probability: float = 0.25, longest: int = 5, seed: int = 0
     ) -> None:
         super().__init__(probability=probability, seed=seed, name="NgramAug")
-        self.stretches = Stretches(words or WordsConfig())
+        self.word_spans = WordSpans(words or WordsConfig())
         self._longest = longest
 
     def change(self, text: str, generator: np.random.Generator) -> str:
         """An n-gram of the text, or the text."""
         if generator.random() >= self._probability:
             return text
-        spans = [stretch.span for stretch in self.stretches(text)]
+        spans = [word.span for word in self.word_spans(text)]
         size = int(generator.integers(1, self._longest + 1))
         if size >= len(spans):
             return text

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.augmentation.augmenters.seeded import SeededAug
 from pipeline.augmentation.words.script_and_case import is_word, like, scripts
-from pipeline.augmentation.words.spans import Stretches, replaced
+from pipeline.augmentation.words.spans import WordSpans, replaced
 from pipeline.config.words import WordsConfig
 
 Tagger = Callable[[Sequence[str]], Sequence[str]]
@@ -48,10 +48,10 @@ def count_tags(texts: Iterable[str], words: WordsConfig, tagger: Tagger = textbl
         words: What a word is.
         tagger: Tags the words of one text at a time.
     """
-    stretches = Stretches(words)
+    word_spans = WordSpans(words)
     counts: Counter[tuple[str, str]] = Counter()
     for text in texts:
-        spelled = stretches.spelled(text)
+        spelled = word_spans.spelled(text)
         counts.update(zip(tagger(spelled), spelled, strict=True))
     tags: dict[str, dict[str, int]] = {}
     for (tag, word), times in sorted(counts.items()):
@@ -88,24 +88,24 @@ class SamePosAug(SeededAug):
         self._tags = {
             tag: _Words(sorted(met), list(accumulate(met[word] for word in sorted(met)))) for tag, met in tags.items()
         }
-        self.stretches = Stretches(words or WordsConfig())
+        self.word_spans = WordSpans(words or WordsConfig())
         self._tagger = tagger
 
     def change(self, text: str, generator: np.random.Generator) -> str:
         """The text with some of its words replaced."""
-        stretches = self.stretches(text)
-        uniform = generator.random((2, len(stretches)))
+        word_spans = self.word_spans(text)
+        uniform = generator.random((2, len(word_spans)))
         if not (uniform[0] < self._probability).any():
             return text
-        tags = self._tagger([text[slice(*stretch.span)] for stretch in stretches])
+        tags = self._tagger([text[slice(*word_span.span)] for word_span in word_spans])
         changes = {}
-        for stretch, tag, (coin, which) in zip(stretches, tags, uniform.T.tolist(), strict=True):
-            word = text[slice(*stretch.span)]
-            if coin >= self._probability or not stretch.free or not is_word(word):
+        for word_span, tag, (coin, which) in zip(word_spans, tags, uniform.T.tolist(), strict=True):
+            word = text[slice(*word_span.span)]
+            if coin >= self._probability or not word_span.free or not is_word(word):
                 continue
             other = self._other(word, self._tags.get(tag), which)
             if other is not None:
-                changes[stretch.span] = like(word, other)
+                changes[word_span.span] = like(word, other)
         return replaced(text, changes)
 
     def _other(self, word: str, met: _Words | None, which: float) -> str | None:

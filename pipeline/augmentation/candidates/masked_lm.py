@@ -20,7 +20,7 @@ from pipeline.augmentation.words.words import Sentence
 from pipeline.errors import ModelError
 
 Context = Literal["paired", "masked", "unmasked"]
-HiddenAt = Callable[[Mapping[str, Tensor], list[int], list[int]], Tensor]
+PartialForward = Callable[[Mapping[str, Tensor], list[int], list[int]], Tensor]
 HEAD_ROWS = 512  # rows of the vocabulary's width held at once: 60 MB for 30,000 word pieces
 
 
@@ -44,8 +44,8 @@ class MaskedLM:
         model: Loaded; put on ``device``, run in evaluation mode.
         tokenizer: Its tokenizer.
         head: Its MLM head: (rows, hidden) to (rows, vocabulary).
-        hidden_at: Its encoder: a batch, and rows and columns in it, to (places, hidden); None computes every
-            place.
+        partial_forward: Its encoder: (model inputs, rows, columns) -> hidden states there, (positions, hidden);
+            None computes every position.
         context: What the model sees: ``paired`` the masked and the original sentence as two segments,
             ``masked`` the masked sentence alone, ``unmasked`` the original alone, once for all its words.
         masks: Words of a sentence masked in one pass, at most; None masks all that are asked for at once.
@@ -62,7 +62,7 @@ class MaskedLM:
         tokenizer: PreTrainedTokenizerFast,
         *,
         head: Callable[[Tensor], Tensor],
-        hidden_at: HiddenAt | None = None,
+        partial_forward: PartialForward | None = None,
         context: Context = "paired",
         masks: int | None = 1,
         device: torch.device | str = "cpu",
@@ -82,7 +82,7 @@ class MaskedLM:
             )
         self._model: PreTrainedModel = nn.Module.to(model, device)
         self._head = head
-        self._hidden_at = hidden_at or self._of_all
+        self._partial_forward = partial_forward or self._of_all
         self._context = context
         self._masks = None if context == "unmasked" else masks
         self._device = device
@@ -129,7 +129,7 @@ class MaskedLM:
                 for piece in pieces:
                     seen[piece] = self._mask_id
             framed.append(self._template.frame(seen, ids if self._context == "paired" else None))
-        hidden = self._hidden_at(self._inputs(torch.tensor(framed, device=self._device)), rows, columns)
+        hidden = self._partial_forward(self._inputs(torch.tensor(framed, device=self._device)), rows, columns)
         for begin in range(0, len(rows), HEAD_ROWS):
             chunk = slice(begin, begin + HEAD_ROWS)
             logits = self._head(hidden[chunk])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.augmentation.augmenters.same_pos import Tags, count_tags
 from pipeline.augmentation.variants.shards import replacing
-from pipeline.augmentation.words.spans import Stretches
+from pipeline.augmentation.words.spans import WordSpans
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.augmenters import children
 from pipeline.config.words import WordsConfig
@@ -63,10 +63,10 @@ def count_statistics(config: AugmentationConfig, texts: Callable[[], Iterable[st
 
 def _tfidf(texts: Iterable[str], words: WordsConfig) -> tuple[dict[str, float], dict[str, float]]:
     """What nlpaug's ``TfIdf.train`` counts, in one pass, a word counted once a text (upstream counts it every time)."""
-    stretches = Stretches(words)
+    word_spans = WordSpans(words)
     num_texts, in_texts, mass = 0, Counter[str](), defaultdict[str, float](float)
     for text in texts:
-        tokens = stretches.spelled(text)
+        tokens = word_spans.spelled(text)
         num_texts += 1
         in_texts.update(set(tokens))
         for token, times in Counter(tokens).items():

@@ -7,7 +7,7 @@ which has none, it is a word with what follows it up to the next one.
 
 from collections.abc import Sequence
 
-from pipeline.augmentation.words.spans import Stretches
+from pipeline.augmentation.words.spans import WordSpans
 from pipeline.config.words import WordsConfig
 
 
@@ -19,16 +19,16 @@ class Pieces:
     """
 
     def __init__(self, words: WordsConfig) -> None:
-        self._stretches = Stretches(words) if words.language == "chinese" else None
+        self._word_spans = WordSpans(words) if words.language == "chinese" else None
 
     def cut(self, text: str) -> list[str]:
         """The pieces, none of them empty; of Chinese they are the whole text."""
-        if self._stretches is None:
+        if self._word_spans is None:
             return text.split()
-        starts = [stretch.span[0] for stretch in self._stretches(text)[1:]]
+        starts = [word.span[0] for word in self._word_spans(text)[1:]]
         bounds = zip([0, *starts], [*starts, len(text)], strict=True)
         return [text[start:end] for start, end in bounds if start < end]
 
     def join(self, pieces: Sequence[str]) -> str:
         """One text of pieces."""
-        return (" " if self._stretches is None else "").join(pieces)
+        return (" " if self._word_spans is None else "").join(pieces)

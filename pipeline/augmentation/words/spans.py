@@ -1,8 +1,7 @@
-"""Where the words of a plain text are, for augmenters that need no tokenizer: runs of letters and digits.
+"""Find the words of a plain text, for augmenters that need no tokenizer: runs of letters and digits.
 
-A change is made in place, so that everything between the words stays as it was written. A marker such as
-``[MASK]`` is one word. Chinese is cut by the same segmenter as everywhere; without one each character is
-a word.
+Words are replaced in place, so everything between them stays as it was written. A marker such as ``[MASK]`` is one
+word. Chinese is cut by the configured segmenter; without one, each character is a word.
 """
 
 import re
@@ -21,39 +20,44 @@ Span = tuple[int, int]
 _SHAPE = re.compile("w+(?:-w+)*")
 
 
-class Stretch(NamedTuple):
-    """A word of a text: where it is, and whether it may be changed."""
+class WordSpan(NamedTuple):
+    """A word of a text.
+
+    Attributes:
+        span: index of its first character, and of the one after its last.
+        free: whether it may be replaced.
+    """
 
     span: Span
     free: bool
 
 
-class Stretches:
+class WordSpans:
     """Finds the words of a text, and which of them are protected.
 
     Args:
-        words: How Chinese is cut, and what stays.
+        words: language, segmenter, protected words and patterns.
 
     Attributes:
-        protection: What stays; whoever knows more of the text may put it here.
+        protection: decides which words may not be replaced; may be exchanged for the protection of one text.
     """
 
     def __init__(self, words: WordsConfig) -> None:
         self._segment = segmenter(words.segmentation) or list
         self.protection = Protection(words)
 
-    def __call__(self, text: str) -> list[Stretch]:
-        """The words, from the first to the last; markers and what is protected are not free."""
+    def __call__(self, text: str) -> list[WordSpan]:
+        """Return the words of a text in order; markers and protected words are not free."""
         markers = [match.span() for match in MARKER.finditer(text)]
         kept = [*markers, *self.protection.all_spans(text)]
         shape = "".join(map(_kind, text))
         found = [span for match in _SHAPE.finditer(shape) for span in self._cut(match.span(), text)]
         words = [span for span in found if not touches(span, markers)]
-        return [Stretch(span, not touches(span, kept)) for span in sorted([*words, *markers])]
+        return [WordSpan(span, not touches(span, kept)) for span in sorted([*words, *markers])]
 
     def spelled(self, text: str) -> list[str]:
-        """The words as they are written."""
-        return [text[slice(*stretch.span)] for stretch in self(text)]
+        """Return the words of a text as they are written in it."""
+        return [text[slice(*word.span)] for word in self(text)]
 
     def _cut(self, span: Span, text: str) -> Iterator[Span]:
         at, end = span
@@ -68,7 +72,12 @@ class Stretches:
 
 
 def replaced(text: str, changes: Mapping[Span, str]) -> str:
-    """The text with other words in the given places."""
+    """Return the text with some spans replaced.
+
+    Args:
+        text: the text.
+        changes: (start, end) -> the new word; spans do not overlap.
+    """
     parts, done = [], 0
     for (start, end), word in sorted(changes.items()):
         parts += [text[done:start], word]

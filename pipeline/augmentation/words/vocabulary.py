@@ -31,7 +31,7 @@ class WordVocabulary:
         are drawn uniformly. ``word`` itself is dropped, in any case: the released code keeps it among
         its own candidates, which silently lowers the replacement rate below p_t. A vocabulary
         with a leading-space marker proposes only tokens marked like the word they replace. Words of another
-        script are dropped, and a capitalised word is replaced by capitalised ones, see ``spelling``.
+        script are dropped, and a capitalised word is replaced by capitalised ones, see ``script_and_case``.
         """
         return fitting(word, [self.words[i] for i in sorted(token_ids) if self._stands(i, marked)])
 

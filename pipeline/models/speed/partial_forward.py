@@ -1,4 +1,4 @@
-"""An encoder's output at some places only: what its last layer would compute for the others is left out."""
+"""Compute an encoder's output at some positions only, and skip the last layer's work for the others."""
 
 from collections.abc import Callable, Mapping
 from threading import local
@@ -7,40 +7,44 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-Places = Callable[[Mapping[str, Tensor], list[int], list[int]], Tensor]
+PartialForward = Callable[[Mapping[str, Tensor], list[int], list[int]], Tensor]
 FEED_FORWARD = "feed_forward_chunk"  # BERT, RoBERTa, ELECTRA and their like; a function of one token at a time
 
 
-def hidden_at(model: PreTrainedModel) -> Places:
-    """The last hidden states of a model at given rows and columns of a batch, (places, hidden).
+def partial_forward(model: PreTrainedModel) -> PartialForward:
+    """Return a function: (model inputs, rows, columns) -> last hidden states there, (positions, hidden).
 
-    Attention of the last layer needs every token; its feed-forward half, two thirds of a layer's products, does not.
-    Where the layer does not say which half that is, all of it is computed. Threads may share a model; called in
-    any other way it computes what it always did.
+    Attention in the last layer needs every token; its feed-forward half, two thirds of a layer's matrix products, does
+    not. If the layer has no separate feed-forward method, all of it is computed. Threads may share the model. Calling
+    the model itself still computes every position.
+
+    Args:
+        model: a BERT-like encoder, or a model with one; its last layer is changed in place.
     """
     encoder = model.base_model
     last = _last_layer(encoder)
     if last is None:
         return lambda inputs, rows, columns: encoder(**inputs)[0][rows, columns]
-    wanted, whole = local(), getattr(last, FEED_FORWARD)
+    of_thread, feed_forward = local(), getattr(last, FEED_FORWARD)
 
-    def feed(attended: Tensor) -> Any:
-        places = getattr(wanted, "places", None)
-        return whole(attended if places is None else attended[places][:, None])  # each as a row of one token
+    def partial_feed_forward(attended: Tensor) -> Any:
+        positions = getattr(of_thread, "positions", None)
+        # Each position becomes a row of one token.
+        return feed_forward(attended if positions is None else attended[positions][:, None])
 
-    def at(inputs: Mapping[str, Tensor], rows: list[int], columns: list[int]) -> Tensor:
-        wanted.places = (rows, columns)
+    def forward(inputs: Mapping[str, Tensor], rows: list[int], columns: list[int]) -> Tensor:
+        of_thread.positions = (rows, columns)
         try:
             return encoder(**inputs)[0][:, 0]
         finally:
-            wanted.places = None
+            of_thread.positions = None
 
-    setattr(last, FEED_FORWARD, feed)
-    return at
+    setattr(last, FEED_FORWARD, partial_feed_forward)
+    return forward
 
 
 def _last_layer(encoder: nn.Module) -> nn.Module | None:
-    """The last layer, if it is one whose halves can be told apart."""
+    """Return the last layer if its feed-forward half is a method of its own, else None."""
     layers = getattr(getattr(encoder, "encoder", None), "layer", None)
     if not isinstance(layers, nn.ModuleList) or not hasattr(layers[-1], FEED_FORWARD):
         return None
