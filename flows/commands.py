@@ -15,7 +15,7 @@ from pipeline.stages.two_stage import two_stage
 from pipeline.store.disk import check_writable
 from pipeline.store.store import Store
 from pipeline.training.team import join
-from tasks.alive import traces
+from tasks.liveness import has_lock_files
 from tasks.ranks import begin, follow, leading
 
 run_flow = later("flows.run_flow:run_flow")
@@ -40,7 +40,7 @@ def run(arguments: list[str] | None, recipe: str | None, until: str | None, *, q
         begin(config, until)
         # What a killed run left in the UI is put right by a flow, even where nothing else is to be done.
         steps = plan_run(config, until)
-        if finished(steps) and not traces(Store(config.runtime.store).root):
+        if finished(steps) and not has_lock_files(Store(config.runtime.store).root):
             if not (quiet or as_json):
                 console.print("Every stage is finished and unchanged; nothing to do.")
         else:

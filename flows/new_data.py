@@ -10,12 +10,12 @@ from flows.plan import finished, plan_run
 from flows.two_stage import two_stage_flow
 from pipeline.config.run import RunConfig
 from pipeline.store.store import Store
-from tasks.ending import telling
-from tasks.sweep import accounted_for
+from tasks.crash_accounting import crash_accounting
+from tasks.ending import report_outcome
 
 
 @flow(name="when-data-changes", flow_run_name="{config.name}: new data?", persist_result=False)
-@telling
+@report_outcome
 def new_data_flow(config: RunConfig, until: str | None = None) -> State[Any]:
     """Run the two stages if a corpus or task file has changed, or if the last attempt did not finish.
 
@@ -28,7 +28,7 @@ def new_data_flow(config: RunConfig, until: str | None = None) -> State[Any]:
     Returns:
         The state in which the run ended, or one called Unchanged.
     """
-    with accounted_for(config.runtime.store):
+    with crash_accounting(config.runtime.store):
         steps = plan_run(config, until)
         if not finished(steps):
             return two_stage_flow(config, until, return_state=True)

@@ -12,7 +12,7 @@ from typing import IO, Any
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import get_current_settings
 
-from pipeline.config.own_folder import own_folder
+from pipeline.config.user_dir import user_dir
 
 SCRIPT = Path(__file__).resolve().with_name("temporary_server.py")
 
@@ -40,7 +40,7 @@ def _start(server: Any) -> subprocess.Popen[Any]:
 
 def _log() -> IO[bytes]:
     """Where the server says what it has to say, beside the logs of ``tinybert up``; nowhere if that cannot be."""
-    path = own_folder() / "logs" / "temporary-server.log"
+    path = user_dir() / "logs" / "temporary-server.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("wb")

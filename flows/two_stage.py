@@ -11,10 +11,10 @@ from flows.slot import outlive_slots
 from pipeline.config.run import RunConfig
 from pipeline.stages.two_stage import two_stage
 from tasks.cancel import cancellable
-from tasks.ending import telling
+from tasks.crash_accounting import crash_accounting
+from tasks.ending import report_outcome
 from tasks.patience import wait_together
 from tasks.stage import run_stage
-from tasks.sweep import accounted_for
 from tasks.upkeep import upkeep
 
 outlive_slots()
@@ -22,7 +22,7 @@ wait_together()
 
 
 @flow(name="two-stage-tinybert", flow_run_name=own_name, persist_result=False, validate_parameters=True)
-@telling
+@report_outcome
 def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     """General distillation, then task distillation (arXiv:1909.10351, figure 1).
 
@@ -38,7 +38,7 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     plan_run(config, until, ask_hub=True)  # refuse now what would be refused after hours
     run = two_stage(config, until=until)
     build = partial(run_stage, runtime=config.runtime)
-    with accounted_for(config.runtime.store), upkeep(config.runtime, get_run_logger()), cancellable():
+    with crash_accounting(config.runtime.store), upkeep(config.runtime, get_run_logger()), cancellable():
         # The text, and the rows of the task
         build(run.corpus)
         build(run.task_data)

@@ -9,7 +9,7 @@ from pipeline.store.fan_out import FanOut, one_after_other
 from pipeline.store.materialize import Outcome, materialize
 from pipeline.store.stage import Stage
 from pipeline.store.store import Store
-from tasks.device_lock import own_device
+from tasks.device_lock import exclusive_device
 from tasks.progress import Logger, progress_for
 from tasks.ranks import announcer
 from tasks.upkeep import upkeep
@@ -20,7 +20,7 @@ def build_stage(
 ) -> tuple[Outcome, str]:
     """Materialize a stage with its progress shown; the outcome, and one line about it."""
     progress = progress_for(stage.name, logger)
-    with own_device(stage, runtime, progress, announcer(stage)) as announce:
+    with exclusive_device(stage, runtime, progress, announcer(stage)) as announce:
         outcome = materialize(stage, Store(runtime.store), runtime, progress, announce, fan_out)
     ref = outcome.artifact.ref
     message = {

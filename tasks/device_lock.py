@@ -1,7 +1,7 @@
-"""One training per device: a lock of the operating system that every run of a user on this machine asks for.
+"""One training per device: a file lock that every run of a user on this machine takes.
 
-It holds across deployments, flows and plain command lines, knows nothing of Prefect, and is free as soon as its
-holder ends, however it ends. The processes of a team share what their leader holds.
+It works across deployments, flows and plain command lines, does not depend on Prefect, and is freed as soon as the
+process that holds it ends, however it ends. The processes of a team share the locks that their leader holds.
 """
 
 import json
@@ -12,23 +12,29 @@ from pathlib import Path
 from platform import node
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.config.own_folder import VARIABLE, own_folder
 from pipeline.config.runtime import Runtime
+from pipeline.config.user_dir import VARIABLE, user_dir
 from pipeline.errors import ConfigError
 from pipeline.progress import Progress
 from pipeline.store.disk import write_atomic
-from pipeline.store.locks import hold
+from pipeline.store.locks import hold, is_free
 from pipeline.store.stage import Stage, StageRun
 from pipeline.training.team import team
 
 Announce = Callable[[StageRun], None]
 
 
-class Holder(BaseModel):
-    """Who trains: written beside the lock for people to read; the lock alone decides."""
+class DeviceHolder(BaseModel):
+    """The process that trains on a device: written beside the lock for people to read; only the lock decides.
+
+    Attributes:
+        device: name of the device, "cpu" or "cuda-" and its serial number.
+        pid: process number.
+        stage: name of the stage that trains.
+        store: folder of its store, absolute.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -42,21 +48,23 @@ class Holder(BaseModel):
 
 
 @contextmanager
-def own_device(
+def exclusive_device(
     stage: Stage[Any], runtime: Runtime, progress: Progress, announce: Announce | None
 ) -> Iterator[Announce | None]:
-    """What to call right before a stage runs: it waits for the device, if the stage needs it alone, and then announces.
+    """Let a stage that trains or measures times have its devices alone.
 
-    The wait comes before the announcement because whoever follows it waits inside a collective, which has a limit.
+    Waiting comes before the announcement because the team's other processes, once they are told of the stage, wait
+    for it in a collective operation, which has a time limit.
 
     Args:
-        stage: what is about to run.
-        runtime: says which device, and whether it is to be had alone.
-        progress: is told who is waited for.
+        stage: the stage that is about to run.
+        runtime: which device, and whether it is used exclusively.
+        progress: receives a note naming the process that is waited for.
         announce: called once the devices are held.
 
     Yields:
-        ``announce``, behind the wait; the devices are free again when the context ends.
+        The function to call right before the stage runs: it waits for the devices, then calls ``announce``. The
+        devices are free again when the context ends.
     """
     if not ((stage.parallel or stage.timed) and runtime.exclusive_device):
         yield announce
@@ -65,7 +73,7 @@ def own_device(
 
         def take(run: StageRun) -> None:
             for device in devices(runtime):
-                holder = Holder(
+                holder = DeviceHolder(
                     device=device, pid=os.getpid(), stage=stage.name, store=str(Path(runtime.store).absolute())
                 )
                 held.enter_context(_hold(holder, progress))
@@ -76,7 +84,11 @@ def own_device(
 
 
 def devices(runtime: Runtime) -> tuple[str, ...]:
-    """Names of the devices that this machine's processes of the team train on, always in the same order."""
+    """Return the names of the devices that the team's processes on this machine train on, sorted.
+
+    Args:
+        runtime: which device.
+    """
     import torch
 
     if runtime.device == "cpu" or not torch.cuda.is_available():
@@ -86,36 +98,36 @@ def devices(runtime: Runtime) -> tuple[str, ...]:
     return tuple(sorted(f"cuda-{torch.cuda.get_device_properties(index).uuid}" for index in range(count)))
 
 
-def holders() -> list[Holder]:
-    """Who trains on this machine right now."""
-    found = (_read(path) for path in sorted(_folder().glob("*.json")))
-    return [holder for holder in found if holder is not None and _is_held(_lock(holder.device))]
+def holders() -> list[DeviceHolder]:
+    """Return the processes that hold a device of this machine now."""
+    notes = (_read(path) for path in sorted(_folder().glob("*.json")))
+    return [holder for holder in notes if holder is not None and not is_free(_lock(holder.device))]
 
 
 @contextmanager
-def _hold(holder: Holder, progress: Progress) -> Iterator[None]:
-    name, said = _lock(holder.device), _note(holder.device)
+def _hold(holder: DeviceHolder, progress: Progress) -> Iterator[None]:
+    lock, note = _lock(holder.device), _note(holder.device)
 
     def waiting() -> None:
-        progress.note(f"waiting for the device {holder.device}: held by {_read(said) or 'another process'}")
+        progress.note(f"waiting for the device {holder.device}: held by {_read(note) or 'another process'}")
 
     with ExitStack() as held:
         try:
-            name.parent.mkdir(parents=True, exist_ok=True)
-            held.enter_context(hold(name, waiting))
-            write_atomic(said, holder.model_dump_json().encode())
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(hold(lock, waiting))
+            write_atomic(note, holder.model_dump_json().encode())
         except OSError as error:
             raise ConfigError(
-                f"cannot lock the device: {error.strerror} ({name.parent}); set {VARIABLE} to a folder that can be "
+                f"cannot lock the device: {error.strerror} ({lock.parent}); set {VARIABLE} to a folder that can be "
                 "written, or runtime.exclusive_device to false"
             ) from error
-        held.callback(said.unlink, missing_ok=True)
+        held.callback(note.unlink, missing_ok=True)
         yield
 
 
 def _folder() -> Path:
-    """By machine: a home may be shared by several."""
-    return own_folder() / "devices" / node()
+    """Return this machine's folder of device locks; several machines may share a home folder."""
+    return user_dir() / "devices" / node()
 
 
 def _lock(device: str) -> Path:
@@ -126,21 +138,8 @@ def _note(device: str) -> Path:
     return _folder() / f"{device}.json"
 
 
-def _read(path: Path) -> Holder | None:
+def _read(path: Path) -> DeviceHolder | None:
     try:
-        return Holder.model_validate(json.loads(path.read_bytes()))
+        return DeviceHolder.model_validate(json.loads(path.read_bytes()))
     except (OSError, ValueError, ValidationError):
         return None
-
-
-def _is_held(path: Path) -> bool:
-    """Whether a living process holds the lock; one that died left its note, and no lock."""
-    lock = FileLock(path, fallback_to_soft=False)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    lock.release()
-    return False

@@ -1,4 +1,4 @@
-"""How a run ends in the Prefect UI: in a state whose message says what came of it, or what is to be mended."""
+"""How a run ends in the Prefect UI: in a state whose message says what it achieved, or how to mend what failed."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -19,16 +19,20 @@ TERMINATED = 143
 Run = Callable[[RunConfig, str | None], Any]
 
 
-def telling(run: Run) -> Callable[..., State[Any]]:
-    """Let a flow's function end in a state with a message; one that returns a state has told already.
+def report_outcome(run: Run) -> Callable[..., State[Any]]:
+    """Wrap a flow's function so that the flow ends in a state with a message.
 
-    A user's mistake is the message, without a traceback; whoever calls the flow is raised it all the same.
+    For a user's mistake the message is the error, without a traceback; the caller of the flow still gets it raised. A
+    state that the function itself returns is passed on.
+
+    Args:
+        run: (configuration, last stage) -> ref of the report, None if the run stops before it, or a state.
     """
 
     @wraps(run)
-    def told(config: RunConfig, until: str | None = None) -> State[Any]:
+    def run_to_state(config: RunConfig, until: str | None = None) -> State[Any]:
         try:
-            came = run(config, until)
+            outcome = run(config, until)
         except RunCancelledError as error:
             return Cancelled(message=str(error), data=error)
         except PipelineError as error:
@@ -38,18 +42,18 @@ def telling(run: Run) -> Callable[..., State[Any]]:
         except BaseException:  # Ctrl-C, SIGTERM
             patience.leave()
             raise
-        if isinstance(came, State):
-            return came
-        if came is None:
+        if isinstance(outcome, State):
+            return outcome
+        if outcome is None:
             return Completed(message=f"{until} and what it needs are there")
-        return Completed(message=summary(Store(config.runtime.store), came), data=came)
+        return Completed(message=summary(Store(config.runtime.store), outcome), data=outcome)
 
-    return told
+    return run_to_state
 
 
 @contextmanager
 def ending_orderly() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, with a last checkpoint; inside a flow Prefect sees to that."""
+    """Let SIGTERM end the block as Ctrl-C does, with a last checkpoint; within a flow, Prefect does this itself."""
 
     def leave(*_: object) -> None:
         raise SystemExit(TERMINATED)
@@ -62,5 +66,10 @@ def ending_orderly() -> Iterator[None]:
 
 
 def summary(store: Store, ref: str) -> str:
-    """The sentence that a report sums a run up with."""
+    """Return the sentence with which a report sums up its run.
+
+    Args:
+        store: the store of the run.
+        ref: the report, such as ``report/v0001``.
+    """
     return str(store.open(ref).metrics["summary"])

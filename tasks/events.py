@@ -6,7 +6,7 @@ from uuid import UUID
 from prefect.events import emit_event
 from prefect.utilities.urls import url_for
 
-from tasks.story import figures
+from tasks.presentation import figures
 
 ARTIFACT_CREATED = "tinybert.artifact.created"
 STAGE_FAILED = "tinybert.stage.failed"

@@ -6,7 +6,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate
 
 from tasks.events import stage_failed
-from tasks.story import failure, key
+from tasks.presentation import failure, key
 
 
 def tell_failure(client: SyncPrefectClient, stage: str, reason: str, task_run: UUID, flow_run: UUID | None) -> None:

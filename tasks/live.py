@@ -17,8 +17,8 @@ from prefect.logging import get_run_logger
 from pipeline.progress import Progress
 from pipeline.report.formats import duration, words
 from tasks.patience import patience
+from tasks.presentation import key
 from tasks.progress import Pace, show
-from tasks.story import key
 
 SECONDS_BETWEEN_UPDATES = 5.0
 LAST_WORD_SECONDS = 5.0

@@ -14,7 +14,7 @@ from pipeline.report.picture import data_url, picture
 from pipeline.store.artifact import Artifact
 from pipeline.store.materialize import Outcome
 from tasks.events import artifact_created
-from tasks.story import key, links, loss_histories, metric_rows, result_rows
+from tasks.presentation import key, links, loss_histories, metric_rows, result_rows
 
 REPORTS_URL = "TINYBERT_REPORTS_URL"
 RESULTS = "results.json"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from flows.services.state import ServicesError
-from pipeline.config.own_folder import own_folder
+from pipeline.config.user_dir import user_dir
 from pipeline.store.locks import hold
 
 
@@ -17,9 +17,9 @@ def alone() -> Iterator[None]:
     """
     with ExitStack() as held:
         try:
-            held.enter_context(hold(own_folder() / "services.lock"))
+            held.enter_context(hold(user_dir() / "services.lock"))
         except OSError as error:
             raise ServicesError(
-                f"cannot write {own_folder()}: {error.strerror}; set TINYBERT_HOME to a folder that can"
+                f"cannot write {user_dir()}: {error.strerror}; set TINYBERT_HOME to a folder that can"
             ) from error
         yield

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.config.own_folder import own_folder
+from pipeline.config.user_dir import user_dir
 from pipeline.errors import PipelineError
 from pipeline.store.disk import write_atomic
 
@@ -97,12 +97,12 @@ class Services(BaseModel):
 
 def state_file() -> Path:
     """Where the services of this user are written down."""
-    return own_folder() / "services.json"
+    return user_dir() / "services.json"
 
 
 def auth_file() -> Path:
     """Where a generated password of the server is kept, readable by its user alone."""
-    return own_folder() / "auth"
+    return user_dir() / "auth"
 
 
 def read() -> Services | None:

@@ -26,7 +26,7 @@ from flows.services.state import (
     read,
     write,
 )
-from pipeline.config.own_folder import own_folder
+from pipeline.config.user_dir import user_dir
 
 ORDER = ("server", "reports", "worker")
 DATABASE = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
@@ -70,7 +70,7 @@ def up(settings: Settings, database_url: str | None, say: Callable[[str], None])
         try:
             for plan in missing:
                 say(f"starting the {plan.name} ...")
-                service = start(plan.name, plan.command, environment, own_folder() / "logs")
+                service = start(plan.name, plan.command, environment, user_dir() / "logs")
                 started.append(service)
                 _written(settings, [*running.values(), *started])
                 wait_until(plan.answers, service)

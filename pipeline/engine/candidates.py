@@ -20,8 +20,8 @@ from pipeline.augmentation.candidates.vectors_cache import cached_vectors
 from pipeline.augmentation.variants.shards import make_shards, open_batches, shard_path
 from pipeline.augmentation.words.sentences import write_sentences
 from pipeline.config.augmentation import VectorsConfig
-from pipeline.config.own_folder import own_folder
 from pipeline.config.runtime import Runtime
+from pipeline.config.user_dir import user_dir
 from pipeline.config.words import WordsConfig
 from pipeline.data.tasks.table import task_rows
 from pipeline.data.tokens.tokenizer import load_tokenizer
@@ -149,5 +149,5 @@ def _table(work: Work) -> CandidateTable:
         vectors = for_words(from_input_embeddings(model, tokenizer), tokenizer, settings.words)
     if work.vectors:
         most = settings.vectors.max_words if settings.vectors else None
-        vectors = cached_vectors(work.vectors, most, own_folder() / "vectors")
+        vectors = cached_vectors(work.vectors, most, user_dir() / "vectors")
     return CandidateTable(tokenizer, mlm, vectors, settings.candidates, settings.words)

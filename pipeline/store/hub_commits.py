@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import HfApi, constants
 from huggingface_hub.file_download import repo_folder_name
 
-from pipeline.config.own_folder import own_folder
+from pipeline.config.user_dir import user_dir
 from pipeline.store.disk import write_atomic
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -59,7 +59,7 @@ def _seconds(endpoint: str) -> float:
 
 def _seen() -> dict[str, Any]:
     try:
-        told = json.loads((own_folder() / SEEN).read_text(encoding="utf-8"))
+        told = json.loads((user_dir() / SEEN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}
@@ -72,8 +72,8 @@ def _remember(key: str, commit: str) -> None:
     if known.get(key) == [commit, now]:
         return
     try:
-        own_folder().mkdir(parents=True, exist_ok=True)
-        write_atomic(own_folder() / SEEN, json.dumps(known | {key: [commit, now]}, indent=1).encode())
+        user_dir().mkdir(parents=True, exist_ok=True)
+        write_atomic(user_dir() / SEEN, json.dumps(known | {key: [commit, now]}, indent=1).encode())
     except OSError:
         return
 

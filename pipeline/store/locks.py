@@ -1,4 +1,4 @@
-"""A lock is held by a living process: the operating system frees it when its holder dies, however it dies."""
+"""File locks, for the store, the devices and the runs: held by a living process, freed by the system when it dies."""
 
 import errno
 from collections.abc import Callable, Iterator
@@ -14,14 +14,17 @@ POLL_SECONDS = 0.2
 
 @contextmanager
 def hold(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock file at ``path``; ``on_wait`` is called once if somebody else has it.
+    """Hold a lock while the block runs, waiting for it as long as necessary.
+
+    Args:
+        path: the lock file; its folder is created.
+        on_wait: called once if another process holds the lock.
 
     Raises:
         StoreError: the file system cannot lock files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A lock that is merely a file would outlive a killed holder, so there is no fallback to one.
-    lock = FileLock(path, fallback_to_soft=False)
+    lock = _lock(path)
     try:
         try:
             lock.acquire(blocking=False)
@@ -40,14 +43,44 @@ def hold(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[Non
         lock.release()
 
 
+@contextmanager
+def try_hold(path: Path, seconds: float = 0.0) -> Iterator[bool]:
+    """Hold a lock while the block runs if it can be had in time; yields whether it is held.
+
+    Args:
+        path: the lock file; its folder has to exist.
+        seconds: how long to wait for it.
+
+    Raises:
+        OSError: the lock file cannot be opened, or the file system cannot lock files.
+    """
+    lock = _lock(path)
+    try:
+        lock.acquire(timeout=seconds, blocking=seconds > 0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
 def is_free(path: Path) -> bool:
-    """Whether nobody holds the lock file at ``path`` right now; one that cannot be opened may be held."""
+    """Return whether no process holds a lock now; False too if its file cannot be opened, for it may be held.
+
+    Args:
+        path: the lock file; one that does not exist is free.
+    """
     if not path.exists():
         return True
-    lock = FileLock(path, fallback_to_soft=False)
     try:
-        lock.acquire(blocking=False)
-    except (Timeout, OSError):
+        with try_hold(path) as free:
+            return free
+    except OSError:
         return False
-    lock.release()
-    return True
+
+
+def _lock(path: Path) -> FileLock:
+    # A lock that is merely a file would outlive a killed holder, so there is no fallback to one.
+    return FileLock(path, fallback_to_soft=False)

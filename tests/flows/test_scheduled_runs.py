@@ -24,10 +24,10 @@ from pathlib import Path
 from pipeline.config.runtime import Runtime
 from pipeline.progress import Silent
 from pipeline.store.stage import StageRun
-from tasks.device_lock import own_device
+from tasks.device_lock import exclusive_device
 from tiny_run import Tiny
 here, runtime = Path(), Runtime(device="cpu")
-with own_device(Tiny(Path(sys.argv[1])).stages().teacher, runtime, Silent(), None) as announce:
+with exclusive_device(Tiny(Path(sys.argv[1])).stages().teacher, runtime, Silent(), None) as announce:
     announce(StageRun({}, here, here, runtime, Silent()))
     print("trains", flush=True)
     sys.stdin.read()

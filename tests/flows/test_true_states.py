@@ -96,7 +96,7 @@ def test_an_earlier_attempt_of_the_same_run_is_marked_too(tmp_path: Path) -> Non
     from prefect.context import FlowRunContext
     from prefect.states import Running
 
-    from tasks.sweep import accounted_for
+    from tasks.crash_accounting import crash_accounting
 
     @prefect_task
     def teacher() -> None: ...
@@ -108,7 +108,7 @@ def test_an_earlier_attempt_of_the_same_run_is_marked_too(tmp_path: Path) -> Non
         assert context.flow_run is not None
         with get_client(sync_client=True) as client:
             left = client.create_task_run(teacher, context.flow_run.id, dynamic_key="0", state=Running())
-        with accounted_for(str(tmp_path)):
+        with crash_accounting(str(tmp_path)):
             return left.id
 
     with get_client(sync_client=True) as client:

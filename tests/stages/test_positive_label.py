@@ -12,7 +12,7 @@ from tiny_run import Tiny, sentences, tiny, write_csv
 
 from flows.result import outcome, print_outcome
 from pipeline.errors import ConfigError, DataError
-from tasks.story import metric_rows, result_rows
+from tasks.presentation import metric_rows, result_rows
 
 BRIEF = (
     *(

@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError
 from pipeline.progress import Silent
 from pipeline.store.stage import Stage, StageRun
 from tasks.build import build_stage
-from tasks.device_lock import devices, holders, own_device
+from tasks.device_lock import devices, exclusive_device, holders
 
 # Another run of the same user: it takes the device for a stage and keeps it.
 HOLDER = """
@@ -26,11 +26,11 @@ from pathlib import Path
 from pipeline.config.runtime import Runtime
 from pipeline.progress import Silent
 from pipeline.store.stage import StageRun
-from tasks.device_lock import own_device
+from tasks.device_lock import exclusive_device
 from tiny_run import Tiny
 runtime = Runtime(device="cpu", store="elsewhere")
 folder = Path(sys.argv[1])
-with own_device(Tiny(folder).stages().teacher, runtime, Silent(), None) as announce:
+with exclusive_device(Tiny(folder).stages().teacher, runtime, Silent(), None) as announce:
     announce(StageRun({}, folder, folder, runtime, Silent()))
     print("holds", flush=True)
     time.sleep(600)
@@ -64,7 +64,7 @@ def held(folder: Path) -> Iterator[subprocess.Popen[str]]:
 def ready(stage: Stage[object], runtime: Runtime, progress: Notes) -> None:
     """Come to the point where a stage begins to run."""
     here = Path()
-    with own_device(stage, runtime, progress, None) as announce:
+    with exclusive_device(stage, runtime, progress, None) as announce:
         if announce is not None:
             announce(StageRun({}, here, here, runtime, Silent()))
 
@@ -94,14 +94,14 @@ def test_the_second_waits_says_for_whom_and_goes_on_when_the_first_is_killed(run
 @pytest.mark.parametrize("name", ["corpus", "task_data", "augmentation", "teacher_logits", "evaluation", "report"])
 def test_what_neither_trains_nor_measures_needs_no_device(run: Tiny, name: str) -> None:
     stage = getattr(run.stages(), name)
-    with own_device(stage, Runtime(device="cpu"), Notes(), None) as announce:
+    with exclusive_device(stage, Runtime(device="cpu"), Notes(), None) as announce:
         assert announce is None
 
 
 def test_times_are_not_measured_while_another_run_trains(run: Tiny) -> None:
     stage = run.stages().latency
     assert stage is not None
-    with own_device(stage, Runtime(device="cpu"), Notes(), None) as announce:
+    with exclusive_device(stage, Runtime(device="cpu"), Notes(), None) as announce:
         assert announce is not None
         announce(StageRun({}, run.folder, run.folder, Runtime(device="cpu"), Silent()))
         assert [one.stage for one in holders()] == ["latency"]

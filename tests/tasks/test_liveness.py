@@ -12,16 +12,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tasks import alive as module
-from tasks.alive import alive, dead, forget, holder, traces
+from tasks import liveness as module
+from tasks.liveness import dead_runs, has_lock_files, hold_liveness, remove_lock_file, this_process
 
 SERVER = "http://127.0.0.1:1/api"
 HOLD = """
 import sys, time
 from pathlib import Path
 from uuid import UUID
-from tasks.alive import alive, holder
-with alive(Path(sys.argv[1]), UUID(sys.argv[2]), holder(sys.argv[3])):
+from tasks.liveness import hold_liveness, this_process
+with hold_liveness(Path(sys.argv[1]), UUID(sys.argv[2]), this_process(sys.argv[3])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -40,7 +40,7 @@ def elsewhere(store: Path, run: UUID) -> Iterator[subprocess.Popen[str]]:
 
 
 def found(store: Path) -> list[UUID]:
-    with dead(store) as gone:
+    with dead_runs(store) as gone:
         return [run for run, _ in gone]
 
 
@@ -51,23 +51,23 @@ def test_a_run_is_dead_once_its_process_was_killed_until_it_is_forgotten(tmp_pat
         assert found(tmp_path) == []  # having been looked at does not kill it
         process.send_signal(signal.SIGKILL)
         process.wait()
-        with dead(tmp_path) as gone:
+        with dead_runs(tmp_path) as gone:
             assert [(one, who.pid, who.server) for one, who in gone] == [(run, process.pid, SERVER)]
     assert found(tmp_path) == [run]
-    forget(tmp_path, run)
+    remove_lock_file(tmp_path, run)
     assert found(tmp_path) == []
-    assert not traces(tmp_path)
+    assert not has_lock_files(tmp_path)
 
 
 def test_a_run_that_ends_leaves_no_trace_however_it_ends(tmp_path: Path) -> None:
     def interrupted() -> None:
-        with alive(tmp_path, uuid4(), holder(SERVER)):
-            assert traces(tmp_path)
+        with hold_liveness(tmp_path, uuid4(), this_process(SERVER)):
+            assert has_lock_files(tmp_path)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert not traces(tmp_path)
+    assert not has_lock_files(tmp_path)
 
 
 @pytest.fixture
@@ -91,12 +91,12 @@ def test_a_run_of_another_machine_is_not_judged_from_here(
 
 
 def test_a_machine_that_was_started_anew_is_the_same_machine() -> None:
-    assert replace(holder(SERVER), boot="before").here
-    assert not replace(holder(SERVER), boot="before", machine="another-machine").here
+    assert replace(this_process(SERVER), boot="before").here
+    assert not replace(this_process(SERVER), boot="before", machine="another-machine").here
 
 
 def test_a_run_that_is_taken_up_again_is_not_buried_meanwhile(tmp_path: Path, killed: UUID) -> None:
-    with alive(tmp_path, killed, holder(SERVER)):
+    with hold_liveness(tmp_path, killed, this_process(SERVER)):
         assert found(tmp_path) == []
 
 
@@ -110,5 +110,5 @@ def test_a_trace_that_cannot_be_read_stops_nobody(tmp_path: Path) -> None:
 
 def test_a_run_on_a_store_that_cannot_be_written_goes_on(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file where the folder should be")
-    with alive(tmp_path / "store", uuid4(), holder(SERVER)):
+    with hold_liveness(tmp_path / "store", uuid4(), this_process(SERVER)):
         pass

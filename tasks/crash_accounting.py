@@ -1,4 +1,4 @@
-"""After a kill -9 nobody tells the server: the next run does, so that nothing is shown as running for ever."""
+"""Mark flow runs that were killed as crashed: after a kill -9 only the next run can tell the Prefect server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +21,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Cancelled, Crashed
 
 from pipeline.store.store import Store
-from tasks.alive import Holder, alive, dead, forget, holder
 from tasks.failure import tell_failure
+from tasks.liveness import RunProcess, dead_runs, hold_liveness, remove_lock_file, this_process
 
 AGAIN = "the next run goes on from its last checkpoint"
 UNDER_WAY = {StateType.RUNNING, StateType.PENDING, StateType.CANCELLING}
@@ -30,54 +30,58 @@ SCHEDULED = StateType.SCHEDULED  # to be tried again
 
 
 @contextmanager
-def accounted_for(store: str) -> Iterator[None]:
-    """Hold the flow run's sign of life while the block lasts, and first bury the dead.
+def crash_accounting(store: str) -> Iterator[None]:
+    """Mark flow runs whose process is gone as Crashed, then hold this run's liveness lock while the block runs.
 
     Args:
-        store: the store's folder; runs on the same store look after one another.
+        store: folder of the store; only runs on the same store are looked at.
     """
     context = FlowRunContext.get()
-    assert context is not None, "accounted_for() belongs inside a flow"  # noqa: S101 - ours alone call it
+    assert context is not None, "crash_accounting() belongs inside a flow"  # noqa: S101 - ours alone call it
     assert context.flow_run is not None  # noqa: S101
     run = context.flow_run.id
     root = Store(store).root
-    with alive(root, run, holder(server())):
+    with hold_liveness(root, run, this_process(server())):
         try:
             with get_client(sync_client=True) as client:
-                sweep(root, client)
+                mark_dead_runs(root, client)
                 _crash_tasks(client, run, f"an earlier attempt died here; {AGAIN}")
         except Exception as error:  # noqa: BLE001 - housekeeping must not stop the run
             get_run_logger().warning("runs that were killed may still be shown as running: %s", error)
         yield
 
 
-def sweep(store: Path, client: SyncPrefectClient) -> list[UUID]:
-    """Mark every run on a store whose process is gone, and its stages, as crashed.
+def mark_dead_runs(store: Path, client: SyncPrefectClient) -> list[UUID]:
+    """Mark every flow run on a store whose process is gone, and its task runs, as crashed.
+
+    Args:
+        store: folder of the store.
+        client: client of the Prefect server.
 
     Returns:
-        The flow runs that were dead.
+        The flow runs that were marked.
     """
-    buried = []
-    with dead(store) as found:
-        for run, gone in found:
-            if _bury(client, run, gone):
-                forget(store, run)
-                buried.append(run)
-    return buried
+    marked = []
+    with dead_runs(store) as runs:
+        for run, process in runs:
+            if _mark_crashed(client, run, process):
+                remove_lock_file(store, run)
+                marked.append(run)
+    return marked
 
 
 def server() -> str:
-    """What tells one Prefect server from another: its address, or the folder of the temporary one."""
+    """Return what identifies the Prefect server: its address, or the folder of a temporary one."""
     return str(PREFECT_API_URL.value() or PREFECT_HOME.value())
 
 
-def _bury(client: SyncPrefectClient, run: UUID, gone: Holder) -> bool:
-    """Set the states of a dead run right; whether this was the server to do it on."""
-    reason = f"its process ({gone.pid} on {gone.machine}) was killed"
+def _mark_crashed(client: SyncPrefectClient, run: UUID, process: RunProcess) -> bool:
+    """Set the states of a dead run to crashed or cancelled; return whether this server is the one that knows it."""
+    reason = f"its process ({process.pid} on {process.machine}) was killed"
     try:
         state = client.read_flow_run(run).state
     except ObjectNotFound:
-        return gone.server == server()  # deleted there; another server may still show it
+        return process.server == server()  # deleted there; another server may still show it
     _crash_tasks(client, run, f"{reason}; {AGAIN}")
     if state is not None and state.type == StateType.CANCELLING:
         client.set_flow_run_state(run, Cancelled(message=reason), force=True)
@@ -87,10 +91,10 @@ def _bury(client: SyncPrefectClient, run: UUID, gone: Holder) -> bool:
 
 
 def _crash_tasks(client: SyncPrefectClient, run: UUID, reason: str) -> None:
-    """No stage of the run is being worked on: those that seem so have crashed."""
+    """Mark all unfinished task runs of a flow run as crashed: none of them is being executed."""
     of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run]))
     open_still = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[*UNDER_WAY, SCHEDULED])))
-    # The server answers with a page; whoever is settled is not on the next one.
+    # The server answers one page at a time; task runs that are marked are not on the next page.
     while left := client.read_task_runs(flow_run_filter=of_run, task_run_filter=open_still):
         for task in left:
             client.set_task_run_state(task.id, Crashed(message=reason), force=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_run import Tiny, tiny
 
-from tasks.story import figures, key, links, loss_histories, metric_rows, result_rows
+from tasks.presentation import figures, key, links, loss_histories, metric_rows, result_rows
 
 
 @pytest.fixture(scope="module")
