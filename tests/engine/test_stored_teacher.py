@@ -23,7 +23,7 @@ from pipeline.data.tokens.batches import BatchPlan
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.layout import Column, Layout
 from pipeline.engine.guides.stored import DESCRIPTION, PROBES, StoredTeacher
-from pipeline.engine.objectives import TEACHER, guide_taps, learners
+from pipeline.engine.objectives import TEACHER, build_learners, guide_taps
 from pipeline.features import EMBEDDING, Seen, Tap
 from pipeline.training.loop import Training, train
 
@@ -66,7 +66,7 @@ class World:
             "b": self.make_bert("encoder", 2, hidden_size=8),
         }
         teacher = self.make_bert("encoder", 3, num_hidden_layers=4, hidden_size=16)
-        made = learners(configs, students, teacher.config, TRANSFORMER_LAYERS, seed=0)
+        made = build_learners(configs, students, teacher.config, TRANSFORMER_LAYERS, seed=0)
         computed = frozen_teacher(teacher, guide_taps(made), torch.device("cpu"))
 
         def counted(batch: Any) -> Seen:
