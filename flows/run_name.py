@@ -24,7 +24,9 @@ def run_name(name: str, began: datetime, changes: Sequence[str] = ()) -> str:
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:
-    """``key=value`` of every value that was changed."""
+    """``key=value`` of every value that was changed; an item of a list goes by its name where it has one."""
+    if isinstance(before, Sequence) and isinstance(after, Sequence) and _names(before) == _names(after) != []:
+        before, after = (dict(zip(_names(items), items, strict=True)) for items in (before, after))
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         return [
             line
@@ -32,6 +34,12 @@ def differences(before: Any, after: Any, key: str = "") -> list[str]:
             for line in differences(before.get(name), after[name], f"{key}.{name}".removeprefix("."))
         ]
     return [] if before == after else [f"{key}={_spelt(after)}"]
+
+
+def _names(items: Sequence[Any]) -> list[str]:
+    """The names of a list's items; empty unless all have one."""
+    names = [item.get("name") for item in items if isinstance(item, Mapping)]
+    return [str(name) for name in names] if all(names) and len(names) == len(items) else []
 
 
 def _short(change: str) -> str:

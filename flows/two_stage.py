@@ -39,14 +39,14 @@ def two_stage_flow(config: RunConfig, until: str | None = None) -> str | None:
     run = two_stage(config, until=until)
     build = partial(run_stage, runtime=config.runtime)
     with crash_accounting(config.runtime.store), upkeep(config.runtime, get_run_logger()), cancellable():
-        # The text, and the rows of the task
-        build(run.corpus)
-        build(run.task_data)
         # Stage one: the pretrained teacher, imitated on the corpus
+        build(run.corpus)
         build(run.pretrain)
-        build(run.pretrained_initialisation)
+        build(run.cut_on_corpus)
         build(run.general_distillation)
         # The teacher learns the task; its rows are augmented and labelled
+        build(run.task_data)
+        build(run.cut_on_task)
         build(run.teacher)
         build(run.candidates)
         build(run.augmentation)

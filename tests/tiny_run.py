@@ -40,7 +40,7 @@ LEARNING = {"epochs": 8, "learning_rate": 3e-3, "batch_size": 8, "warmup": 0.0} 
 SHAPE = {"layers": 1, "hidden": 16, "intermediate": 24}
 STUDENTS = ("distilled", "random-start")
 STAGES = (
-    *("corpus", "task_data", "general_distillation", "teacher", "candidates", "augmentation", "teacher_logits"),
+    *("corpus", "general_distillation", "task_data", "teacher", "candidates", "augmentation", "teacher_logits"),
     *("intermediate", "prediction", "label_only", "evaluation", "latency", "report"),
 )
 TREE: dict[str, Any] = {

@@ -87,11 +87,9 @@ class Chain:
     def epochs(self, times: float) -> list[str]:
         """Overrides that make both phases so many times as long."""
         config = load_config(str(SETTING), self._given)
-        phases = {"intermediate": config.intermediate, "prediction": config.prediction}
         return [
-            f"{name}.training.epochs={max(1, round(phase.training.epochs * times))}"
-            for name, phase in phases.items()
-            if phase is not None
+            f"phases.{phase.name}.training.epochs={max(1, round(phase.training.epochs * times))}"
+            for phase in config.phases
         ]
 
     def predict(self, model: Path, task: TaskData) -> NDArray[Any]:

@@ -124,8 +124,8 @@ def measure_transfer_set(count: int) -> None:
     from pipeline.data.tokens.logits import join_logits, read_logits, write_logits
     from pipeline.data.tokens.table import TokenTable
     from pipeline.data.tokens.table_writer import TokenTableWriter
+    from pipeline.engine.teacher_logits import SHARD_ROWS
     from pipeline.engine.transfer_set import TransferSet
-    from pipeline.stages.teacher_logits import SHARD_ROWS
 
     originals, random = max(1, int(ORIGINALS * count)), np.random.default_rng(0)
     with TemporaryDirectory() as folder:

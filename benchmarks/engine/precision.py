@@ -24,9 +24,11 @@ from transformers import AutoModelForSequenceClassification
 from pipeline.config.precision import Precision
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
+from pipeline.distillation.objective import Objective, Part
+from pipeline.distillation.terms.response import SoftTerm
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner
-from pipeline.engine.objectives import TEACHER, soft
+from pipeline.engine.objectives import TEACHER
 from pipeline.engine.rows import reader
 from pipeline.features import Seen
 from pipeline.models.precision import autocast
@@ -52,7 +54,10 @@ def alone(rows: Sequence[list[int]], width: int, precision: Precision) -> Callab
     """Seconds of an epoch of a student that learns logits."""
     table = token_table(rows)
     torch.manual_seed(0)
-    learner = Learner(AutoModelForSequenceClassification.from_config(shape(width).config()), soft("classes"))
+    learner = Learner(
+        AutoModelForSequenceClassification.from_config(shape(width).config()),
+        Objective([Part("soft", SoftTerm("classes"), guide=TEACHER)]),
+    )
     read = reader(table, pad_id=0, columns=lambda chosen: {"logits": np.zeros((len(chosen), 2), np.float32)})
 
     def seconds() -> float:

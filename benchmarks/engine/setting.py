@@ -13,14 +13,14 @@ from rounds import Speed
 from transformers import AutoModel, BertConfig, BertTokenizer, PreTrainedModel
 from transformers.utils import logging
 
-from pipeline.config.distillation import Terms
+from pipeline.config.distillation import TRANSFORMER_LAYERS
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.table import TokenTable
 from pipeline.data.tokens.table_writer import TokenTableWriter
 from pipeline.engine.guides.frozen import frozen_teacher
-from pipeline.engine.objectives import TEACHER, guide_taps, imitators
+from pipeline.engine.objectives import TEACHER, build_learners, guide_taps
 from pipeline.engine.precision import cpu_has_bfloat16
 from pipeline.engine.rows import plan, reader
 from pipeline.models.precision import autocast
@@ -169,7 +169,7 @@ class Engine:
         models = {name: model(shape, 1) for name, shape in students.items()}
         asked = [_student_config(name, shape) for name, shape in students.items()]
         instructor = model(teacher, 0)
-        learners = imitators(asked, models, instructor.config, Terms(), seed=0)
+        learners = build_learners(asked, models, instructor.config, TRANSFORMER_LAYERS, seed=0)
         batches = plan(np.array([len(row) for row in rows], np.int32), self._config, seed=0, max_length=LONGEST)
         self.padding_efficiency = batches.padding_efficiency
         show = frozen_teacher(instructor, guide_taps(learners), torch.device("cpu"), precision=precision)

@@ -31,16 +31,18 @@ from setting import BATCH, BUDGET, Shape, arguments, model, sentences, shapes, t
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
-from pipeline.config.distillation import Terms
+from pipeline.config.distillation import TRANSFORMER_LAYERS
 from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.data.tokens.table import TokenTable
+from pipeline.distillation.objective import Objective, Part
+from pipeline.distillation.terms.response import SoftTerm
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.inference import predict_logits
 from pipeline.engine.learner import Learner
-from pipeline.engine.objectives import TEACHER, guide_taps, imitators, soft
+from pipeline.engine.objectives import TEACHER, build_learners, guide_taps
 from pipeline.engine.rows import reader
 from pipeline.engine.teacher_cache.cached_teacher import CachedTeacher
 from pipeline.features import OUTPUT
@@ -89,7 +91,7 @@ def trainings(
         name="student", layers=student.layers, hidden=student.hidden, heads=student.heads, intermediate=student.inner
     )
     instructor = model(teacher, 0)
-    learners = imitators([config], {"student": model(student, 1)}, instructor.config, Terms(), seed=0)
+    learners = build_learners([config], {"student": model(student, 1)}, instructor.config, TRANSFORMER_LAYERS, seed=0)
     taps, read = guide_taps(learners), reader(table, pad_id=0)
     features = frozen_teacher(instructor, taps, torch.device("cpu"))
 
@@ -155,7 +157,10 @@ def prediction(table: TokenTable, plan: BatchPlan, teacher: Shape, student: Shap
     """Epochs with the logits of a table, whose making counts, and with those the teacher is asked for."""
     torch.manual_seed(0)
     instructor = AutoModelForSequenceClassification.from_config(teacher.config()).eval()
-    predictor = Learner(AutoModelForSequenceClassification.from_config(student.config()), soft("classes"))
+    predictor = Learner(
+        AutoModelForSequenceClassification.from_config(student.config()),
+        Objective([Part("soft", SoftTerm("classes"), guide=TEACHER)]),
+    )
 
     def asked(batch: Mapping[str, Tensor], _rows: NDArray[np.int64]) -> Any:
         return {TEACHER: {OUTPUT: encode(instructor, batch).logits}}

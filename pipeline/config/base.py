@@ -2,6 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+IDENTITY = "identity"
+"""Key of a serialization context: what is written is fingerprinted, so versions of code that matter belong to it."""
+
 
 class Config(BaseModel):
     """A frozen piece of configuration; an unknown key or another type is an error, not a surprise.

@@ -13,7 +13,7 @@ from pipeline.config.runtime import Runtime
 from pipeline.config.task import TaskConfig
 
 STAGES_OF_A_RUN = (
-    *("corpus", "task_data", "pretrain", "pretrained_initialisation", "general_distillation", "teacher"),
+    *("corpus", "pretrain", "pretrained_initialisation", "general_distillation", "task_data", "teacher"),
     *("candidates", "augmentation", "teacher_logits", "initialisation", "label_only"),
     *("evaluation", "latency", "report"),
 )

@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
@@ -20,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.config.base import Config
+from pipeline.config.base import IDENTITY, Config
 from pipeline.errors import ModelError
 
 
@@ -172,10 +173,18 @@ class Terms(Config):
         return self
 
     @model_serializer(mode="wrap")
-    def _those_there_are(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without the kinds that are not used, so that a new kind is no other configuration."""
-        plain = handler(self)
-        return {name: {"term": term.KIND, "version": term.VERSION} | plain[name] for name, term in self.named()}
+    def _those_there_are(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Without the kinds that are not used, so that a new kind is no other configuration.
+
+        Where it is part of an identity the version of each term's code is beside its options.
+        """
+        plain, versions = handler(self), bool(info.context and info.context.get(IDENTITY))
+        return {
+            name: ({} if name in KINDS else {"term": term.KIND})
+            | ({"version": term.VERSION} if versions else {})
+            | plain[name]
+            for name, term in self.named()
+        }
 
     def named(self) -> Iterator[tuple[str, TermOptions]]:
         """The terms by name, in the order in which their losses are added up: kinds as listed, then names."""

@@ -8,7 +8,7 @@ from pipeline.data.tokens.tokenizer import check_vocabulary, load_tokenizer
 from pipeline.engine.compatibility import check_one_batch, check_positions, check_same_vocabulary, longest_row
 from pipeline.engine.distil import Rows, ShownTeacher, distil
 from pipeline.engine.inputs import model_input
-from pipeline.engine.objectives import learners
+from pipeline.engine.objectives import build_learners
 from pipeline.engine.projections import load_projections, save_projections
 from pipeline.engine.student_identity import folder
 from pipeline.engine.student_models import student_encoder
@@ -46,7 +46,7 @@ def run(
     models = {student.name: student_encoder(student, teacher.config, run, seed) for student in students}
     rows = Rows(table, tokenizer.pad_token_id, longest, role="corpus")
     check_one_batch(rows.batches(distillation.training, seed), "general_distillation")
-    made = learners(students, models, teacher.config, distillation.terms, seed=seed)
+    made = build_learners(students, models, teacher.config, distillation.terms, seed=seed)
     if run.has("pretrained_initialisation"):
         load_projections(made, run.artifact("pretrained_initialisation"))
     distil(

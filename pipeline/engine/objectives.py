@@ -124,7 +124,7 @@ def _part(name: str, options: TermOptions, pair: Pair) -> Part:
     return Part(name, term, number(options.weight), "" if options.READS == "labels" else TEACHER)
 
 
-def learners(
+def build_learners(
     students: Sequence[StudentConfig],
     models: Mapping[str, PreTrainedModel],
     teacher: PreTrainedConfig,

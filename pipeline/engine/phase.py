@@ -16,7 +16,7 @@ from pipeline.data.tasks.table import TaskData, load_task
 from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.engine.distil import LOGITS, Columns, Rows, ShownTeacher, distil
 from pipeline.engine.inference import dev_scorer
-from pipeline.engine.objectives import learners
+from pipeline.engine.objectives import build_learners
 from pipeline.engine.projections import load_projections, save_projections
 from pipeline.engine.student_identity import folder
 from pipeline.engine.student_models import student_classifier
@@ -62,7 +62,7 @@ def run(
     score = None
     if phase.terms.reads_rows:
         score = dev_scorer(task, tokenizer, run)
-    made = learners(students, models, shape, phase.terms, outcome=outcome, seed=seed)
+    made = build_learners(students, models, shape, phase.terms, outcome=outcome, seed=seed)
     for role in ("pretrained_initialisation", "general", "initialisation", "previous"):
         if run.has(role):
             load_projections(made, run.artifact(role))

@@ -33,10 +33,10 @@ from pipeline.store.store import Store
 CheckStage = Callable[[RunConfig], Sequence[Check]]
 CHECKS: Mapping[str, CheckStage] = {
     "corpus": corpus.checks,
-    "task_data": task_data.checks,
     "pretrain": pretrain.checks,
     "pretrained_initialisation": partial(initialisation.checks, start="pretrained"),
     "general_distillation": general_distillation.checks,
+    "task_data": task_data.checks,
     "teacher": teacher.checks,
     "candidates": candidates.checks,
     "augmentation": augmentation.checks,

@@ -31,10 +31,11 @@ class TwoStage:
     """The stages of a run in the order of the paper; None where the configuration leaves one out."""
 
     corpus: AnyStage | None = None
-    task_data: AnyStage | None = None
     pretrain: AnyStage | None = None
-    pretrained_initialisation: AnyStage | None = None
+    cut_on_corpus: AnyStage | None = None
     general_distillation: AnyStage | None = None
+    task_data: AnyStage | None = None
+    cut_on_task: AnyStage | None = None
     teacher: AnyStage | None = None
     candidates: AnyStage | None = None
     augmentation: AnyStage | None = None
@@ -91,9 +92,8 @@ def _all_stages(config: RunConfig) -> TwoStage:
     text = made["corpus"] = corpus(config) if config.corpus else None
     data = made["task_data"] = task_data(config) if config.task else None
     mlm = made["pretrain"] = pretrain(config, text) if config.pretrain and text else None
-    cut = made["pretrained_initialisation"] = (
-        pretrained_initialisation(config, mlm, text, data) if "pretrained" in starts and (text or data) else None
-    )
+    cut = pretrained_initialisation(config, mlm, text, data) if "pretrained" in starts and (text or data) else None
+    made["cut_on_corpus" if text else "cut_on_task"] = cut
     general = made["general_distillation"] = (
         general_distillation(config, text, mlm, cut)
         if text and config.general_distillation and any(student.learns_general for student in config.students)

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from pipeline.config.base import IDENTITY
 from pipeline.config.runtime import Runtime
 from pipeline.progress import Progress
 from pipeline.store.fan_out import FanOut, one_after_other
@@ -97,7 +98,7 @@ class Stage(Generic[ConfigT]):
     @property
     def settings(self) -> dict[str, Any]:
         """The configuration as JSON values: what is fingerprinted and kept."""
-        return self.config.model_dump(mode="json")
+        return self.config.model_dump(mode="json", context={IDENTITY: True})
 
 
 def by_name(stages: Iterable[Stage[Any]]) -> dict[str, Stage[Any]]:

@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "augmentation" / "contexts.p
 QUICK = (
     *("students.0.layers=1", "students.0.hidden=16", "students.0.intermediate=24", "augmentation.variants=2"),
     *("augmentation.candidates=5", "task.max_length=20", "runtime.device=cpu"),
-    *(f"{phase}.training.epochs=2" for phase in ("intermediate", "prediction")),
+    *(f"phases.{phase}.training.epochs=2" for phase in ("intermediate", "prediction")),
     "teacher.finetune={epochs: 6, learning_rate: 0.003, batch_size: 8, warmup: 0.0}",
     "phases.prediction.training.learning_rate=0.01",
 )

@@ -1,7 +1,7 @@
 """The arithmetic of a run's cost, on machines whose times are known because they are made up."""
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -29,7 +29,6 @@ from pipeline.cost.arithmetic import (
 from pipeline.cost.libraries import load_libraries
 from pipeline.cost.sizes import FEWEST_BATCHES, MOST_BATCHES, batches, resampled, small_training, total_steps
 from pipeline.data.tokens.batches import BatchPlan
-from pipeline.stages.two_stage import TwoStage
 from pipeline.store.entry import Entry
 
 DISK = Machine(write_seconds=1e-9, read_seconds=2e-10)
@@ -251,7 +250,6 @@ def test_steps_stop_where_the_training_does() -> None:
 
 def test_what_every_stage_imports_is_imported_before_it_is_timed(tmp_path: Path) -> None:
     stages = tiny(tmp_path).stages()
-    assert {stage.name for stage in stages} == {field.name for field in fields(TwoStage)} - {"pretrain"}
     load_libraries(stages)
     work = {stage.run.module for stage in stages if isinstance(stage.run, Entry)}
     assert work

@@ -21,7 +21,7 @@ from pipeline.config.models import StudentConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.engine.guides.frozen import frozen_teacher
-from pipeline.engine.objectives import TEACHER, guide_taps, learners
+from pipeline.engine.objectives import TEACHER, build_learners, guide_taps
 from pipeline.engine.teacher_cache.cached_teacher import DESCRIPTION, PROBES, CachedTeacher
 from pipeline.engine.teacher_cache.layout import Column, Layout
 from pipeline.features import EMBEDDING, Seen, Tap
@@ -66,7 +66,7 @@ class World:
             "b": self.make_bert("encoder", 2, hidden_size=8),
         }
         teacher = self.make_bert("encoder", 3, num_hidden_layers=4, hidden_size=16)
-        made = learners(configs, students, teacher.config, TRANSFORMER_LAYERS, seed=0)
+        made = build_learners(configs, students, teacher.config, TRANSFORMER_LAYERS, seed=0)
         computed = frozen_teacher(teacher, guide_taps(made), torch.device("cpu"))
 
         def counted(batch: Any) -> Seen:

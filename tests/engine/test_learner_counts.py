@@ -14,7 +14,7 @@ from pipeline.distillation.terms.response import SoftTerm
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner
-from pipeline.engine.objectives import TEACHER, from_labels, guide_taps, learners, masked_words
+from pipeline.engine.objectives import TEACHER, build_learners, from_labels, guide_taps, masked_words
 from pipeline.features import IGNORED, Moment
 from pipeline.training.counts import count
 from pipeline.training.feed import Feed
@@ -57,7 +57,7 @@ def imitator(make_bert: Make, batch: Batch, padding: str = "excluded") -> tuple[
     students = (StudentConfig(name="a", layers=2, hidden=12),)
     options = {"count_padding": padding == "included"}
     terms = Terms(embedding=options, hidden=options, attention=options)
-    made = learners(students, {"a": make_bert("encoder", 1)}, teacher.config, terms, seed=0)
+    made = build_learners(students, {"a": make_bert("encoder", 1)}, teacher.config, terms, seed=0)
     return made["a"], batch, frozen_teacher(teacher, guide_taps(made), torch.device("cpu"))
 
 

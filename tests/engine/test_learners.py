@@ -16,7 +16,7 @@ from pipeline.distillation.terms.response import SoftTerm
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner
-from pipeline.engine.objectives import TEACHER, from_labels, guide_taps, learners, masked_words
+from pipeline.engine.objectives import TEACHER, build_learners, from_labels, guide_taps, masked_words
 from pipeline.errors import ModelError
 from pipeline.features import IGNORED, OUTPUT, Outcome, Tap
 from pipeline.models.taps import encode
@@ -96,7 +96,7 @@ def test_each_student_imitates_the_layers_of_its_map(make_bert: Make, batch: Bat
     configs, models = students(make_bert)
     teacher = make_bert("encoder", 3, num_hidden_layers=4, hidden_size=16).eval()
     whole = read_layers(teacher, [1, 2, 3, 4], batch)
-    made = learners(configs, models, teacher.config, TRANSFORMER_LAYERS, seed=0)
+    made = build_learners(configs, models, teacher.config, TRANSFORMER_LAYERS, seed=0)
     taps = guide_taps(made)
     assert taps == tuple(sorted(taps_of([1, 2, 4])))  # uniform 2 of 4, and layer 1 twice
     target = frozen_teacher(teacher, taps, CPU)(batch)
@@ -117,8 +117,8 @@ def test_each_student_imitates_the_layers_of_its_map(make_bert: Make, batch: Bat
 def test_a_students_projections_do_not_depend_on_the_other_students(make_bert: Make) -> None:
     configs, models = students(make_bert)
     teacher = make_bert("encoder", 3, num_hidden_layers=4)
-    both = learners(configs, models, teacher.config, TRANSFORMER_LAYERS, seed=0)["b"].objective.terms
-    one = learners(configs[1:], models, teacher.config, TRANSFORMER_LAYERS, seed=0)["b"].objective.terms
+    both = build_learners(configs, models, teacher.config, TRANSFORMER_LAYERS, seed=0)["b"].objective.terms
+    one = build_learners(configs[1:], models, teacher.config, TRANSFORMER_LAYERS, seed=0)["b"].objective.terms
     assert torch.equal(both["hidden"].projection.weight, one["hidden"].projection.weight)
     assert not torch.equal(both["hidden"].projection.weight, both["embedding"].projection.weight)
 
@@ -136,8 +136,8 @@ def test_without_attention_scores_head_counts_may_differ(make_bert: Make, batch:
     configs, models = students(make_bert)
     teacher = make_bert("encoder", 3, num_attention_heads=3)
     with pytest.raises(ModelError, match="teacher has 3 attention heads, student 'a' 2"):
-        learners(configs, models, teacher.config, TRANSFORMER_LAYERS, seed=0)
-    made = learners(configs, models, teacher.config, Terms(embedding=1, hidden=1), seed=0)
+        build_learners(configs, models, teacher.config, TRANSFORMER_LAYERS, seed=0)
+    made = build_learners(configs, models, teacher.config, Terms(embedding=1, hidden=1), seed=0)
     taps = guide_taps(made)
     assert not [tap for tap in taps if tap.what in ("query", "key")]
     target = frozen_teacher(teacher, taps, CPU)(batch)
@@ -148,7 +148,7 @@ def test_what_cannot_be_imitated_is_refused(make_bert: Make) -> None:
     configs, models = students(make_bert)
     teacher = make_bert("encoder", 3)
     with pytest.raises(ModelError, match="every weight in terms is 0"):
-        learners(configs, models, teacher.config, Terms(embedding=0, hidden=0, attention=0), seed=0)
+        build_learners(configs, models, teacher.config, Terms(embedding=0, hidden=0, attention=0), seed=0)
     wrong = (configs[0].model_copy(update={"layer_map": (1, 5)}),)
     with pytest.raises(ModelError, match=r"student 'a': layer map \(1, 5\) names a layer outside 1\.\.2"):
-        learners(wrong, models, teacher.config, TRANSFORMER_LAYERS, seed=0)
+        build_learners(wrong, models, teacher.config, TRANSFORMER_LAYERS, seed=0)

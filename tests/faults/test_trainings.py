@@ -21,8 +21,8 @@ TRAINED = ("general_distillation", "teacher", "intermediate", "prediction", "lab
 SETTINGS = {
     "general_distillation": "general_distillation.training",
     "teacher": "teacher.finetune",
-    "intermediate": "intermediate.training",
-    "prediction": "prediction.training",
+    "intermediate": "phases.intermediate.training",
+    "prediction": "phases.prediction.training",
     "label_only": "evaluation.label_only",
     "pretrain": "pretrain.training",
 }

@@ -96,7 +96,7 @@ def test_a_plan_for_a_script(run: Tiny, tinybert: Ask) -> None:
         "report",
     }
     changed = next(step for step in steps if step["stage"] == "prediction")
-    assert changed["reasons"] == ["configuration: phases.prediction.terms.soft.temperature 1.0 -> 2.0"]
+    assert changed["reasons"] == ["configuration: phase.terms.soft.temperature 1.0 -> 2.0"]
     assert next(step for step in steps if step["stage"] == "teacher") == {
         "stage": "teacher",
         "action": "reuse",

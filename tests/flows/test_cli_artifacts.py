@@ -52,7 +52,7 @@ def test_lineage(run: Tiny, artifacts: Ask) -> None:
     tree = json.loads(artifacts("lineage", "prediction", "--json")[1])
     assert tree["name"] == run.artifact("prediction").ref
     below = {node["role"]: node for node in tree["inputs"]}
-    assert set(below) == {"intermediate", "logits", "task_data"}
+    assert set(below) == {"previous", "rows", "task_data", "teacher"}
     assert {node["role"] for node in below["logits"]["inputs"]} == {"augmentation", "mlm", "task_data", "teacher"}
     code, out, _ = artifacts("lineage", "prediction")
     assert code == 0
@@ -63,12 +63,12 @@ def test_lineage(run: Tiny, artifacts: Ask) -> None:
 def test_diff(run: Tiny, artifacts: Ask) -> None:
     run.run("phases.prediction.terms.soft.temperature=2", until="prediction")
     found = json.loads(artifacts("diff", "prediction/v1", "prediction/v2", "--json")[1])
-    assert found["config"] == {"phases.prediction.terms.soft.temperature": [1.0, 2.0]}
+    assert found["config"] == {"phase.terms.soft.temperature": [1.0, 2.0]}
     assert found["inputs"] == {}
     assert "students/distilled/model.safetensors" in found["files"]
     code, out, _ = artifacts("diff", "prediction/v1", "prediction/v2")
     assert code == 0
-    assert "phases.prediction.terms.soft.temperature" in out
+    assert "phase.terms.soft.temperature" in out
     assert artifacts("diff", "prediction", "prediction/v2", "--json")[1].count("{}") == 4
 
 

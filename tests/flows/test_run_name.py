@@ -25,4 +25,7 @@ def test_what_was_changed_in_the_form_is_named_by_its_keys() -> None:
     after = {"seed": 2, "task": {"name": "a", "dev": "b.csv"}, "students": [{"layers": 2}]}
     assert differences(before, after) == ["seed=2", "task.dev=b.csv"]
     assert differences(before, before) == []
+    named = [{"phases": [{"name": "a", "epochs": 1}, {"name": "b", "epochs": number}]} for number in (1, 2)]
+    assert differences(*named) == ["phases.b.epochs=2"]
+    assert differences({"students": [{"layers": 2}]}, {"students": [{"layers": 3}]}) == ["students=[{'layers': 3}]"]
     assert differences({"augmentation": {"variants": 2}}, {"augmentation": None}) == ["augmentation=null"]

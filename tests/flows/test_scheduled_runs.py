@@ -117,7 +117,9 @@ def test_a_nightly_run_reuses_everything_and_an_edit_reruns_what_depends_on_it(s
     assert services.stages(first, len(STAGES)) == REUSED
 
     config = found["parameters"]["config"]
-    edited = services.start(found, config={**config, "prediction": {**config["prediction"], "temperature": 2.0}})
+    first_phase, last_phase = config["phases"]
+    warmer = {**last_phase, "terms": {"soft": {**last_phase["terms"]["soft"], "temperature": 2.0}}}
+    edited = services.start(found, config={**config, "phases": [first_phase, warmer]})
     ended = services.ended(edited)
     assert ended["state"]["name"] == "Completed"
     assert ended["name"].endswith(" phases.prediction.terms.soft.temperature=2.0")

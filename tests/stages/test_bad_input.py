@@ -228,10 +228,10 @@ MISTAKES = {
         overrides("students.0.layer_map=[1, 2]"), ModelError, ("'distilled'", "(1, 2)", "1 student layers"), 1
     ),
     "nothing to imitate": Mistake(
-        overrides(*(f"phases.intermediate.terms.{term}=0" for term in ("embedding", "hidden", "attention"))),
+        overrides(*(f"general_distillation.terms.{term}=0" for term in ("embedding", "hidden", "attention"))),
         ModelError,
         ("every weight", "give"),
-        7,
+        1,
     ),
     "corpus smaller than a batch": Mistake(
         overrides("general_distillation.training.batch_size=512"),

@@ -121,7 +121,7 @@ def test_each_phase_logs_its_terms_by_name(run: Tiny) -> None:
         "general_distillation": {"embedding", "hidden", "attention"},
         "intermediate": {"embedding", "hidden", "attention"},
         "prediction": {"soft"},
-        "label_only": {"labels"},
+        "label_only": {"hard"},
     }
     for stage, names in terms.items():
         history = json.loads((run.path(stage) / "training_history.json").read_text())
