@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 import yaml
 from rich.console import Console
-from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Column, Table
 from rich.tree import Tree
@@ -15,6 +14,7 @@ from rich.tree import Tree
 from pipeline.config.retention import Retention
 from pipeline.config.runtime import Runtime
 from pipeline.errors import StoreError
+from pipeline.report.formats import size
 from pipeline.store.lineage import Lineage
 from pipeline.store.store import Store
 
@@ -142,11 +142,12 @@ def prune(
         _print({"removed" if yes else "would_remove": [one.ref for one in gone], "bytes": total})
         return
     for one in gone:
-        _say(f"{'removed' if yes else 'would remove'} {one.ref} ({decimal(one.size)})")
+        _say(f"{'removed' if yes else 'would remove'} {one.ref} ({size(one.size, space=' ')})")
     if not gone:
         _say("nothing to remove")
     else:
-        _say(f"{decimal(total)} freed" if yes else f"{decimal(total)} would be free; add --yes to remove them")
+        written = size(total, space=" ")
+        _say(f"{written} freed" if yes else f"{written} would be free; add --yes to remove them")
 
 
 def _existing(store: str) -> Store:

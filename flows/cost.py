@@ -1,4 +1,4 @@
-"""What a run would cost, asked of a rehearsal in a process of its own, and said in hours and gigabytes."""
+"""Estimate what a run would cost by a rehearsal in a process of its own, and print it in hours and gigabytes."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,20 @@ from flows.plan import Steps, finished
 from pipeline.config.run import RunConfig
 from pipeline.cost.arithmetic import RunCost, StageCost
 from pipeline.errors import PipelineError
+from pipeline.report import formats
 
 SHOWN_ERROR = 2_000
-MINUTE, HOUR = 60, 3_600
+duration, size = partial(formats.duration, space=" "), partial(formats.size, space=" ")
 
 
 def show_cost(config: RunConfig, steps: Steps, until: str | None, *, as_json: bool) -> None:
-    """Rehearse what is not finished and print what it would cost.
+    """Rehearse the stages that are not finished and print what they would cost.
 
     Args:
-        config: of the run.
-        steps: its plan.
-        until: its last stage.
-        as_json: print JSON.
+        config: configuration of the run.
+        steps: stages of the run with what would happen to each.
+        until: last stage of the run; None runs all.
+        as_json: print JSON instead of a table.
     """
     if finished(steps):
         nothing = RunCost(tuple(StageCost(stage.name, reason.action) for stage, reason in steps))
@@ -40,27 +42,27 @@ def show_cost(config: RunConfig, steps: Steps, until: str | None, *, as_json: bo
             Console(stderr=True).print("rehearsing a few rows of each stage ...", highlight=False)
         found = cost_of(config, until)
     if as_json:
-        print(json.dumps(told(*found)))  # noqa: T201 - what the script asked for
+        print(json.dumps(as_dict(*found)))  # noqa: T201 - what the script asked for
     else:
         print_cost(*found, Console())
 
 
 def cost_of(config: RunConfig, until: str | None = None) -> tuple[RunCost, list[str], float]:
-    """Rehearse a run that has something to do.
+    """Rehearse a run in another process.
 
     Args:
-        config: of the run.
-        until: its last stage.
+        config: configuration of the run.
+        until: last stage of the run; None runs all.
 
     Returns:
-        Its cost, notes on it, and the seconds that the rehearsal took.
+        The cost of the run, remarks on it, and the seconds that the rehearsal took.
 
     Raises:
-        PipelineError: what the run itself would say of its configuration, data or models.
-        RuntimeError: the rehearsal broke; a defect of ours.
+        PipelineError: the error that the run itself would raise for its configuration, data or models.
+        RuntimeError: the rehearsal broke; a defect of this program.
     """
     clock = time.perf_counter()
-    asked = json.dumps({"config": config.model_dump_json(), "until": until})
+    request = json.dumps({"config": config.model_dump_json(), "until": until})
     with tempfile.TemporaryDirectory(prefix="tinybert-cost-", ignore_cleanup_errors=True) as folder:
         # -P: a folder of the user's that is named as ours must not be taken for it.
         command = [sys.executable, "-P", "-m", "flows.rehearsal", folder]
@@ -73,7 +75,7 @@ def cost_of(config: RunConfig, until: str | None = None) -> tuple[RunCost, list[
             text=True,
         ) as child:
             try:
-                said, complaint = child.communicate(asked)
+                answer, errors = child.communicate(request)
             except BaseException:
                 child.terminate()
                 with suppress(subprocess.TimeoutExpired):
@@ -81,8 +83,8 @@ def cost_of(config: RunConfig, until: str | None = None) -> tuple[RunCost, list[
                 child.kill()
                 raise
     if child.returncode:
-        raise RuntimeError(f"the rehearsal left with {child.returncode}: {complaint[-SHOWN_ERROR:]}")
-    found = json.loads(said)
+        raise RuntimeError(f"the rehearsal left with {child.returncode}: {errors[-SHOWN_ERROR:]}")
+    found = json.loads(answer)
     if "error" in found:
         raise _mistake(found["exit_code"])(found["error"])
     stages = tuple(StageCost(**stage) for stage in found["stages"])
@@ -90,19 +92,25 @@ def cost_of(config: RunConfig, until: str | None = None) -> tuple[RunCost, list[
 
 
 def _environment() -> dict[str, str]:
-    """That of this process, in which the same code is found."""
+    """Return this process's environment with a Python path on which the same code is found."""
     places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
 def _mistake(exit_code: int) -> type[PipelineError]:
-    """The family of mistakes that leaves with an exit code."""
+    """Return the class of errors with this exit code."""
     kinds = (kind for kind in PipelineError.__subclasses__() if kind.exit_code == exit_code)
     return next(kinds, PipelineError)
 
 
-def told(cost: RunCost, notes: list[str], rehearsal_seconds: float) -> dict[str, Any]:
-    """The cost as a script would read it: seconds and bytes."""
+def as_dict(cost: RunCost, notes: list[str], rehearsal_seconds: float) -> dict[str, Any]:
+    """Return the cost for ``--json``: durations in seconds, sizes in bytes.
+
+    Args:
+        cost: cost of the run.
+        notes: remarks to print beside it.
+        rehearsal_seconds: seconds that the rehearsal took.
+    """
     return {
         "stages": [vars(stage) for stage in cost.stages],
         "start_seconds": cost.start_seconds,
@@ -116,7 +124,14 @@ def told(cost: RunCost, notes: list[str], rehearsal_seconds: float) -> dict[str,
 
 
 def print_cost(cost: RunCost, notes: list[str], rehearsal_seconds: float, console: Console) -> None:
-    """The cost as a person would read it."""
+    """Print the cost as a table.
+
+    Args:
+        cost: cost of the run.
+        notes: remarks to print below the table.
+        rehearsal_seconds: seconds that the rehearsal took.
+        console: where to print.
+    """
     table = Table("stage", "", box=None, pad_edge=False)
     for title in ("time", "disk", "memory"):
         table.add_column(title, justify="right")
@@ -137,26 +152,3 @@ def print_cost(cost: RunCost, notes: list[str], rehearsal_seconds: float, consol
         console.print(escape(note))
     if cost.seconds:
         console.print(f"Measured in {duration(rehearsal_seconds)} on this machine as busy as it is now.")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: ``0.4 s``, ``95 s``, ``12 min``, ``2 h 10 min``, ``3 d 4 h``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 2 * MINUTE:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / MINUTE)
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    hours = round(seconds / HOUR)
-    return f"{hours // 24} d {hours % 24} h"
-
-
-def size(count: float) -> str:
-    """Bytes as a person says them: ``0``, ``12 kB``, ``3.4 MB``, ``1.58 GB``."""
-    for unit, worth, digits in (("TB", 1e12, 2), ("GB", 1e9, 2), ("MB", 1e6, 1), ("kB", 1e3, 0)):
-        if count >= worth:
-            return f"{count / worth:.{digits}f} {unit}"
-    return f"{count:.0f}" + (" B" if count >= 1 else "")

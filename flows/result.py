@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.report.formats import machine
+from pipeline.report.tables import plain_cells, score_headings
 from pipeline.stages.two_stage import TwoStage
 from pipeline.store.stage import by_name
 from pipeline.store.store import Store
@@ -57,31 +58,16 @@ def _table(found: dict[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("model", no_wrap=True)
     metrics = list(results[0]["metrics"])
-    headings = [found.get("metric_names", {}).get(metric, metric.replace("_", " ")) for metric in metrics]
+    headings = score_headings(metrics, found.get("metric_names", {}))
     for heading in (*headings, "95% interval", "of teacher", "parameters", *(["ms"] if timed else [])):
         table.add_column(escape(heading), justify="right", no_wrap=heading not in headings)
     for row in results:
-        low, high = row["interval"]
-        table.add_row(
-            row["name"],
-            *(_number(row["metrics"].get(metric)) for metric in metrics),
-            f"{low:.3f}..{high:.3f}",
-            "" if row["retention"] is None else f"{row['retention']:.1%}",
-            f"{row['parameters']:,}" if row.get("parameters") else "",
-            *([_milliseconds(row)] if timed else []),
-        )
+        cells = plain_cells(row, metrics, between="..")
+        mark = "" if row.get("latency_reliable", True) or not cells.milliseconds else "?"
+        times = [cells.milliseconds + mark] if timed else []
+        table.add_row(row["name"], *cells.scores, cells.interval, cells.retention, cells.parameters, *times)
     if timed:
         scattered = any(not row["latency_reliable"] for row in results)
         table.caption = f"ms on {machine(found['machine'])}" + (SCATTERED if scattered else "")
         table.caption_justify = "left"
     return table
-
-
-def _milliseconds(row: dict[str, Any]) -> str:
-    if row.get("latency_ms") is None:
-        return ""
-    return f"{row['latency_ms']:.1f}" if row["latency_reliable"] else f"{row['latency_ms']:.1f}?"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.report.formats import duration, size, speed, words
+from pipeline.report.formats import duration, size, words
+from pipeline.report.tables import plain_cells, score_headings
 from pipeline.store.artifact import Artifact
 from tasks.progress import show
 
@@ -65,28 +66,30 @@ def loss_histories(folder: Path) -> dict[str, list[dict[str, float]]]:
 
 
 def result_rows(results: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, str]]:
-    """The run's result table: teacher, students, baselines; ``names`` of scores whose key does not say it all."""
+    """Return the rows of the run's result table, heading -> cell: teacher, students, baselines.
+
+    Args:
+        results: entries of ``results.json``.
+        names: metric -> name, for metrics whose key does not say what they measure.
+    """
     metrics = list(results[0]["metrics"])
-    return [
-        {
-            "model": row["name"],
-            "role": row["role"],
-            **{names.get(metric) or words(metric): _score(row["metrics"].get(metric)) for metric in metrics},
-            "95% interval": "{:.3f} to {:.3f}".format(*row["interval"]) if row.get("interval") else "",
-            "of the teacher": "" if row.get("retention") is None else f"{row['retention']:.1%}",
-            "parameters": f"{row['parameters']:,}" if row.get("parameters") else "",
-            **(_time(row) if "latency_ms" in row else {}),
-        }
-        for row in results
-    ]
-
-
-def _time(row: Mapping[str, Any]) -> dict[str, str]:
-    """Of a batch, and how many times faster than the teacher that is."""
-    if row["latency_ms"] is None:
-        return {"ms a batch": "", "speed": ""}
-    faster = speed(row["speed"]) if row["latency_reliable"] else "not measured reliably"
-    return {"ms a batch": f"{row['latency_ms']:.1f}", "speed": faster if row["speed"] else ""}
+    headings = score_headings(metrics, names)
+    rows = []
+    for row in results:
+        cells = plain_cells(row, metrics)
+        times = {"ms a batch": cells.milliseconds, "speed": cells.speed} if "latency_ms" in row else {}
+        rows.append(
+            {
+                "model": row["name"],
+                "role": row["role"],
+                **dict(zip(headings, cells.scores, strict=True)),
+                "95% interval": cells.interval,
+                "of the teacher": cells.retention,
+                "parameters": cells.parameters,
+                **times,
+            }
+        )
+    return rows
 
 
 def links(artifact: Artifact, state: str, base_url: str | None) -> str:
@@ -139,10 +142,6 @@ def _ends(points: list[dict[str, float]]) -> dict[str, tuple[float, float]]:
     """First and last value of each loss."""
     names = [name for name in (points[-1] if points else {}) if name not in {"step", "learning_rate"}]
     return {name: (points[0].get(name, points[-1][name]), points[-1][name]) for name in names}
-
-
-def _score(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
 
 
 def _spelt(value: object) -> str:

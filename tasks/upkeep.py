@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pipeline.config.retention import Retention
 from pipeline.config.runtime import Runtime
 from pipeline.errors import StoreError
+from pipeline.report.formats import size
 from pipeline.store.store import Store
 from tasks.progress import Logger
 
@@ -27,5 +28,5 @@ def _apply(retention: Retention, store: Store, logger: Logger) -> None:
         logger.warning("the store was not pruned: %s", error)
         return
     if gone:
-        freed = sum(one.size for one in gone) / 1e6
-        logger.info("retention removed %s (%.1f MB)", ", ".join(one.ref for one in gone), freed)
+        freed = size(sum(one.size for one in gone), space=" ")
+        logger.info("retention removed %s (%s)", ", ".join(one.ref for one in gone), freed)

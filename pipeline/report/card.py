@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import yaml
 
 from pipeline.report.content import ResultRow
-from pipeline.report.formats import count, milliseconds, percent, printable, score, speed, words
+from pipeline.report.formats import printable, words
 from pipeline.report.summary import summarise
+from pipeline.report.tables import short_cells
 
 CHOSEN_ON_DEV = (
     "The figures are of one run on the development rows, on which the checkpoint was chosen as well: "
@@ -79,18 +80,13 @@ def _table(results: Sequence[ResultRow], main_metric: str, dev_rows: int | None,
     heads = ["model", *map(words, names), "interval", "of teacher", "parameters", *(["ms", "speed"] if timed else [])]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     for row in results:
-        interval = f"{score(row.interval[0])} to {score(row.interval[1])}" if row.interval else score(None)
-        figures = [score(row.metrics.get(metric)) for metric in names]
-        spent = [milliseconds(row.latency_ms), _speed(row)] if timed else []
-        lines.append([row.name, *figures, interval, percent(row.retention), count(row.parameters), *spent])
+        cells = short_cells(row, names)
+        times = [cells.milliseconds, cells.speed] if timed else []
+        lines.append([row.name, *cells.scores, cells.interval, cells.retention, cells.parameters, *times])
     table = "\n".join("| " + " | ".join(map(_prose, line)) + " |" for line in lines)
     where = f"{dev_rows:,} development rows" if dev_rows else "the development rows"
-    told = f" Time: {_prose(timed)}; speed against the teacher, with its 95% interval." if timed else ""
-    return f"On {where}; the interval is that of {words(main_metric)}.{told}\n\n{table}"
-
-
-def _speed(row: ResultRow) -> str:
-    return speed(row.speed) if row.latency_reliable or row.latency_ms is None else "not measured reliably"
+    timing = f" Time: {_prose(timed)}; speed against the teacher, with its 95% interval." if timed else ""
+    return f"On {where}; the interval is that of {words(main_metric)}.{timing}\n\n{table}"
 
 
 def _usage(max_length: int, *, pair: bool, labels: bool) -> str:

@@ -1,10 +1,12 @@
-"""How a number is written for a reader: three figures that matter, and a unit."""
+"""How numbers are written for people, everywhere: the report, the Prefect UI, the terminal."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
 MISSING = "\u2013"
+THIN = "\u202f"  # a narrow space at which no line is broken
+MINUTE, HOUR = 60, 3_600
 MINUS = "\u2212"
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -44,10 +46,19 @@ def count(value: float | None) -> str:
     return MISSING if value is None else _scaled(value, ("", "\u202fk", "\u202fM", "\u202fG", "\u202fT"))
 
 
-def size(value: float | None) -> str:
-    """Bytes, in powers of a thousand: 58,000,000 is 58.0 MB."""
-    units = ("\u202fB", "\u202fkB", "\u202fMB", "\u202fGB", "\u202fTB")
-    return MISSING if value is None else _scaled(value, units)
+def size(value: float | None, *, space: str = THIN) -> str:
+    """Write bytes in powers of a thousand: 0, 12 kB, 3.4 MB, 1.58 GB.
+
+    Args:
+        value: number of bytes; None gives a dash.
+        space: text between number and unit.
+    """
+    if value is None:
+        return MISSING
+    for unit, worth, digits in (("TB", 1e12, 2), ("GB", 1e9, 2), ("MB", 1e6, 1), ("kB", 1e3, 0)):
+        if value >= worth:
+            return f"{value / worth:.{digits}f}{space}{unit}"
+    return f"{value:.0f}{space}B" if value >= 1 else "0"
 
 
 def milliseconds(value: float | None) -> str:
@@ -71,13 +82,24 @@ def speed(value: tuple[float, float, float] | None) -> str:
     return f"{times(value[0])} [{value[1]:.3g}, {value[2]:.3g}]"
 
 
-def duration(seconds: float | None) -> str:
-    """How long something took: 0.4 s, 75 s, 12 min, 3.4 h."""
+def duration(seconds: float | None, *, space: str = THIN) -> str:
+    """Write a duration: 0.4 s, 95 s, 12 min, 2 h 10 min, 3 d 4 h.
+
+    Args:
+        seconds: None gives a dash.
+        space: text between a number and its unit.
+    """
     if seconds is None:
         return MISSING
-    if seconds < 120:
-        return f"{seconds:.1f}\u202fs" if seconds < 10 else f"{seconds:.0f}\u202fs"
-    return f"{seconds / 60:.0f}\u202fmin" if seconds < 7200 else f"{seconds / 3600:.1f}\u202fh"
+    if seconds < 2 * MINUTE:
+        return f"{seconds:.1f}{space}s" if seconds < 10 else f"{seconds:.0f}{space}s"
+    minutes = round(seconds / MINUTE)
+    if minutes < 60:
+        return f"{minutes}{space}min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60}{space}h {minutes % 60}{space}min"
+    hours = round(seconds / HOUR)
+    return f"{hours // 24}{space}d {hours % 24}{space}h"
 
 
 def sentence(text: str) -> str:
