@@ -10,6 +10,17 @@ from rich.table import Table
 from flows.artifacts import STORE, JsonOption, StoreOption
 
 
+class Notes:
+    """Progress of work that takes seconds: what is worth a line goes to standard error."""
+
+    def update(self, done: float, total: float | None, **fields: float | str) -> None:
+        """Say nothing."""
+
+    def note(self, message: str) -> None:
+        """A line."""
+        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+
+
 def export(
     ref: Annotated[str, typer.Argument(help="prediction, prediction/v3, a tag, or the start of a fingerprint.")] = (
         "prediction"
@@ -27,7 +38,6 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write a finished student's ONNX files (float32 and int8) and measure them on the dev rows."""
-    from flows.terminal import bars
     from pipeline.config.runtime import Runtime
     from pipeline.export.requirements import TO_EXPORT, require
     from pipeline.stages.export import export_of
@@ -37,11 +47,11 @@ def export(
     require(*TO_EXPORT)
     keeper = Store(store)
     settings = _settings(int8, reduce_range, min_parity, min_parity_int8)
-    console = Console(stderr=True)
-    done = []
-    with bars(console, quiet=as_json) as progress, keeper.in_use():
-        for stage in export_of(keeper, keeper.open(ref), settings, student):
-            done.append(materialize(stage, keeper, Runtime(store=store), progress))
+    with keeper.in_use():
+        done = [
+            materialize(stage, keeper, Runtime(store=store), Notes())
+            for stage in export_of(keeper, keeper.open(ref), settings, student)
+        ]
     if as_json:
         shown = [
             {"ref": one.artifact.ref, "path": str(one.artifact.path), "state": one.state, **one.artifact.metrics}

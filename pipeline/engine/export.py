@@ -6,6 +6,7 @@ ONNX file reads their texts through the bundle's own tokenizer.
 
 import math
 import shutil
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,23 +113,23 @@ def _measured(
     resampling: tuple[int, int],
 ) -> Bundle:
     """The bundle with the parity of one more variant, or with the reason why it is refused."""
-    file = {FILES[variant]: record_files(run.output, [FILES[variant]])[FILES[variant]]}
-    # A variant is opened only once it has been measured, so it is listed here for the measurement alone.
-    unmeasured = Parity.model_construct()
-    trial = bundle.model_copy(
-        update={"files": {**bundle.files, **file}, "parity": {**bundle.parity, variant: unmeasured}}
-    )
-    found = _score_dev(OpenBundle(run.output, trial), variant, task)
+    path = FILES[variant]
+    found = _score_dev(OpenBundle(run.output, bundle), run.output / path, task)
     parity = compare(task, reference, found, resampling)
     reason = shortfall(parity, floor)
     if reason is not None:
         return bundle.model_copy(update={"refused": {**bundle.refused, variant: reason}})
-    return trial.model_copy(update={"parity": {**bundle.parity, variant: parity}})
+    return bundle.model_copy(
+        update={
+            "files": bundle.files | record_files(run.output, [path]),
+            "parity": {**bundle.parity, variant: parity},
+        }
+    )
 
 
-def _score_dev(bundle: OpenBundle, variant: str, task: TaskData) -> NDArray[np.float32]:
-    """Logits of the dev rows through a bundle, (rows, outputs)."""
-    scorer, dev = OnnxScorer(bundle, variant, num_threads=1), task.splits["dev"]
+def _score_dev(bundle: OpenBundle, model: Path, task: TaskData) -> NDArray[np.float32]:
+    """Logits of the dev rows through an ONNX file and the bundle's tokenizer, (rows, outputs)."""
+    scorer, dev = OnnxScorer(bundle, model, num_threads=1), task.splits["dev"]
     texts = dev["text"].to_pylist()
     pairs = dev["text_pair"].to_pylist() if task.pair else [None] * len(texts)
     return score_rows(scorer, scorer.encode([Row(*row) for row in zip(texts, pairs, strict=True)]))
@@ -164,4 +165,3 @@ def compare(
         score=compute_metrics(way, of_file, labels)[metric],
         difference=bootstrap_difference(way, of_file, of_model, labels, *resampling),
     )
-

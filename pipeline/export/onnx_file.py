@@ -10,13 +10,14 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import onnx_ir
 import torch
 from transformers import PreTrainedModel
-from transformers.exporters import OnnxConfig, OnnxExporter, OnnxRuntimeDynamicConfig, OnnxRuntimeQuantizer
-from transformers.exporters.configs import ExportFormat
+from transformers.exporters.configs import ExportFormat, OnnxConfig
+from transformers.exporters.exporter_onnx import OnnxExporter
+from transformers.exporters.quantizers.quantizer_onnxruntime import OnnxRuntimeDynamicConfig, OnnxRuntimeQuantizer
 
 from pipeline.errors import ModelError
 
@@ -55,7 +56,7 @@ def build_onnx(model: PreTrainedModel, inputs: Sequence[str], positions: float) 
             f"{type(model).__name__} has no ONNX form ({_first_line(error)}): choose a student of a family that has, "
             "such as BERT, or predict with --engine torch"
         ) from error
-    return _cleaned(cast("onnx_ir.Model", done.program))
+    return _cleaned(done.program)
 
 
 def quantize(graph: onnx_ir.Model, inputs: Sequence[str], *, reduce_range: bool) -> onnx_ir.Model:
@@ -69,7 +70,7 @@ def quantize(graph: onnx_ir.Model, inputs: Sequence[str], *, reduce_range: bool)
     settings = OnnxRuntimeDynamicConfig(per_channel=True, reduce_range=reduce_range)
     with quiet():
         found = OnnxRuntimeQuantizer(settings).quantize(graph, _sample(inputs), ExportFormat.ONNX)
-    return _cleaned(cast("onnx_ir.Model", found))
+    return _cleaned(found)
 
 
 def save_onnx(graph: onnx_ir.Model, path: Path) -> None:
@@ -89,19 +90,13 @@ def _sample(inputs: Sequence[str]) -> dict[str, torch.Tensor]:
 
 def _cleaned(graph: onnx_ir.Model) -> onnx_ir.Model:
     """The graph without notes about the machine that it was made on, its free sizes named."""
-    for one in (*graph.graphs(), *graph.functions.values()):
-        for node in one:
-            node.metadata_props.clear()
-            node.doc_string = None
-            for value in node.outputs:
-                value.metadata_props.clear()
+    outer = graph.graph
+    holders: list[Any] = [graph, *graph.graphs(), *graph.functions.values()]
+    nodes = [node for holder in holders[1:] for node in holder]
+    values = [*outer.inputs, *outer.initializers.values(), *(value for node in nodes for value in node.outputs)]
+    for one in (*holders, *nodes, *values):
         one.metadata_props.clear()
         one.doc_string = None
-    for value in (*graph.graph.inputs, *graph.graph.initializers.values()):
-        value.metadata_props.clear()
-    graph.metadata_props.clear()
-    graph.doc_string = None
-    outer = graph.graph
     for value in (*outer.inputs, *outer.outputs):
         if value.shape is not None:
             sizes: list[Any] = list(value.shape)

@@ -1,12 +1,13 @@
 """A bundle through ONNX Runtime: an answer half a second after the start, without torch."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
-from pipeline.export.bundle import FLOAT32, Bundle, OpenBundle
+from pipeline.export.bundle import Bundle, OpenBundle
 from pipeline.export.requirements import require
 from pipeline.export.scorer import Encoded, Row, RowTokenizer, padded
 
@@ -15,29 +16,28 @@ class OnnxScorer:
     """One ONNX file of a bundle, ready to answer.
 
     Args:
-        bundle: where the file is.
-        variant: ``float32`` or ``int8``.
+        bundle: what the model is for, and its tokenizer.
+        model: path of the ONNX file, usually ``bundle.variant(...)``.
         num_threads: that a forward pass computes with; None takes all cores.
 
     Raises:
         ConfigError: ONNX Runtime is not installed.
-        ModelError: the file is missing, was changed, or cannot be run here.
+        ModelError: the file cannot be run here, or the tokenizer was changed.
     """
 
-    def __init__(self, bundle: OpenBundle, variant: str = FLOAT32, num_threads: int | None = None) -> None:
+    def __init__(self, bundle: OpenBundle, model: Path, num_threads: int | None = None) -> None:
         require("onnxruntime")
         import onnxruntime
 
         self._bundle = bundle.facts
         self._tokenizer = RowTokenizer(bundle)
-        path = bundle.variant(variant)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
         options.intra_op_num_threads = num_threads or 0
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library has an exception for each of its states
-            raise ModelError(f"ONNX Runtime cannot open {path} ({_first_line(error)}): export it again") from error
+            raise ModelError(f"ONNX Runtime cannot open {model} ({_first_line(error)}): export it again") from error
 
     @property
     def bundle(self) -> Bundle:

@@ -28,7 +28,7 @@ def format_of(name: str, wanted: str | None) -> Format:
     if wanted is not None:
         if wanted not in FORMATS:
             raise DataError(f"--format {wanted!r} is unknown: choose {', '.join(FORMATS)}")
-        return cast("Format", wanted)
+        return wanted
     if name == "-":
         return "text"
     suffix = PurePath(name).suffix.lower()
@@ -83,9 +83,7 @@ def refuse_half_characters(texts: Sequence[str], where: str) -> None:
         for text in texts:
             text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise DataError(
-            f"{where} holds half a character ({error.object[error.start]!r}): write it as UTF-8"
-        ) from error
+        raise DataError(f"{where} holds half a character ({error.object[error.start]!r}): write it as UTF-8") from error
 
 
 def _decoded(file: BinaryIO, name: str, passed: Callable[[int], None]) -> Iterator[str]:
@@ -126,7 +124,8 @@ def _json_lines(lines: Iterable[str], name: str, wanted: Sequence[str]) -> Itera
         if isinstance(value, str) and len(wanted) == 1:
             value = {wanted[0]: value}
         if not isinstance(value, dict):
-            raise DataError(f"{where} is no JSON object: write {{{', '.join(f'"{key}": "..."' for key in wanted)}}}")
+            example = json.dumps(dict.fromkeys(wanted, "..."))
+            raise DataError(f"{where} is no JSON object: write {example}")
         texts = [_text(value, key, where) for key in wanted]
         refuse_half_characters(texts, where)
         yield texts
@@ -134,7 +133,9 @@ def _json_lines(lines: Iterable[str], name: str, wanted: Sequence[str]) -> Itera
 
 def _text(value: dict[str, Any], key: str, where: str) -> str:
     if key not in value:
-        raise DataError(f"{where} has no key {key!r}: it has {', '.join(value) or 'none'}; name one with {_option(key)}")
+        raise DataError(
+            f"{where} has no key {key!r}: it has {', '.join(value) or 'none'}; name one with {_option(key)}"
+        )
     if not isinstance(value[key], str):
         raise DataError(f"{where} has {json.dumps(value[key])[:40]} under {key!r}: write a text in quotes")
     return cast("str", value[key])
@@ -160,7 +161,9 @@ def _table(lines: Iterator[str], name: str, wanted: Sequence[str], *, tabs: bool
             if not row or row == [""]:
                 continue
             if len(row) != len(header):
-                raise DataError(f"row {number} of {name} has {len(row)} columns, its header {len(header)}: mend the row")
+                raise DataError(
+                    f"row {number} of {name} has {len(row)} columns, its header {len(header)}: mend the row"
+                )
             yield [row[place] for place in places]
     except csv.Error as error:
         raise DataError(f"row {number + 1} of {name} is not CSV ({error}): mend the row, or give --format") from error

@@ -11,8 +11,8 @@ from typing import Any
 from pipeline.store.artifact import Artifact, DamagedError, InputRecord, check_files
 from pipeline.store.catalog import Catalog
 from pipeline.store.digest_cache import DigestCache
-from pipeline.store.finished import FinishedStage
 from pipeline.store.fingerprint import fingerprint
+from pipeline.store.finished import FinishedStage
 from pipeline.store.source import Source, pinned, source_digest
 from pipeline.store.stage import Stage
 
