@@ -13,7 +13,6 @@ from flows.predict import BundleArgument, EngineOption, ThreadsOption, VariantOp
 from pipeline.errors import ConfigError
 
 API_KEY = "TINYBERT_API_KEY"
-GRACE_SECONDS = 30
 
 
 def serve(
@@ -41,14 +40,13 @@ def serve(
     _check_key(host, key)
     listening = _listen(host, port)
 
-    import uvicorn
-
     from flows.predict import open_scorer
     from pipeline.export.locate import find_bundle, is_folder
     from pipeline.export.serving.application import ServerSettings, build_application
     from pipeline.export.serving.batcher import BatchLimits
     from pipeline.export.serving.requests import RequestLimits
     from pipeline.export.serving.served import Served
+    from pipeline.export.serving.server import Server
     from pipeline.store.store import Store
 
     keeper = Store(store)
@@ -59,14 +57,7 @@ def serve(
         key,
         reload_seconds if reload_seconds and not is_folder(bundle) else None,
     )
-    server = uvicorn.Server(
-        uvicorn.Config(
-            build_application(served, settings),
-            log_level="warning",
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            server_header=False,
-        )
-    )
+    server = Server(build_application(served, settings))
     for number in (signal.SIGINT, signal.SIGTERM):  # the server repeats the signal once it has ended in order
         signal.signal(number, lambda _number, _frame: None)
     address, number = listening.getsockname()[:2]

@@ -120,7 +120,7 @@ def test_an_int8_file_below_the_floor_does_not_leave(run: Tiny, tmp_path: Path) 
     assert "the floor is 1" in found.facts.refused["int8"]
     assert not (folder / "output" / FILES["int8"]).exists()
     assert any("has no int8 file" in line for line in stage_run.progress.lines)  # type: ignore[attr-defined]
-    with pytest.raises(ModelError, match="has no variant 'int8'.*the floor is 1.*choose float32"):
+    with pytest.raises(ModelError, match=r"has no variant 'int8'.*the floor is 1.*choose float32"):
         found.variant("int8")
 
 

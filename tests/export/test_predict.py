@@ -69,7 +69,8 @@ def test_a_stream_in_pieces_is_the_stream_at_once(bundle: OpenBundle) -> None:
     assert answer_all(scorer, []) == list(answer_stream(scorer, [])) == []
 
 
-def test_a_long_row_is_cut_and_said_to_be(run: Tiny, predict: Ask) -> None:
+@pytest.mark.usefixtures("run")
+def test_a_long_row_is_cut_and_said_to_be(predict: Ask) -> None:
     code, found, said = predict("export/v2", stdin=b"otter\n" + b"otter bridge " * 3_000)
     assert code == 0
     assert "cut" not in found[0]
@@ -86,7 +87,8 @@ def test_names_of_special_tokens_and_odd_text_are_text(bundle: OpenBundle) -> No
     assert len(odd) >= 2
 
 
-def test_it_writes_a_file(run: Tiny, predict: Ask, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("run")
+def test_it_writes_a_file(predict: Ask, tmp_path: Path) -> None:
     assert predict("export/v1", "dev.csv", "--text", "sentence", "-o", "answers.jsonl", "--variant", "int8")[1] == []
     assert len((tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()) == 24
 
@@ -105,7 +107,8 @@ def test_it_writes_a_file(run: Tiny, predict: Ask, tmp_path: Path) -> None:
         (("export/v1", "-o", "no/such/file"), 3, "no/such/file cannot be written"),
     ],
 )
-def test_a_mistake_is_one_line(run: Tiny, predict: Ask, arguments: tuple[str, ...], code: int, message: str) -> None:
+@pytest.mark.usefixtures("run")
+def test_a_mistake_is_one_line(predict: Ask, arguments: tuple[str, ...], code: int, message: str) -> None:
     left, found, said = predict(*arguments, stdin=b"a\n")
     assert (left, found) == (code, [])
     assert message in said
@@ -113,7 +116,8 @@ def test_a_mistake_is_one_line(run: Tiny, predict: Ask, arguments: tuple[str, ..
     assert said.count("\n") == 1
 
 
-def test_an_answer_needs_neither_torch_nor_transformers(run: Tiny) -> None:
+@pytest.mark.usefixtures("run")
+def test_an_answer_needs_neither_torch_nor_transformers() -> None:
     code = (
         "import sys; from flows.cli import main\n"
         "try: main(['predict', 'export/v2'])\n"

@@ -80,7 +80,7 @@ def test_the_suffix_says_how_a_file_is_read() -> None:
         *("jsonl", "csv", "tsv", "text", "text")
     ]
     assert format_of("-", "csv") == "csv"
-    with pytest.raises(DataError, match="suffix of rows.parquet"):
+    with pytest.raises(DataError, match=r"suffix of rows\.parquet"):
         format_of("rows.parquet", None)
     with pytest.raises(DataError, match="'yaml' is unknown"):
         format_of("a.csv", "yaml")

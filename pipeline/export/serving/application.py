@@ -38,7 +38,7 @@ class ServerSettings:
 
 
 def build_application(served: Served, settings: ServerSettings) -> FastAPI:
-    """The application; its batches are answered as long as it runs, and what it took it answers before it ends."""
+    """The application, which answers its batches as long as it runs; ``state.batcher`` closes its queue."""
     metrics = ServerMetrics()
     batcher = Batcher(served.answer, settings.batches, metrics.batches.observe)
     metrics.watch_queue(lambda: batcher.waiting_rows)
@@ -63,6 +63,7 @@ def build_application(served: Served, settings: ServerSettings) -> FastAPI:
         metrics.bundle.info(_facts(served))
 
     app = FastAPI(title="tinybert", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.batcher = batcher
 
     @app.post("/predict")
     async def predict(request: Request) -> Response:
