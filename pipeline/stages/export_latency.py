@@ -24,7 +24,7 @@ class ExportLatencyStage(Config):
     """What the times depend on beside the bundle.
 
     Attributes:
-        lengths: word pieces a row; those that the bundle does not take are left out.
+        lengths: word pieces a row; those that the bundle would cut are left out, if all, its own longest is taken.
         batches: rows a forward pass.
         rounds: timed passes of each cell, at least and at most.
         onnxruntime: its version.

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from conftest import export_one
@@ -21,6 +22,8 @@ from pipeline.errors import ModelError, StoreError
 from pipeline.export.bundle import FILES, OpenBundle, Parity, open_bundle
 from pipeline.export.parity import correlation, shortfall
 from pipeline.stages.export import export, export_of
+from pipeline.stages.export_latency import export_latency, read_export_latency
+from pipeline.store.finished import FinishedStage
 from pipeline.store.materialize import materialize
 from pipeline.store.stage import StageRun
 
@@ -178,3 +181,25 @@ def test_torch_is_not_changed_by_an_export(run: Tiny) -> None:
     export_one(run, "prediction", "random-start")
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_times_are_an_artifact_apart(run: Tiny) -> None:
+    bundle = FinishedStage(run.store.open("export/v2"))
+    runtime = Runtime(num_threads=1)
+    stage = export_latency(bundle, runtime, lengths=(8, 16, 64), batches=(1, 3), rounds=(2, 2))
+    made = materialize(stage, run.store, runtime)
+    found = read_export_latency(made.artifact.path)
+    assert [(row["model"], row["length"], row["batch"]) for row in found["latency"]] == [
+        (model, length, batch)
+        for length in (8, 16)  # rows are cut at 20
+        for batch in (1, 3)
+        for model in ("torch", "ONNX float32", "ONNX int8")
+    ]
+    assert all(row["milliseconds"] > 0 for row in found["latency"])
+    assert found["machine"]["onnxruntime"] == onnxruntime.__version__
+    assert materialize(stage, run.store, runtime).state == "reused"
+    more = export_latency(bundle, Runtime(num_threads=2), lengths=(8, 16, 64), batches=(1, 3), rounds=(2, 2))
+    assert run.store.find(more) is None  # other threads, other times
+    short = export_latency(bundle, runtime, lengths=(64,), batches=(1,), rounds=(2, 2))
+    rows = read_export_latency(materialize(short, run.store, runtime).artifact.path)["latency"]
+    assert {row["length"] for row in rows} == {20}
