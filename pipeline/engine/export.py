@@ -28,6 +28,7 @@ from pipeline.export.bundle import (
     FILES,
     FLOAT32,
     INT8,
+    README,
     Bundle,
     OpenBundle,
     Parity,
@@ -38,6 +39,7 @@ from pipeline.export.onnx_file import INPUTS, OPSET, build_onnx, quantize, save_
 from pipeline.export.onnx_scorer import OnnxScorer
 from pipeline.export.parity import correlation, largest_difference, share_of_equal_labels, shortfall
 from pipeline.export.scorer import Row
+from pipeline.export.usage import usage
 from pipeline.models.load import ModelSource, load_finetuned
 from pipeline.models.released import relu_before_classifier
 from pipeline.store.stage import StageRun
@@ -86,7 +88,8 @@ def run(run: StageRun, *, export: ExportConfig, folder: str, relu_logits: bool, 
         if INT8 in bundle.refused:
             (run.output / FILES[INT8]).unlink()
             run.progress.note(f"warning: {bundle.name} has no int8 file: {bundle.refused[INT8]} (min_parity_int8)")
-    write_bundle(run.output, bundle)
+    (run.output / README).write_text(usage(bundle), encoding="utf-8")
+    write_bundle(run.output, bundle.model_copy(update={"files": bundle.files | record_files(run.output, [README])}))
     run.record(
         name=bundle.name,
         parity={name: parity.model_dump(mode="json") for name, parity in bundle.parity.items()},

@@ -4,6 +4,7 @@ The layout is the one that Text Embeddings Inference, transformers.js and Optimu
 
     config.json  tokenizer.json  tokenizer_config.json  model.safetensors
     onnx/model.onnx  onnx/model_quantized.onnx
+    README.md           how to ask it, and how other servers take it
     bundle.json         what the model is for, what was measured, size and SHA-256 of every file
 
 Whoever opens a bundle needs neither torch nor transformers. A file that is not the one that was measured is refused.
@@ -21,7 +22,7 @@ from pydantic import ValidationError
 from pipeline.config.base import Config
 from pipeline.errors import ModelError
 
-BUNDLE = "bundle.json"
+BUNDLE, README = "bundle.json", "README.md"
 FLOAT32, INT8 = "float32", "int8"
 FILES: Mapping[str, str] = {FLOAT32: "onnx/model.onnx", INT8: "onnx/model_quantized.onnx"}
 COPIED = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from pipeline.errors import ConfigError
 
-TO_EXPORT = ("onnx", "onnxscript", "onnxruntime")
+TO_EXPORT = ("onnx", "onnx_ir", "onnxscript", "onnxruntime")
 TO_ANSWER = ("onnxruntime",)
 TO_SERVE = ("prometheus_client",)
 INSTALL = "pip install 'tinybert-pipeline[export]'"
