@@ -97,12 +97,14 @@ def _print(done: list[Any]) -> None:
 
     from pipeline.report.formats import score, signed
 
-    table = Table("student", "file", "size", "same label", "logits within", "score", "change", box=None, pad_edge=False)
+    table = Table(
+        "student", "file", "size", "same label", "logits within", "score", "change, 95%", box=None, pad_edge=False
+    )
     for one in done:
         found = one.artifact.metrics
         for variant, parity in found["parity"].items():
             near = parity["correlation"] if parity["equal_labels"] is None else parity["equal_labels"]
-            difference, low, high = parity["difference"]
+            _, low, high = parity["difference"]
             table.add_row(
                 found["name"],
                 variant,
@@ -110,7 +112,7 @@ def _print(done: list[Any]) -> None:
                 f"{near:.2%}" if parity["equal_labels"] is not None else f"r = {near:.4f}",
                 f"{parity['largest_logit_difference']:.2g}",
                 score(parity["score"]),
-                f"{signed(difference)} ({signed(low)} to {signed(high)})",
+                f"{signed(low)} to {signed(high)}",
             )
         for variant, reason in found["refused"].items():
             table.add_row(found["name"], variant, "refused", reason, "", "", "")
