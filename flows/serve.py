@@ -3,7 +3,6 @@
 import ipaddress
 import os
 import signal
-import socket
 from typing import Annotated
 
 import typer
@@ -38,7 +37,6 @@ def serve(
     require(*TO_SERVE)
     key = os.environ.get(API_KEY) or None
     _check_key(host, key)
-    listening = _listen(host, port)
 
     from flows.predict import open_scorer
     from pipeline.export.locate import find_bundle, is_folder
@@ -46,9 +44,15 @@ def serve(
     from pipeline.export.serving.batcher import BatchLimits
     from pipeline.export.serving.requests import RequestLimits
     from pipeline.export.serving.served import Served
-    from pipeline.export.serving.server import Server
+    from pipeline.export.serving.server import Server, open_socket
     from pipeline.store.store import Store
 
+    try:
+        listening = open_socket(host, port)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({error.strerror}): choose another --host or --port"
+        ) from error
     keeper = Store(store)
     served = Served(lambda: find_bundle(bundle, keeper), lambda found: open_scorer(found, engine, variant, threads))
     settings = ServerSettings(
@@ -79,14 +83,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that accepts connections at the address; a name takes its first address."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port} ({error.strerror}): choose another --host or --port"
-        ) from error

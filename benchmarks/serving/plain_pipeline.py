@@ -6,7 +6,6 @@ Everything but the model is the same: the application, its queue, its limits.
 """
 
 import argparse
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from pipeline.export.serving.application import ServerSettings, build_applicatio
 from pipeline.export.serving.batcher import BatchLimits
 from pipeline.export.serving.requests import RequestLimits
 from pipeline.export.serving.served import Served
-from pipeline.export.serving.server import Server
+from pipeline.export.serving.server import Server, open_socket
 
 
 class PlainPipeline(Served):
@@ -56,7 +55,7 @@ def main() -> None:
     server = Server(
         build_application(PlainPipeline(open_bundle(given.folder)), ServerSettings(limits, RequestLimits()))
     )
-    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    listening = open_socket("127.0.0.1", 0)
     print(f"answers on http://127.0.0.1:{listening.getsockname()[1]}/predict", flush=True)
     server.run(sockets=[listening])
 
