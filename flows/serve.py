@@ -22,8 +22,10 @@ def serve(
     variant: VariantOption = "float32",
     threads: ThreadsOption = None,
     batch_rows: Annotated[int, typer.Option(min=1, help="Rows of one forward pass.")] = 64,
-    wait_ms: Annotated[float, typer.Option(min=0, help="How long the first request waits for others.")] = 5.0,
-    queue_rows: Annotated[int, typer.Option(min=1, help="Rows that may wait; beyond that the answer is 503.")] = 512,
+    wait_ms: Annotated[
+        float, typer.Option(min=0, help="How long a request waits for others when the model is free.")
+    ] = 0.0,
+    queue_rows: Annotated[int, typer.Option(min=1, help="Rows that may wait; beyond that the answer is 503.")] = 128,
     request_rows: Annotated[int, typer.Option(min=1, help="Rows of one request; beyond that it is 413.")] = 256,
     body_kb: Annotated[int, typer.Option(min=1, help="Size of a request; beyond that it is 413.")] = 1000,
     reload_seconds: Annotated[

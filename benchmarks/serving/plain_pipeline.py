@@ -1,6 +1,6 @@
 """A plain transformers pipeline behind the server of ``tinybert serve``: one request after the other, no batches.
 
-    python benchmarks/serving/plain_pipeline.py FOLDER --queue-rows 512
+    python benchmarks/serving/plain_pipeline.py FOLDER --queue-rows 128
 
 Everything but the model is the same: the application, its queue, its limits.
 """
@@ -45,7 +45,7 @@ class PlainPipeline(Served):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--queue-rows", type=int, default=512)
+    parser.add_argument("--queue-rows", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     import torch

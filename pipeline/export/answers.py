@@ -13,6 +13,8 @@ Answer = dict[str, Any]
 WINDOW_ROWS = 2_048
 WINDOW_CHARACTERS = 2_000_000
 BATCH_TOKENS = 4_096  # of one forward pass, padding included
+ENOUGH_TOKENS = 256  # a forward pass whose matrix products are near their best speed
+MOST_PADDING = 0.1  # of a pass that has enough
 DIGITS = 6
 
 
@@ -91,12 +93,19 @@ def windows(rows: Iterable[Row], window: int) -> Iterator[list[Row]]:
 
 
 def _batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
-    """Places of rows, shortest first, in batches filled to a number of word pieces."""
+    """Places of rows, shortest first, in batches filled to a number of word pieces.
+
+    Among few rows lengths soon differ; a batch large enough to be fast ends before much of it is padding.
+    """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    start = 0
+    start = tokens = 0
     for end, place in enumerate(order):
-        if end > start and (end - start + 1) * lengths[place] > max_tokens:
+        length = lengths[place]
+        filled = (end - start + 1) * length
+        wasteful = tokens >= ENOUGH_TOKENS and filled > (1 + MOST_PADDING) * (tokens + length)
+        if end > start and (filled > max_tokens or wasteful):
             yield order[start:end]
-            start = end
+            start, tokens = end, 0
+        tokens += length
     if order:
         yield order[start:]

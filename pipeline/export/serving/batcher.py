@@ -31,13 +31,14 @@ class BatchLimits:
 
     Args:
         batch_rows: rows of one pass, more only where one request alone has more.
-        wait_seconds: how long the first request of a batch waits for others.
+        wait_seconds: how long the first request of a batch waits for others. At 0 it does not wait, and a batch is what
+            came while the one before was computed.
         queue_rows: rows that may wait.
     """
 
     batch_rows: int = 64
-    wait_seconds: float = 0.005
-    queue_rows: int = 512
+    wait_seconds: float = 0.0
+    queue_rows: int = 128
 
 
 @dataclass(frozen=True, eq=False)
