@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from conftest import export_one
+from exported import export_one
 from safetensors.torch import load_file, save_file
 from tiny_run import Notes, Tiny
 from transformers import AutoModelForSequenceClassification
