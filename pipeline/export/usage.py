@@ -1,6 +1,6 @@
 """What stands in a bundle's README: how to ask it here, and how other servers take it."""
 
-from pipeline.export.bundle import FILES, FLOAT32, Bundle
+from pipeline.export.bundle import FILES, FLOAT32, INT8, Bundle
 
 TRITON_TYPES = {"int64": "TYPE_INT64", "float32": "TYPE_FP32"}
 
@@ -52,6 +52,11 @@ def _files(bundle: Bundle) -> str:
         lines.append(f"| `{FILES[variant]}` | {near} | {parity.largest_logit_difference:.2g} |")
     rows = next(iter(bundle.parity.values())).rows
     notes = [f"On {rows:,} development rows."]
+    if INT8 in bundle.parity:
+        notes.append(
+            "The rows of one int8 pass share the scale of their activations, so that an answer depends a little on the "
+            "rows beside it; a float32 answer does not."
+        )
     notes += [f"There is no {variant} file: {reason}." for variant, reason in bundle.refused.items()]
     return "\n".join(lines) + "\n\n" + " ".join(notes)
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_run import Tiny, sentences
 
@@ -59,6 +60,13 @@ def test_both_engines_give_the_same_logits(bundle: OpenBundle) -> None:
     one, other = OnnxScorer(bundle, bundle.variant("float32"), 1), TorchScorer(bundle)
     assert one.encode(rows) == other.encode(rows)
     assert abs(score_rows(one, one.encode(rows)) - score_rows(other, other.encode(rows))).max() < 1e-5
+
+
+def test_a_float32_answer_does_not_depend_on_the_rows_beside_it(bundle: OpenBundle) -> None:
+    scorer = OnnxScorer(bundle, bundle.variant("float32"), 1)
+    encoded = scorer.encode([Row(text) for text in TEXTS])
+    together, alone = scorer.logits(encoded), np.concatenate([scorer.logits([row]) for row in encoded])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
 def test_a_stream_in_pieces_is_the_stream_at_once(bundle: OpenBundle) -> None:

@@ -91,5 +91,6 @@ def test_the_readme_says_how_it_is_asked(bundle: OpenBundle) -> None:
     text = bundle.file("README.md").read_text(encoding="utf-8")
     assert '{"text": "...", "text_pair": "..."}' in text
     assert "dims: [ 1 ]" in text
+    assert "an answer depends a little on the rows beside it" in text
     for name in bundle.facts.inputs:
         assert f'name: "{name}"' in text
