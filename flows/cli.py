@@ -1,4 +1,4 @@
-"""The command line: run, plan, doctor, deploy, trigger, automate, up, down, status, artifacts, recipes, init, schema.
+"""The command line: run, plan, doctor, export, predict, serve, deploy, trigger, automate, up, down, status and others.
 
 Exit codes: 0 done; 1 another mistake; 2 configuration; 3 data; 4 model; 5 store; 6 training;
 70 a defect of ours (with a traceback); 130 interrupted or cancelled; 143 ended by SIGTERM.
@@ -26,7 +26,10 @@ from flows.arguments import (
 from flows.artifacts import artifacts
 from flows.automate import automate
 from flows.deploy import deploy, trigger
+from flows.export import export
 from flows.later import later
+from flows.predict import predict
+from flows.serve import serve
 from flows.services.commands import down, status, up
 from pipeline.config.commented import commented
 from pipeline.config.file_schema import file_schema
@@ -127,7 +130,7 @@ def schema() -> None:
     print(json.dumps(file_schema(), indent=2))  # noqa: T201 - to be kept in a file
 
 
-for command in (up, down, status, deploy, trigger, automate):
+for command in (export, predict, serve, up, down, status, deploy, trigger, automate):
     app.command()(command)
 
 

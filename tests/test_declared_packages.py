@@ -64,7 +64,7 @@ def undeclared(paths: list[Path], declared: set[str]) -> set[str]:
 
 
 def test_what_the_product_imports_is_declared() -> None:
-    optional = names([*EXTRAS["chinese"], *EXTRAS["dask"], *EXTRAS["pos"]])
+    optional = names([*EXTRAS["chinese"], *EXTRAS["dask"], *EXTRAS["export"], *EXTRAS["pos"]])
     assert undeclared(sources("pipeline", "tasks", "flows"), names(PROJECT["dependencies"]) | optional) == set()
 
 

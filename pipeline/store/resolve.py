@@ -12,6 +12,7 @@ from pipeline.store.artifact import Artifact, DamagedError, InputRecord, check_f
 from pipeline.store.catalog import Catalog
 from pipeline.store.digest_cache import DigestCache
 from pipeline.store.fingerprint import fingerprint
+from pipeline.store.finished import FinishedStage
 from pipeline.store.source import Source, pinned, source_digest
 from pipeline.store.stage import Stage
 
@@ -43,6 +44,8 @@ class Resolver:
 
     def fingerprint(self, stage: Stage[Any]) -> str:
         """Identity of the stage's result, whether or not it exists."""
+        if isinstance(stage, FinishedStage):
+            return stage.artifact.manifest.fingerprint
         if stage not in self._fingerprints:
             inputs = {
                 role: self.fingerprint(given) if isinstance(given, Stage) else self.digest(given)
@@ -58,6 +61,8 @@ class Resolver:
         return self._findings[stage]
 
     def _find(self, stage: Stage[Any]) -> Finding:
+        if isinstance(stage, FinishedStage):
+            return self._check_finished(stage.artifact)
         inputs = self.inputs(stage)
         candidates, damaged = self._catalog.scan(stage.name, self.fingerprint(stage))
         if len(inputs) < len(stage.inputs):
@@ -74,6 +79,15 @@ class Resolver:
             self._digests.save()
             return Finding(artifact, tuple(damaged))
         return Finding(None, tuple(damaged))
+
+    def _check_finished(self, artifact: Artifact) -> Finding:
+        """The artifact itself, unless its files are not what they were."""
+        try:
+            check_files(artifact, self._digests.digest)
+        except DamagedError as error:
+            return Finding(None, (error,))
+        self._digests.save()
+        return Finding(artifact, ())
 
     def inputs(self, stage: Stage[Any]) -> dict[str, InputRecord]:
         """What fills each role right now; a stage that has no artifact is left out."""

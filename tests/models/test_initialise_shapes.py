@@ -12,7 +12,8 @@ from transformers import PreTrainedModel
 from pipeline.config.models import Shape
 from pipeline.models.initialise.cut import cut
 from pipeline.models.initialise.post_norm import layers_of
-from pipeline.models.load import ModelSource, load_finetuned
+from pipeline.models.load import load_finetuned
+from pipeline.models.source import ModelSource
 from pipeline.models.taps import encode
 
 SHAPES = [

@@ -1,0 +1,35 @@
+"""An artifact that stands for the stage that made it, so that a new stage can be built on it without its configuration.
+
+Whoever exports a student names an artifact, not the file that it was configured by. The new stage has the same
+fingerprint as it would have in the graph of the whole run.
+"""
+
+from typing import Any
+
+from pipeline.config.base import Config
+from pipeline.store.artifact import Artifact
+from pipeline.store.stage import Stage, StageRun
+
+
+class FinishedStage(Stage[Config]):
+    """A stage that is its artifact.
+
+    Args:
+        artifact: what it made.
+    """
+
+    artifact: Artifact
+
+    def __init__(self, artifact: Artifact) -> None:
+        made = artifact.manifest
+        super().__init__(made.stage, made.code_version, Config(), {}, _never)
+        object.__setattr__(self, "artifact", artifact)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The slice of the configuration that it was made with."""
+        return self.artifact.manifest.config
+
+
+def _never(_config: Config, _run: StageRun) -> None:
+    raise RuntimeError("a finished stage does not run")
