@@ -106,7 +106,7 @@ def diff(a: Ref, b: Ref, store: StoreOption = STORE, as_json: JsonOption = False
     if as_json:
         _print(found)
         return
-    table = Table("", "key", a, b, box=None, pad_edge=False)
+    table = Table("", Column("key", no_wrap=True), a, b, box=None, pad_edge=False)
     for kind, pairs in found.items():
         for key, (left, right) in pairs.items():
             table.add_row(kind, escape(key), escape(str(left)), escape(str(right)))

@@ -1,7 +1,7 @@
-"""An artifact is a sealed folder: files, and a manifest that says what they are and where they came from.
+"""An artifact is a sealed folder: files, and a manifest that says what they are and what they were made from.
 
-The manifest carries a seal, the SHA-256 of its own canonical form. The seal notices a hand that
-edited it; it does not stop a forger.
+The manifest carries a seal, the SHA-256 of its canonical form. The seal detects accidental edits; it is no protection
+against forgery.
 """
 
 import json
@@ -18,7 +18,7 @@ from pipeline.store.layout import FOLDER_NAME, MANIFEST, folder_name, reference
 
 
 def _inside(name: str) -> str:
-    """A file name that stays in its folder, or ValueError."""
+    """Return the file name if it stays inside the artifact's folder; raise ``ValueError`` otherwise."""
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
         raise ValueError(f"{name!r} is not a name inside the artifact")
@@ -31,20 +31,20 @@ Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Record(BaseModel):
-    """A frozen part of a manifest, read as strictly as it was written."""
+    """A frozen part of a manifest, validated strictly when it is read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class FileRecord(Record):
-    """One file: size in bytes, and content."""
+    """One file: its size in bytes and the SHA-256 of its content."""
 
     size: int
     sha256: Hex
 
 
 class InputRecord(Record):
-    """What filled one role: an artifact (stage to digest), or a source (digest, paths, identity)."""
+    """One input of a stage: an artifact (digest, stage, version, fingerprint) or a source (digest, paths, identity)."""
 
     kind: Literal["artifact", "source"]
     digest: Hex
@@ -72,7 +72,10 @@ class Timings(Record):
 
 
 class Manifest(Record):
-    """What an artifact is. ``version`` counts artifacts of a stage, ``code_version`` its code."""
+    """The description of an artifact.
+
+    ``version`` numbers the artifacts of a stage; ``code_version`` is the version of the stage's code.
+    """
 
     schema_version: Literal[1] = 1
     stage: StageName
@@ -101,17 +104,17 @@ class Artifact:
 
     @property
     def ref(self) -> str:
-        """How to name it: ``teacher/v0003-1a2b3c4d5e6f``."""
+        """Reference of the artifact, such as ``teacher/v0003-1a2b3c4d5e6f``."""
         return reference(self.manifest.stage, self.manifest.version, self.manifest.fingerprint)
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The figures its stage recorded."""
+        """Values that its stage recorded."""
         return self.manifest.metrics
 
 
 class DamagedError(StoreError):
-    """An artifact is not what its manifest says; ``reason`` is the short form."""
+    """An artifact differs from its manifest; ``reason`` says how, in a few words."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"artifact {path.parent.name}/{path.name} is damaged: {reason}; run it again to rebuild it")
@@ -120,12 +123,12 @@ class DamagedError(StoreError):
 
 
 def content_digest(files: dict[str, FileRecord]) -> str:
-    """Digest of an artifact's content: names, sizes and SHA-256 of its files."""
+    """Return a digest of the names, sizes and SHA-256 sums of an artifact's files."""
     return digest_bytes(canonical({name: [record.size, record.sha256] for name, record in files.items()}))
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """The manifest as it is written: JSON for people, sealed."""
+    """Return the manifest as it is written to disk: indented JSON with its seal."""
     values = manifest.model_dump(mode="json")
     sealed = values | {"seal": digest_bytes(canonical(values))}
     return (json.dumps(sealed, indent=2) + "\n").encode()
@@ -158,11 +161,14 @@ def load_artifact(path: Path) -> Artifact:
 
 
 def check_files(artifact: Artifact, digest: Callable[[Path], str]) -> None:
-    """Raise ``DamagedError`` unless every file is there as it was sealed.
+    """Check that every file of an artifact is as it was sealed.
 
     Args:
-        artifact: what to look at.
-        digest: content digest of a file; a cache spares reading one again that has not been touched.
+        artifact: the artifact.
+        digest: file -> digest of its content; a cache avoids reading unchanged files again.
+
+    Raises:
+        DamagedError: a file is missing, a link, or has another size or content.
     """
     for name, record in artifact.manifest.files.items():
         if is_linked(artifact.path, name):
@@ -178,12 +184,12 @@ def check_files(artifact: Artifact, digest: Callable[[Path], str]) -> None:
 
 
 def is_linked(folder: Path, name: str) -> bool:
-    """Whether a link stands in for a file of an artifact, or for a folder on the way to it."""
+    """Return whether a file of an artifact, or a folder on the path to it, is a link."""
     place = PurePosixPath(name)
     return any((folder / step).is_symlink() for step in (place, *place.parents[:-1]))
 
 
 def artifact_version(folder: Path) -> int | None:
-    """Version number that a folder's name carries; None if it is not an artifact's name."""
+    """Return the version in an artifact folder's name; None if it is not such a name."""
     match = FOLDER_NAME.fullmatch(folder.name)
     return int(match["version"]) if match else None

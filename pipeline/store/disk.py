@@ -1,4 +1,4 @@
-"""What the store does to a disk: write whole or not at all, and say in one line why it could not."""
+"""Write files whole or not at all, delete folders whole, and turn disk errors into one line for the user."""
 
 import errno
 import os
@@ -17,10 +17,14 @@ NOT_A_FOLDER = {errno.ENOTDIR, errno.EEXIST}
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` so that a reader, or a crash, sees the old file or the new one.
+    """Write a file so that a reader, or a crash, sees either the old file or the new one.
+
+    Args:
+        path: the file; its folder is created.
+        data: its new content.
 
     Raises:
-        OSError: it could not be written; the old file is still there.
+        OSError: it could not be written; the old file is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.draft")
@@ -45,10 +49,10 @@ def sync(path: Path) -> None:
 
 
 def give_usual_mode(path: Path) -> None:
-    """Give a file the permissions that the umask gives any new file, whatever library wrote it.
+    """Give a file the permissions that the umask gives any new file, whichever library wrote it.
 
-    Some write through a temporary file of their own, which nobody else may read. The umask shows in the folder, which
-    was made under it; asking the system for the umask itself would change it for all threads.
+    Some libraries write a temporary file that only its owner may read. The umask is taken from the permissions of the
+    folder, which was created under it; reading it from the system would change it for all threads for a moment.
     """
     usual = stat.S_IMODE(path.parent.stat().st_mode) & 0o666
     if stat.S_IMODE(path.stat().st_mode) != usual:
@@ -56,7 +60,7 @@ def give_usual_mode(path: Path) -> None:
 
 
 def move_aside(path: Path, folder: Path) -> Path:
-    """Rename ``path`` into ``folder`` under a name of its own, in one step; returns the new place."""
+    """Move a file or folder into another folder under a new unique name, in one step; return its new path."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{path.parent.name}~{path.name}~{uuid.uuid4().hex[:8]}"
     path.rename(target)
@@ -64,7 +68,12 @@ def move_aside(path: Path, folder: Path) -> Path:
 
 
 def remove(path: Path, trash: Path) -> None:
-    """Delete a folder so that a crash on the way leaves it whole or gone, never half there."""
+    """Delete a folder so that a crash leaves it whole or gone, never partly deleted.
+
+    Args:
+        path: the folder.
+        trash: folder on the same disk that it is moved to first.
+    """
     delete(move_aside(path, trash))
 
 
@@ -78,7 +87,7 @@ def delete(path: Path) -> None:
 
 
 def folder_bytes(folder: Path) -> int:
-    """What the files in a folder hold, links not followed; what vanishes meanwhile counts nothing."""
+    """Return the bytes of all files in a folder; links are not followed, files deleted meanwhile count as 0."""
     total = 0
     for path in folder.rglob("*"):
         with suppress(OSError):
@@ -87,10 +96,13 @@ def folder_bytes(folder: Path) -> int:
 
 
 def check_folder(root: Path) -> None:
-    """Refuse a store that can never be a folder, before anything is asked of it or planned for it.
+    """Refuse a store whose path cannot be a folder.
+
+    Args:
+        root: folder of the store; it need not exist.
 
     Raises:
-        StoreError: something that is no folder lies at ``root``, or where a folder above it would be.
+        StoreError: ``root`` or a folder above it is a file.
     """
     with store_errors(root):
         there = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
@@ -99,10 +111,13 @@ def check_folder(root: Path) -> None:
 
 
 def check_writable(root: Path) -> None:
-    """Make the store's folder, and see that something can be written into it.
+    """Create the store's folder and check that files can be written into it.
+
+    Args:
+        root: folder of the store.
 
     Raises:
-        StoreError: it cannot be made, or written.
+        StoreError: it cannot be created or written.
     """
     with store_errors(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -115,11 +130,16 @@ def check_writable(root: Path) -> None:
 
 @contextmanager
 def store_errors(root: Path) -> Iterator[None]:
-    """Turn a disk that is full or must not be written into a ``StoreError`` of one line.
+    """Turn errors of a full or write-protected disk in this block into a ``StoreError`` of one line.
 
-    A refusal outside the store is not the store's: it passes through as it is. A full disk is
-    recognised by its text as well, since libraries written in other languages raise types of
-    their own for it.
+    Errors about paths outside the store pass through unchanged. A full disk is recognised by the text of the error as
+    well, since libraries written in other languages raise types of their own.
+
+    Args:
+        root: folder of the store.
+
+    Raises:
+        StoreError: the disk of the store is full or cannot be written.
     """
     try:
         yield
@@ -133,7 +153,7 @@ def store_errors(root: Path) -> Iterator[None]:
 
 
 def _complaint(error: Exception, root: Path) -> str | None:
-    """One line for an error that the store's disk caused, or None for any other."""
+    """Return one line for an error that the store's disk caused, None for any other error."""
     if getattr(error, "errno", None) in FULL or os.strerror(errno.ENOSPC) in str(error):
         return (
             f"no space left for the store {root}: free some (tinybert artifacts prune), or set runtime.store "
@@ -152,7 +172,7 @@ def _complaint(error: Exception, root: Path) -> str | None:
 
 
 def _concerns(filename: object, root: Path) -> bool:
-    """Whether a path lies in the store, or is one of the folders it would be created in."""
+    """Return whether a path lies in the store or is a folder above it."""
     if not isinstance(filename, (str, os.PathLike)):
         return False
     path, store = Path(filename).resolve(), root.resolve()  # locks name the folder that a link leads to

@@ -1,7 +1,7 @@
-"""A name on a hub stands for a commit, and for another one tomorrow: which one it is today is asked, and remembered.
+"""Resolve a name on a hub to a commit, since a branch or tag may point to another commit tomorrow.
 
-Where the hub cannot be asked, the name stands for the commit it was last seen to stand for on this machine; that is
-said. A revision that is a commit itself is never asked about.
+If the hub cannot be reached, the commit that this machine saw last is used, with a note that says so. A revision that
+is a commit itself needs no request.
 """
 
 import re
@@ -14,10 +14,10 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class HubName:
-    """What is looked for.
+    """A model or data set on a hub.
 
     Args:
-        kind: what the hub calls it.
+        kind: the hub's word for it.
         name: such as ``google/electra-small``.
         revision: branch, tag or commit.
     """
@@ -29,11 +29,11 @@ class HubName:
 
 @dataclass(frozen=True)
 class Pinned:
-    """What a name stands for.
+    """The commit that a name was resolved to.
 
     Attributes:
-        commit: None if nobody here knows.
-        note: what a user should know about that; empty where the hub has said it.
+        commit: 40 hexadecimal digits; None if it is unknown.
+        note: a warning for the user; "" if the hub answered.
     """
 
     commit: str | None
@@ -41,10 +41,14 @@ class Pinned:
 
 
 @cache
-def pin(wanted: HubName) -> Pinned:
-    """The commit behind a name; asked once a process, so that a run means one by it from its plan to its end."""
-    if COMMIT.fullmatch(wanted.revision):
-        return Pinned(wanted.revision)
+def pin(hub_name: HubName) -> Pinned:
+    """Resolve a name to a commit, once a process: a run uses the same commit from its plan to its end.
+
+    Args:
+        hub_name: the model or data set.
+    """
+    if COMMIT.fullmatch(hub_name.revision):
+        return Pinned(hub_name.revision)
     from pipeline.store.hub_commits import look_up  # it loads the hub's client
 
-    return Pinned(*look_up(wanted.kind, wanted.name, wanted.revision))
+    return Pinned(*look_up(hub_name.kind, hub_name.name, hub_name.revision))

@@ -1,6 +1,6 @@
-"""To materialize a stage is to return its artifact: found if there is one, built if there is not.
+"""Materialize a stage: return its artifact if there is one, else build it.
 
-Resuming, retrying, caching and reproducing are this one step. A run that fails leaves its scratch
+Resuming, retrying, caching and reproducing are all this one operation. A stage that fails leaves its scratch folder
 and nothing else.
 """
 
@@ -30,7 +30,13 @@ __all__ = ["Outcome", "Reason", "ancestors", "explain", "materialize", "plan"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The artifact, how it came to be, and how long this call took."""
+    """The result of materializing a stage.
+
+    Attributes:
+        artifact: the stage's artifact.
+        state: "reused" if it existed, "resumed" if an earlier attempt had done part of the work, else "completed".
+        seconds: how long this call took.
+    """
 
     artifact: Artifact
     state: Literal["reused", "resumed", "completed"]
@@ -47,15 +53,15 @@ def materialize(
 ) -> Outcome:
     """Return the stage's artifact, running the stage only if there is none.
 
-    Of two processes that ask at once one runs the stage; the other waits and reuses.
+    If two processes call this at once, one runs the stage; the other waits and reuses the artifact.
 
     Args:
-        stage: what is asked for.
-        store: where it is, or will be.
-        runtime: how to run.
-        progress: is told how far the stage is.
-        announce: called right before the stage's function runs, and only then, with what that is given.
-        fan_out: has the shards of the stage made, if it comes in shards.
+        stage: the stage.
+        store: the store of its artifact.
+        runtime: device, threads, checkpoints; results do not depend on it.
+        progress: receives the stage's progress.
+        announce: called right before the stage's function runs, and only if it runs, with that function's ``run``.
+        fan_out: makes the shards of a stage that works in shards.
 
     Raises:
         StoreError: an upstream stage has no artifact, or the store cannot be written.
@@ -80,7 +86,7 @@ def materialize(
 
 
 def _claimed(stage: Stage[Any], store: Store, progress: Progress) -> Artifact | None:
-    """The stage's artifact, kept from pruning; None if there is none, or none any more."""
+    """Find the stage's artifact and protect it from pruning; None if there is none, or it was just pruned."""
     artifact = store.find(stage, progress)
     return artifact if artifact is not None and store.claim(artifact) else None
 
@@ -94,7 +100,7 @@ def _build(
     announce: Callable[[StageRun], None] | None,
     fan_out: FanOut,
 ) -> Artifact:
-    """Run the stage and commit what it made; its lock is held."""
+    """Run the stage and commit its output; the caller holds its lock."""
     records, folders = _inputs(stage, store)
     work = store.work_dir(fingerprint)
     with inventory(store.layout):  # from here on nobody prunes what the work says it needs
@@ -123,14 +129,14 @@ def _build(
     return store.commit(stage, fingerprint, records, run.metrics, timings)
 
 
-def _starved(stage: str, said: str) -> PipelineError:
+def _starved(stage: str, reason: str) -> PipelineError:
     return PipelineError(
-        f"{stage} ran out of memory ({said}): free some and run again, or use a machine with more; what is done is kept"
+        f"{stage} ran out of memory ({reason}): free some and run again, or use a machine with more; what is done is kept"
     )
 
 
 def _inputs(stage: Stage[Any], store: Store) -> tuple[dict[str, InputRecord], dict[str, Path | tuple[Path, ...]]]:
-    """What fills each role: for the manifest, and for the stage's function."""
+    """Return the inputs by role: records for the manifest, and folders for the stage's function."""
     resolver = store.resolver()
     records, artifacts = resolver.inputs(stage), resolver.artifacts(stage)
     missing = sorted(set(stage.inputs) - set(records))

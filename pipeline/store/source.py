@@ -1,8 +1,6 @@
-"""A source is an input from outside the store: files known by their content, or a name that is enough.
+"""A source is an input from outside the store, identified by the content of its files or by a name.
 
-A name on a hub is known by the commit that it stands for.
-
-Moving a corpus changes nothing; editing one byte of it does.
+A name on a hub is identified by its commit. Moving a corpus changes nothing; editing one byte of it does.
 """
 
 import os
@@ -23,10 +21,10 @@ class Source:
     """Files and folders from outside the store, or an ``identity`` that stands for their content.
 
     Args:
-        paths: files or folders, in an order that matters.
-        identity: when given, it alone is digested ("hub:bert-base-uncased@main", package versions).
-        only: patterns; of a folder the files alone that match one, by their names relative to it. All when empty.
-        never: patterns; of a folder no file that matches one.
+        paths: files or folders; their order matters.
+        identity: if given, only this is digested ("hub:bert-base-uncased@main", package versions).
+        only: patterns; of a folder, only files whose relative name matches one are used. Empty uses all.
+        never: patterns; of a folder, files whose relative name matches one are left out.
         hub: a name on a hub; ``paths`` are then the name and its revision, and ``identity`` ends with ``@revision``.
     """
 
@@ -37,12 +35,16 @@ class Source:
     hub: HubName | None = None
 
     def counts(self, name: str) -> bool:
-        """Whether a file of a folder is part of the content."""
+        """Return whether a file of a folder is part of the content.
+
+        Args:
+            name: its path relative to the folder, with forward slashes.
+        """
         return (not self.only or _matches(name, self.only)) and not _matches(name, self.never)
 
 
 def pinned(source: Source) -> Source:
-    """A source as it is today: a name on a hub at the commit it stands for, if anybody knows it."""
+    """Return the source with a name on a hub replaced by its commit, if that is known; others unchanged."""
     if source.hub is None or (commit := pin(source.hub).commit) is None:
         return source
     identity = source.identity.removesuffix(f"@{source.hub.revision}")
@@ -50,7 +52,7 @@ def pinned(source: Source) -> Source:
 
 
 def unpinned_note(source: Source) -> str:
-    """What a user should know about a name on a hub that could not be asked; empty otherwise."""
+    """Return the warning for a name on a hub that could not be reached; "" otherwise."""
     return "" if source.hub is None else pin(source.hub).note
 
 
@@ -59,14 +61,14 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def source_digest(source: Source, digest: Callable[[Path], str] = digest_file) -> str:
-    """Digest of a source: of its identity if it has one, else of its files' content.
+    """Digest a source: its identity if it has one, else the content of its files.
 
-    Where the files lie is not part of it. Inside a folder relative names are; of a file named
-    directly only the suffixes are, because they say how it is read.
+    The location of the files is not part of the digest. For a folder the relative names are; for a file named directly
+    only its suffixes are, because they decide how it is read.
 
     Args:
-        source: what to digest.
-        digest: content digest of one file; a ``DigestCache`` spares reading it again.
+        source: the source.
+        digest: file -> digest of its content; a ``DigestCache`` avoids reading unchanged files again.
 
     Raises:
         DataError: a path is missing, unreadable, or neither file nor folder.
@@ -78,7 +80,7 @@ def source_digest(source: Source, digest: Callable[[Path], str] = digest_file) -
 
 
 def _content(path: Path, digest: Callable[[Path], str], source: Source) -> dict[str, object]:
-    """What one path of a source contributes to its digest."""
+    """Return the part of a source's digest that one of its paths contributes."""
     try:
         if path.is_dir():
             names = sorted(filter(source.counts, _files_in(path)))
@@ -89,7 +91,7 @@ def _content(path: Path, digest: Callable[[Path], str], source: Source) -> dict[
 
 
 def _regular(path: Path) -> Path:
-    """``path`` itself, if it is a file that can be read to its end."""
+    """Return ``path`` if it is a regular file, else raise ``DataError``."""
     if path.is_file():
         return path
     if path.exists():
@@ -98,7 +100,7 @@ def _regular(path: Path) -> Path:
 
 
 def _files_in(folder: Path) -> Iterator[str]:
-    """Names of the files under ``folder``, relative, with forward slashes; hidden ones are skipped."""
+    """Yield the relative names of all files under a folder, with forward slashes; hidden ones are skipped."""
     entered = {folder.resolve()}
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
         kept = []
@@ -114,5 +116,5 @@ def _files_in(folder: Path) -> Iterator[str]:
 
 
 def _raise(error: OSError) -> None:
-    """Let an unreadable folder be an error; ``os.walk`` would skip it in silence."""
+    """Raise the error of an unreadable folder, which ``os.walk`` would otherwise skip without a word."""
     raise error

@@ -1,7 +1,7 @@
-"""A stage is a plain function from a configuration and inputs to one artifact; here it is only described.
+"""A stage is a function from a configuration and inputs to one artifact; this file describes stages.
 
-Stages refer to the stages they need, so one stage holds the whole chain behind it: a graph without
-cycles whose identity is known before any of it has run.
+A stage refers to the stages it needs, so one stage holds the whole graph behind it. The graph has no cycles, and the
+identity of every result is known before any stage has run.
 """
 
 import re
@@ -25,16 +25,16 @@ ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 @dataclass
 class StageRun:
-    """What a stage's function is given to work with.
+    """The inputs, folders and settings of one execution of a stage's function.
 
     Args:
         inputs: role -> folder of an upstream artifact, or the paths of a source.
         output: folder that becomes the artifact; empty at the start.
-        scratch: folder for checkpoints and shards; what a killed run left there is still there.
-        runtime: how to run; never a reason for another result.
-        progress: where to say how far it is.
-        fan_out: has shards made, if the stage comes in shards.
-        metrics: what ``record`` collected.
+        scratch: folder for checkpoints and shards; it still holds the files of a run that was killed.
+        runtime: device, threads, checkpoints; results do not depend on it.
+        progress: receives the progress.
+        fan_out: makes the shards of a stage that works in shards.
+        metrics: the values collected by ``record``.
     """
 
     inputs: Mapping[str, Path | tuple[Path, ...]]
@@ -46,25 +46,39 @@ class StageRun:
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def artifact(self, role: str) -> Path:
-        """Folder of the upstream artifact in that role; ``KeyError`` or ``TypeError`` if it is none."""
-        found = self.inputs[role]
-        if isinstance(found, Path):
-            return found
+        """Return the folder of the upstream artifact with that role.
+
+        Raises:
+            KeyError: no input has that role.
+            TypeError: the input is a source.
+        """
+        given = self.inputs[role]
+        if isinstance(given, Path):
+            return given
         raise TypeError(f"input {role!r} is a source: ask for paths({role!r})")
 
     def paths(self, role: str) -> tuple[Path, ...]:
-        """Files and folders of the source in that role, as they were named; empty for a bare identity."""
-        found = self.inputs[role]
-        if isinstance(found, Path):
+        """Return the files and folders of the source with that role; empty if it has only an identity.
+
+        Raises:
+            KeyError: no input has that role.
+            TypeError: the input is an artifact.
+        """
+        given = self.inputs[role]
+        if isinstance(given, Path):
             raise TypeError(f"input {role!r} is an artifact: ask for artifact({role!r})")
-        return found
+        return given
 
     def has(self, role: str) -> bool:
-        """Whether the stage was given an input in that role."""
+        """Return whether the stage has an input with that role."""
         return role in self.inputs
 
     def record(self, **metrics: Any) -> None:
-        """Keep figures in the manifest; nested dicts are fine, NaN is refused (use None)."""
+        """Add values to the metrics in the manifest.
+
+        Args:
+            metrics: name -> JSON value; nested dicts are allowed, NaN is refused (use None).
+        """
         canonical(metrics)
         self.metrics.update(metrics)
 
@@ -102,22 +116,22 @@ class Stage(Generic[ConfigT]):
 
 
 def by_name(stages: Iterable[Stage[Any]]) -> dict[str, Stage[Any]]:
-    """The stages of a run by their names, in their order.
+    """Return stage name -> stage, in the order of the stages.
 
     Raises:
-        ValueError: two have one name, so one would stand for both wherever a run is looked up by name.
+        ValueError: two different stages have the same name.
     """
-    found: dict[str, Stage[Any]] = {}
+    named: dict[str, Stage[Any]] = {}
     for stage in stages:
-        if found.setdefault(stage.name, stage) is not stage:
+        if named.setdefault(stage.name, stage) is not stage:
             raise ValueError(f"two stages of a run have the name {stage.name!r}: give one of them another")
-    return found
+    return named
 
 
 def ancestors(stage: Stage[Any]) -> list[Stage[Any]]:
-    """Every stage that ``stage`` needs, each once, each after what it needs itself; not ``stage``.
+    """Return all stages that a stage needs, directly or not, each after the stages that it needs itself.
 
-    Stages that were built twice but describe the same work count once.
+    ``stage`` is not among them. Two stage objects that describe the same work count once.
     """
     shapes: dict[Stage[Any], str] = {}
     order: dict[str, Stage[Any]] = {}
@@ -135,5 +149,5 @@ def ancestors(stage: Stage[Any]) -> list[Stage[Any]]:
 
 
 def _name(source: Source) -> str:
-    """What tells two sources apart without reading them."""
+    """Return an identifier of a source that does not require reading it."""
     return digest_bytes(canonical([list(source.paths), source.identity]))

@@ -1,4 +1,4 @@
-"""The store is a folder of artifacts, and the only judge of what is already done."""
+"""The store: a folder of artifacts, which alone decides what is already done."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -40,10 +40,13 @@ Unneededs = list[Unneeded]
 
 
 class Store:
-    """Artifacts under ``root``; the folder is made when something is first written.
+    """The artifacts under a folder, which is created when something is first written.
 
-    Every method raises ``StoreError`` if the disk is full or must not be written; so does making a store of
-    something that is no folder.
+    Every method raises ``StoreError`` if the disk is full or cannot be written; so does the constructor if ``root``
+    is not a folder.
+
+    Args:
+        root: folder of the store.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -53,17 +56,21 @@ class Store:
         self.catalog = Catalog(self.layout)
 
     def resolver(self) -> Resolver:
-        """A look at the store as it is now, for questions about one chain of stages."""
+        """Return a snapshot of the store, which resolves stages to fingerprints and artifacts."""
         return Resolver(self.catalog, DigestCache(self.layout.digests))
 
     def fingerprint(self, stage: Stage[Any]) -> str:
-        """Identity of the stage's result, 64 hex digits, whether or not it exists."""
+        """Return the identity of the stage's result, 64 hexadecimal digits, whether or not it exists."""
         return self.resolver().fingerprint(stage)
 
     def find(self, stage: Stage[Any], progress: Progress | None = None) -> Artifact | None:
-        """The artifact that is the stage's result right now, or None if it has to run.
+        """Return the artifact that is the stage's result, or None if the stage has to run.
 
-        Damaged artifacts that are met on the way are moved aside, with a note.
+        Damaged artifacts among those it looks at are moved to the quarantine.
+
+        Args:
+            stage: the stage.
+            progress: receives a note for each damaged artifact.
         """
         with store_errors(self.root):
             resolver = self.resolver()
@@ -73,7 +80,11 @@ class Store:
             return artifact
 
     def get(self, stage: Stage[Any], progress: Progress | None = None) -> Artifact:
-        """As ``find``, but raises ``StoreError`` if there is none."""
+        """Return the artifact that is the stage's result.
+
+        Raises:
+            StoreError: the stage has no finished artifact.
+        """
         artifact = self.find(stage, progress)
         if artifact is None:
             raise StoreError(
@@ -83,47 +94,63 @@ class Store:
         return artifact
 
     def list(self, stage_name: str | None = None) -> Artifacts:
-        """Artifacts by stage, oldest first; damaged ones are in ``damaged``."""
+        """Return the artifacts by stage, oldest first, without damaged ones.
+
+        Args:
+            stage_name: only artifacts of this stage; None lists all.
+        """
         with store_errors(self.root):
             names = self.catalog.stages() if stage_name is None else [stage_name]
             return [artifact for name in names for artifact in self.catalog.scan(name)[0][::-1]]
 
     def damaged(self) -> Damages:
-        """Artifacts whose manifest cannot be used."""
+        """Return the artifacts whose manifest cannot be read, as errors."""
         with store_errors(self.root):
             return [error for name in self.catalog.stages() for error in self.catalog.scan(name)[1]]
 
     def open(self, ref: str) -> Artifact:
-        """The artifact that a person's reference names; raises ``StoreError`` with what is near."""
+        """Return the artifact that a user names.
+
+        Args:
+            ref: such as ``teacher``, ``teacher/v3``, a tag, or the start of a fingerprint.
+
+        Raises:
+            StoreError: there is none; names similar references.
+        """
         with store_errors(self.root):
             return open_ref(ref, self.catalog, self.tags())
 
     def verify(self, *artifacts: Artifact) -> Lines:
-        """Read every byte; each problem is one line, none is an empty list.
+        """Read every byte of some artifacts and return one line for each problem.
 
-        What is found damaged is read again before it is next used, even if its file looks untouched.
+        A damaged artifact's files are read again before its next use, even if they look unchanged.
         """
         with store_errors(self.root):
-            found = verify_artifacts(artifacts)
+            problems = verify_artifacts(artifacts)
             for artifact in artifacts:
-                if found[artifact.ref]:
+                if problems[artifact.ref]:
                     DigestCache(self.layout.digests).forget(artifact.path)
-            return [line for lines in found.values() for line in lines]
+            return [line for lines in problems.values() for line in lines]
 
     def lineage(self, artifact: Artifact) -> Lineage:
-        """The tree of what an artifact was made from."""
+        """Return the tree of inputs that an artifact was made from."""
         return lineage(artifact, self.layout, self.catalog)
 
     def diff(self, a: Artifact, b: Artifact) -> Diff:
-        """What differs between two artifacts."""
+        """Return the differences between two artifacts."""
         return diff(a, b)
 
     def tags(self) -> dict[str, str]:
-        """Tag -> reference."""
+        """Return tag -> reference of its artifact."""
         return Tags(self.layout).all()
 
     def tag(self, ref: str, name: str) -> Artifact:
-        """Let ``name`` stand for the artifact that ``ref`` names; it is never pruned while it does."""
+        """Give an artifact a tag; while it has one it is never pruned.
+
+        Args:
+            ref: reference of the artifact.
+            name: the tag; a stage's name is refused.
+        """
         with store_errors(self.root):
             self.open(ref)
             if name in self.catalog.stages():
@@ -134,16 +161,20 @@ class Store:
             return artifact
 
     def untag(self, name: str) -> None:
-        """Forget a tag."""
+        """Remove a tag."""
         with store_errors(self.root):
             Tags(self.layout).remove(name)
 
     def prune(self, keep: int, *, days: float = DAYS, dry_run: bool = False) -> Unneededs:
-        """Remove old artifacts and what was left behind; returns what, or what it would.
+        """Remove old artifacts and leftovers; return what was removed.
 
-        The newest ``keep`` of each stage stay, everything tagged, everything a living run was given, and
-        everything that those or unfinished work were built from. Abandoned work, teacher features and
-        quarantined artifacts stay for ``days`` after their last change.
+        Kept are: the newest ``keep`` artifacts of each stage, tagged ones, those that a running process uses, and all
+        that these or unfinished work were built from.
+
+        Args:
+            keep: number of artifacts to keep of each stage.
+            days: days that abandoned work, teacher features and damaged artifacts are kept after their last change.
+            dry_run: remove nothing; return what would be removed.
         """
         if keep < 0:
             raise StoreError(f"cannot keep {keep} artifacts: give 0 or more")
@@ -160,21 +191,21 @@ class Store:
             return gone
 
     def _unneeded(self, keep: int, days: float) -> Unneededs:
-        """What nothing needs; each artifact before what it was made from."""
+        """Return what can be removed, each artifact before the ones it was made from."""
         left = [*leftovers(self.layout, days)]
         works = {*(self.layout.works.iterdir() if self.layout.works.is_dir() else ())} - {one.path for one in left}
-        wanted = [*self.tags().values(), *leased(self.layout), *(ref for work in works for ref in needs(work))]
-        gone = prunable(self.list(), keep, wanted)
+        needed = [*self.tags().values(), *leased(self.layout), *(ref for work in works for ref in needs(work))]
+        gone = prunable(self.list(), keep, needed)
         return [*(Unneeded(one.ref, one.path, folder_bytes(one.path)) for one in gone), *left]
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """While this lasts, no artifact that this run is given is pruned by anybody."""
+        """While this block runs, keep every process from pruning the artifacts that this run uses."""
         with leasing(self.layout):
             yield
 
     def claim(self, artifact: Artifact) -> bool:
-        """Have an artifact kept for this run, if it is one in ``in_use``; whether the artifact is still there."""
+        """Protect an artifact from pruning during ``in_use``; return whether it still exists."""
         lease = own_lease(self.layout)
         if lease is not None:
             with suppress(OSError), inventory(self.layout):
@@ -182,12 +213,18 @@ class Store:
         return artifact.path.is_dir()
 
     def work_dir(self, fingerprint: str) -> WorkDir:
-        """Where a stage with that fingerprint works; hold its lock first."""
+        """Return the work folder for a fingerprint; the caller holds its lock."""
         return WorkDir(self.layout, fingerprint)
 
     @contextmanager
     def lock(self, stage: Stage[Any], fingerprint: str, progress: Progress) -> Iterator[None]:
-        """Hold the only right to build a fingerprint; waits, and notes that it does."""
+        """Hold the lock for building a fingerprint, waiting for another process that builds it.
+
+        Args:
+            stage: named in the note.
+            fingerprint: identity of the result.
+            progress: receives a note if it has to wait.
+        """
 
         def waiting() -> None:
             progress.note(f"{stage.name} is being built by another process: waiting for it")
@@ -203,7 +240,15 @@ class Store:
         metrics: Mapping[str, Any],
         timings: Timings,
     ) -> Artifact:
-        """Seal the work of a stage into its next artifact and forget the work; hold its lock."""
+        """Seal the output of a stage as its next artifact and remove its work folder; the caller holds its lock.
+
+        Args:
+            stage: the stage.
+            fingerprint: identity of the result.
+            inputs: role -> record for the manifest.
+            metrics: values that the stage recorded.
+            timings: when it ran.
+        """
         work = self.work_dir(fingerprint)
         files = record_files(work.output)
         seed = stage.settings.get("seed")
@@ -230,7 +275,7 @@ class Store:
         return artifact
 
     def _set_aside(self, damage: DamagedError, progress: Progress) -> None:
-        """Move a damaged artifact to the quarantine; in a store that cannot be written it just stays."""
+        """Move a damaged artifact to the quarantine, or leave it if the store cannot be written."""
         try:
             place = move_aside(damage.path, self.layout.quarantine)
         except OSError:

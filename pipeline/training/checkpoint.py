@@ -1,8 +1,8 @@
-"""A checkpoint is everything a run needs to go on as if it had never stopped.
+"""A checkpoint is everything a training needs to continue as if it had never stopped.
 
-Tensors lie in one safetensors file, the rest in JSON; nothing is pickled. A checkpoint is written
-beside its final name and renamed, so a half-written one never exists; the last two are kept, and if the
-newest cannot be read after all, the one before it serves.
+Tensors are in one safetensors file, the rest in JSON; nothing is pickled. A checkpoint is written under a temporary
+name and renamed, so none is ever half written. The last two are kept; if the newest cannot be read, the one before it
+is used.
 """
 
 import json
@@ -24,7 +24,17 @@ KEPT = 2
 
 
 def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
-    """Write ``folder/step-00000123`` atomically; of the others only the one before it stays."""
+    """Write ``folder/step-00000123`` atomically and delete all other checkpoints but the previous one.
+
+    Args:
+        folder: folder of the checkpoints; it is created.
+        step: number of steps taken.
+        tensors: name -> tensor.
+        state: JSON values.
+
+    Returns:
+        The folder of the checkpoint.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for abandoned in folder.glob(".partial-*"):
         shutil.rmtree(abandoned)
@@ -49,7 +59,7 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], stat
 
 
 def latest_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Tensors and state of the newest checkpoint that can be read; None when there is none."""
+    """Read the newest checkpoint that can be read: its tensors and its state; None if there is none."""
     for path in sorted(folder.glob("step-*"), reverse=True):
         try:
             return load_file(path / "tensors.safetensors"), json.loads((path / "state.json").read_text())
@@ -59,13 +69,21 @@ def latest_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] 
 
 
 def last_good(folder: Path) -> str:
-    """The newest checkpoint in words, for a message about why a training stopped."""
+    """Name the newest checkpoint, for the message of an error that stopped a training."""
     saved = sorted(path.name for path in folder.glob("step-*"))
     return f"the last good checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
 
 
 def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
-    """A module's weights, shared ones once, copied to the CPU."""
+    """Copy a module's weights and buffers to the CPU, shared ones once.
+
+    Args:
+        prefix: prepended to every name.
+        module: the module.
+
+    Returns:
+        Prefix and name -> tensor.
+    """
     seen: set[int] = set()
     tensors = {}
     for name, tensor in module.state_dict(keep_vars=True).items():
@@ -76,7 +94,11 @@ def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
 
 
 def load_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put weights written by ``module_tensors`` back; ``KeyError`` if one is not there."""
+    """Load weights returned by ``module_tensors`` into a module.
+
+    Raises:
+        KeyError: a weight is missing.
+    """
     seen: set[int] = set()
     with torch.no_grad():
         for name, tensor in module.state_dict(keep_vars=True).items():
@@ -86,7 +108,7 @@ def load_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -
 
 
 def optimizer_tensors(prefix: str, optimizer: Optimizer) -> dict[str, Tensor]:
-    """An optimizer's state by parameter number."""
+    """Copy an optimizer's tensors to the CPU, named by prefix, parameter number and key."""
     return {
         f"{prefix}{number}.{key}": value.detach().to("cpu", copy=True)
         for number, entries in optimizer.state_dict()["state"].items()
@@ -96,7 +118,7 @@ def optimizer_tensors(prefix: str, optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(prefix: str, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put state written by ``optimizer_tensors`` back."""
+    """Load tensors returned by ``optimizer_tensors`` into an optimizer."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith(prefix):

@@ -1,7 +1,7 @@
-"""A clock says where the time of a training went, and how many tokens it bought.
+"""Measure where the time of a training goes, and how many tokens it processes.
 
-On a GPU the work of a step is only queued, so its parts are told apart on every ``SAMPLED``-th step alone, on
-which the clock waits for the device; the totals come from wall time.
+A GPU only queues the work of a step. So its parts are timed on every ``SAMPLED``-th step only, on which the clock
+waits for the device; total times are wall time.
 """
 
 import time
@@ -20,13 +20,13 @@ SAMPLED = 16
 
 @dataclass
 class Clock:
-    """Seconds by what they were spent on; tokens as they were and as they were computed.
+    """Seconds by use, and counts of rows and tokens.
 
     Attributes:
-        seconds: by use.
-        step_seconds: wall time of the steps; scores and checkpoints are not part of it.
-        counts: what all steps held together, over all processes.
-        synchronize: waits for the device; None where it never lags behind.
+        seconds: use (one of ``USES``) -> seconds.
+        step_seconds: wall time of all steps, without scores and checkpoints.
+        counts: rows, tokens and pairs of all steps together, over all processes.
+        synchronize: waits for the device; None on a CPU, where the work is done when a call returns.
     """
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(USES, 0.0))
@@ -36,17 +36,26 @@ class Clock:
     _sampling: bool = True
 
     def sample(self, step: int) -> None:
-        """Decide whether the parts of this step are told apart."""
+        """Decide whether the parts of this step are timed.
+
+        Args:
+            step: number of the step, from 0.
+        """
         self._sampling = self.synchronize is None or step % SAMPLED == 0
 
     def now(self) -> float:
-        """The time, in seconds."""
+        """Return the time in seconds, after waiting for the device if this step's parts are timed."""
         if self.synchronize is not None and self._sampling:
             self.synchronize()
         return time.perf_counter()
 
     def spend(self, use: str, since: float) -> float:
-        """Put the time since then down to ``use``; returns the time now."""
+        """Add the seconds since a time to a use, and return the time now.
+
+        Args:
+            use: one of ``USES``.
+            since: a time returned by ``now`` or by this method.
+        """
         if use not in OUTSIDE and not self._sampling:
             return since
         now = self.now()
@@ -55,16 +64,16 @@ class Clock:
         return now
 
     def read(self, counts: Mapping[str, float]) -> None:
-        """Count what a step holds."""
+        """Add the counts of one step."""
         self.counts = total((self.counts, counts))
 
     @property
     def tokens_per_second(self) -> float:
-        """Real tokens a second, padding not counted."""
+        """Real tokens a second, padding excluded."""
         return self.counts["tokens"] / max(1e-9, self.step_seconds)
 
     def figures(self) -> dict[str, float]:
-        """Seconds by use, tokens, speed and padding efficiency, for the record."""
+        """Return seconds by use, tokens, speed and padding efficiency, as they are recorded."""
         return {
             **{f"{use}_seconds": seconds for use, seconds in self.seconds.items()},
             "step_seconds": self.step_seconds,
@@ -74,21 +83,21 @@ class Clock:
         }
 
     def saved(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
+        """Return the fields that a checkpoint keeps."""
         kept = ("seconds", "step_seconds", "counts")
         return {name: getattr(self, name) for name in kept}
 
 
 class Watch:
-    """Tells the student's own passes from its losses.
+    """Separates the time of a student's model from that of its losses.
 
-    A learner that calls ``features_ready`` with the last tensor of its model marks the end of the model's
-    forward pass; autograd runs the newest operations first, so that tensor's gradient marks the end of the
-    losses' backward pass. The time between is the losses'.
+    A learner calls ``features_ready`` with the last tensor of its model, which marks the end of the model's forward
+    pass. Autograd runs the newest operations first, so the gradient of that tensor marks the end of the losses'
+    backward pass. The time between the two is that of the losses.
 
     Args:
-        clock: where the seconds go.
-        learner: not wrapped for any device.
+        clock: receives the seconds.
+        learner: the module, not wrapped for any device.
     """
 
     def __init__(self, clock: Clock, learner: nn.Module) -> None:
@@ -98,7 +107,7 @@ class Watch:
             self._learner.features_ready = self._features_ready
 
     def stop(self) -> None:
-        """The backward pass is over."""
+        """End the watch after the backward pass."""
         self._since = self._clock.spend("student", self._since)
         if hasattr(self._learner, "features_ready"):
             self._learner.features_ready = None

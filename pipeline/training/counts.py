@@ -1,9 +1,9 @@
-"""Counts say how much one optimisation step holds, over all its micro-batches and all processes.
+"""Count the rows, tokens and pairs of one optimisation step, over all its micro-batches and processes.
 
-A loss is a sum over the rows at hand divided by a count of the whole step. So a step cut into
-micro-batches, or shared out to several processes, has the gradient of one large batch exactly, however
-unequal its parts are. Where padding counts too, the parts have to be padded as the large batch would be,
-to the longest row of the step; the feed sees to it.
+A loss is a sum over the rows of a micro-batch, divided by a count of the whole step. So a step cut into
+micro-batches, or split between processes, has exactly the gradient of one large batch, even if its parts are of
+unequal size. If the loss includes padding, every part has to be padded as the large batch would be, to the longest row
+of the step; the feed does that.
 """
 
 import math
@@ -18,12 +18,12 @@ NAMES = ("rows", "tokens", "pairs", "positions", "position_pairs", "predicted", 
 
 
 def count(batch: Mapping[str, Tensor], windows: Iterable[int] = ()) -> dict[str, float]:
-    """The counts of one batch.
+    """Count one batch.
 
     Args:
-        batch: attention_mask (batch, length); labels (batch, length) of masked words, or (batch,) of rows: classes or
-            numbers, ``IGNORED`` or NaN where a row has none.
-        windows: distances within which pairs are counted too, for layers with local attention.
+        batch: attention_mask, (batch, length); and perhaps labels: (batch, length) of masked words, or (batch,) of
+            rows, classes or numbers. ``IGNORED`` or NaN marks a missing label.
+        windows: distances w of local attention, in tokens, for which pairs are counted too.
 
     Returns:
         rows; tokens (real ones); pairs (query and key both real, summed over rows); positions (padding
@@ -54,24 +54,24 @@ def count(batch: Mapping[str, Tensor], windows: Iterable[int] = ()) -> dict[str,
 
 
 def total(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """The counts of several batches together."""
+    """Add up the counts of several batches."""
     parts = list(parts)
     names = dict.fromkeys(name for part in parts for name in part)
     return {name: sum(part.get(name, 0) for part in parts) for name in names}
 
 
 def nothing(counts: Mapping[str, float]) -> dict[str, float]:
-    """What a process without a row of its own divides by: it takes part in the step and adds nothing to it."""
+    """Return infinite counts, for a process that has no row in this step: dividing by them makes its loss 0."""
     return dict.fromkeys(counts, math.inf)
 
 
 def _known(labels: Tensor) -> int:
-    """Labels that there are."""
+    """Count the labels that are not missing."""
     return int((~labels.isnan() if labels.is_floating_point() else labels != IGNORED).sum())
 
 
 def _near(mask: Tensor, window: int) -> int:
-    """Pairs of positions in the mask that are at most ``window`` apart."""
+    """Count the pairs of positions in the mask that are at most ``window`` apart."""
     before = torch.nn.functional.pad(mask.long().cumsum(dim=1), (1, 0))
     length = mask.shape[1]
     places = torch.arange(length)

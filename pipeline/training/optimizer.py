@@ -7,7 +7,12 @@ from pipeline.config.training import TrainingConfig
 
 
 def adamw(learner: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW, sparing biases and layer norms the weight decay, in the fused form."""
+    """Build fused AdamW over the trained parameters, without weight decay for biases and layer norms.
+
+    Args:
+        learner: parameters that require no gradient are left out.
+        config: learning rate and weight decay.
+    """
     trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},

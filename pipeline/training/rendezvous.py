@@ -1,4 +1,4 @@
-"""How the processes of a team find each other and part: torch's share of it."""
+"""Connect the processes of a team through torch.distributed, and disconnect them."""
 
 import time
 from datetime import timedelta
@@ -20,12 +20,12 @@ COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 
 
 def join_processes() -> tuple[int, int, Store]:
-    """Meet the other processes and set up what gradients are exchanged through; waits until all are there.
+    """Wait for all processes and initialise the process group that exchanges gradients.
 
-    Collectives go through NCCL between GPUs and through Gloo between CPUs; Accelerate finds them set up.
+    Collective operations use NCCL between GPUs and Gloo between CPUs; Accelerate uses the group it finds.
 
     Returns:
-        Rank of this process, number of processes, and the store for the words of their leader.
+        Rank of this process, number of processes, and the key-value store for the leader's messages.
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, rank, size = next(rendezvous("env://"))
@@ -41,17 +41,25 @@ def join_processes() -> tuple[int, int, Store]:
 
 
 def leave_processes() -> None:
-    """Take down what gradients were exchanged through."""
+    """Destroy the process group, if there is one."""
     if is_initialized():
         destroy_process_group()  # its threads, if they outlive the interpreter, end the process with an abort
 
 
 def meet(store: Store, rank: int, size: int) -> str:
-    """Wait for all processes; a name for this meeting that no earlier one had.
+    """Wait for all processes and agree on a new prefix for the keys of this start.
 
-    When torchrun starts everybody again, after a death or with another number of machines, its store still
-    holds what the earlier processes left there: their words, and the addresses they could be reached at.
-    So each follower asks under a name nobody used before, and the leader answers whoever asks.
+    When torchrun starts the processes again, after one died or with another number of machines, its store still
+    holds the messages and addresses of the earlier processes. So each follower registers under a random name, and the
+    leader answers every name it sees.
+
+    Args:
+        store: key-value store of the launcher.
+        rank: number of this process.
+        size: number of processes.
+
+    Returns:
+        The prefix, the same on all processes and different from that of every earlier start.
     """
     name = token_hex(8)
     if rank > 0:

@@ -1,6 +1,6 @@
-"""A training in progress is its learners, their optimizers and what has been seen of them so far.
+"""The state of a training: learners, optimizers, loss curves, dev scores and best weights.
 
-All of it goes into a checkpoint, at any step, and comes back as it was.
+All of it is saved in a checkpoint at any step, and restored exactly.
 """
 
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ from pipeline.training.checkpoint import (
 )
 from pipeline.training.clock import Clock
 
-MOMENTS = 2  # that AdamW keeps of each weight
+MOMENTS = 2  # AdamW keeps two moments of each weight
 
 
 @dataclass
 class History:
-    """What happened to one learner: its loss curve and its dev scores.
+    """The loss curve and the dev scores of one learner.
 
     Attributes:
-        curve: one entry a logging interval: step, learning_rate, loss and each term, averaged over it.
+        curve: one entry a logging interval: step, learning_rate, loss and each term, averaged over the interval.
         scores: (step, dev score) at each evaluation.
         best: the best dev score so far, None before the first evaluation.
     """
@@ -40,17 +40,17 @@ class History:
 
 @dataclass
 class State:
-    """Everything a killed training needs to go on, beside the seed and the data.
+    """Everything that a killed training needs to continue, except the seed and the data.
 
     Attributes:
-        learners: by name, not wrapped for any device.
-        optimizers: of the same names.
-        step: steps taken.
-        histories: by learner.
-        sums: each learner's loss and terms since the last entry of its curve.
-        best: weights at the best dev score, as ``module_tensors`` names them.
-        clock: where the time went.
-        updating: whether weights, curves and scores are between two steps right now.
+        learners: learner name -> module, not wrapped for any device.
+        optimizers: learner name -> optimizer.
+        step: number of steps taken.
+        histories: learner name -> loss curve and dev scores.
+        sums: learner name -> loss and terms, summed since the last entry of the curve.
+        best: weights at the best dev score, named as by ``module_tensors``.
+        clock: seconds by use, and counts.
+        updating: whether a step is being applied, so that weights, curves and scores do not belong together.
     """
 
     learners: Mapping[str, nn.Module]
@@ -68,30 +68,40 @@ class State:
         self.sums = {name: {} for name in self.learners}
 
     def begin(self) -> None:
-        """A step begins: what its forward passes may change is remembered."""
+        """Begin a step: copy the buffers, which its forward passes may change."""
         self._buffers = [(each, each.clone()) for learner in self.learners.values() for each in learner.buffers()]
         self.updating = False
 
     def rewind(self) -> None:
-        """Go back to where the step began; only while nothing was updated."""
+        """Restore the buffers as they were when the step began; allowed only before the weights are updated."""
         for now, before in self._buffers:
             now.copy_(before)
 
     def add(self, name: str, terms: Mapping[str, float]) -> None:
-        """Count the loss and the terms of one step of a learner in."""
+        """Add the loss and terms of one step to the sums of a learner.
+
+        Args:
+            name: the learner.
+            terms: "loss" and each term -> value of this step.
+        """
         sums = self.sums[name]
         for term, value in terms.items():
             sums[term] = sums.get(term, 0.0) + value
 
     def log(self, steps: int, rate: float) -> None:
-        """Append the mean over the last ``steps`` steps to every curve."""
+        """Append the mean over the last ``steps`` steps to every curve.
+
+        Args:
+            steps: number of steps since the last entry.
+            rate: learning rate of the last of them.
+        """
         for name, history in self.histories.items():
             means = {term: value / steps for term, value in self.sums[name].items()}
             history.curve.append({"step": self.step, "learning_rate": rate, **means})
             self.sums[name] = {}
 
     def latest(self) -> dict[str, float]:
-        """What was logged last: the loss and its terms, of several learners each under its name."""
+        """Return the last logged loss and terms; with several learners each name starts with the learner's."""
         return {
             term if len(self.histories) == 1 else f"{name} {term}": value
             for name, history in self.histories.items()
@@ -100,7 +110,12 @@ class State:
         }
 
     def score(self, name: str, value: float) -> None:
-        """Note a dev score and keep the weights if it is the best yet."""
+        """Record a dev score, and keep a copy of the weights if it is the best so far.
+
+        Args:
+            name: the learner.
+            value: its dev score, higher is better.
+        """
         history = self.histories[name]
         history.scores.append((self.step, value))
         if history.best is None or value > history.best:
@@ -108,45 +123,45 @@ class State:
             self.best.update(module_tensors(f"best.{name}.", self.learners[name]))
 
     def load_best(self) -> None:
-        """Give every learner that was scored its best weights."""
+        """Load the best weights into every learner that was scored."""
         for name, history in self.histories.items():
             if history.best is not None:
                 load_module(f"best.{name}.", self.learners[name], self.best)
 
     @property
     def size(self) -> int:
-        """Bytes of a checkpoint, nearly: weights, AdamW's two moments of them, and the best ones once there are any."""
+        """Approximate size of a checkpoint in bytes: weights, AdamW's two moments, and the best weights so far."""
         weights = sum(each.nbytes for learner in self.learners.values() for each in learner.parameters())
         return (1 + MOMENTS) * weights + sum(tensor.nbytes for tensor in self.best.values())
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint into a folder."""
         tensors = dict(self.best)
         for name, learner in self.learners.items():
             tensors |= module_tensors(f"model.{name}.", learner)
             tensors |= optimizer_tensors(f"optimizer.{name}.", self.optimizers[name])
-        told = {
+        values = {
             "histories": {name: vars(history) for name, history in self.histories.items()},
             "sums": self.sums,
             "clock": self.clock.saved(),
         }
-        save_checkpoint(folder, self.step, tensors, told)
+        save_checkpoint(folder, self.step, tensors, values)
 
     def restore(self, folder: Path) -> None:
-        """Go on from the newest checkpoint there, if there is one."""
-        found = latest_checkpoint(folder)
-        if found is None:
+        """Load the newest checkpoint of a folder, if there is one."""
+        checkpoint = latest_checkpoint(folder)
+        if checkpoint is None:
             return
-        tensors, told = found
+        tensors, values = checkpoint
         for name, learner in self.learners.items():
             load_module(f"model.{name}.", learner, tensors)
             load_optimizer(f"optimizer.{name}.", self.optimizers[name], tensors)
-            saved = told["histories"][name]
+            saved = values["histories"][name]
             self.histories[name] = History(
                 saved["curve"], [(int(step), value) for step, value in saved["scores"]], saved["best"]
             )
-        self.sums.update(told.get("sums", {}))
+        self.sums.update(values.get("sums", {}))
         self.best = {name: tensor for name, tensor in tensors.items() if name.startswith("best.")}
-        for name, value in told["clock"].items():
+        for name, value in values["clock"].items():
             setattr(self.clock, name, value)
-        self.step = int(told["step"])
+        self.step = int(values["step"])

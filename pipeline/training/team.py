@@ -1,8 +1,8 @@
-"""A team is the processes that torchrun started for one run: the first leads, the others follow its words.
+"""A team is the processes that torchrun started for one run: the first leads, the others follow its messages.
 
-A word is a JSON value that the leader puts into the store torchrun brings along. Followers look for it now
-and then instead of waiting inside a collective: a word may be hours away (the leader augments), and Ctrl-C
-still works. One process on its own is a team too: it leads nobody, and agrees with itself.
+A message is a JSON value that the leader puts into torchrun's key-value store. Followers poll for it instead of
+waiting in a collective operation, because the next message may be hours away (while the leader augments) and Ctrl-C
+has to work meanwhile. A single process is a team too: it has no followers and agrees with itself.
 """
 
 import json
@@ -22,7 +22,7 @@ LEAVE_SECONDS = 30.0
 
 
 class LeaderLeftError(Exception):
-    """The leader gave up; it has said why."""
+    """The leading process failed; it has printed its error itself."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__(f"the leading process left with exit code {exit_code}")
@@ -31,13 +31,13 @@ class LeaderLeftError(Exception):
 
 @dataclass
 class Team:
-    """One process's place in its team; every process calls ``agree``, ``tell`` and ``hear`` in the same order.
+    """One process's place in its team; all processes call ``agree``, ``tell`` and ``hear`` in the same order.
 
     Attributes:
-        rank: 0 leads.
+        rank: number of this process; 0 is the leader.
         size: number of processes.
-        store: where words are left; None on one's own.
-        words: how many have been said so far.
+        store: key-value store of the messages; None for a single process.
+        words: number of messages so far.
     """
 
     rank: int = 0
@@ -51,19 +51,26 @@ class Team:
         return self.rank > 0
 
     def tell(self, value: Any) -> None:
-        """Say the next word; the leader alone may. ``TypeError`` if it is no JSON value."""
+        """Send the next message; only the leader may.
+
+        Args:
+            value: a JSON value.
+
+        Raises:
+            TypeError: ``value`` cannot be written as JSON.
+        """
         word = json.dumps(value)
         if self.store is not None:
             self.words += 1
             self.store.set(f"word-{self.words}", word)
 
     def hear(self) -> Any:
-        """Wait for the leader's next word, however long it takes.
+        """Wait for the leader's next message, without a time limit, and return it.
 
         Raises:
             LeaderLeftError: the leader failed instead.
         """
-        assert self.store is not None  # noqa: S101 - nobody on his own follows
+        assert self.store is not None  # noqa: S101 - a single process does not follow
         self.words += 1
         key = f"word-{self.words}"
         while not self.store.check([key]):
@@ -73,25 +80,37 @@ class Team:
         return json.loads(self.store.get(key))
 
     def agree(self, value: Any) -> Any:
-        """The leader's value, on every process; a JSON value."""
+        """Return the leader's value on every process.
+
+        Args:
+            value: this process's value, a JSON value; only the leader's is used.
+        """
         if self.follows:
             return self.hear()
         self.tell(value)
         return value
 
     def fail(self, exit_code: int) -> None:
-        """Tell the followers that there will be no further word; best effort, for the launcher may be gone."""
+        """Tell the followers that the leader failed; an error is ignored, because the launcher may be gone.
+
+        Args:
+            exit_code: exit code of the leader.
+        """
         if self.store is not None:
             with suppress(RuntimeError):
                 self.store.set("failed", json.dumps(exit_code))
 
     def failure(self, within: float = 0.0) -> int | None:
-        """The exit code of a leader that gave up; None if it has not after ``within`` seconds."""
+        """Return the exit code of a leader that failed; None if it has not.
+
+        Args:
+            within: seconds to wait for its failure.
+        """
         assert self.store is not None  # noqa: S101
         return json.loads(self.store.get("failed")) if self._until(lambda: self._there("failed"), within) else None
 
     def part(self) -> None:
-        """Leave; the leader goes last, for the store may be its own."""
+        """Leave the team; the leader leaves last, because the store may live in its process."""
         if self.store is None:
             return
         from pipeline.training.rendezvous import leave_processes
@@ -109,7 +128,7 @@ class Team:
 
     @staticmethod
     def _until(condition: Callable[[], bool], seconds: float) -> bool:
-        """Whether the condition came true in time."""
+        """Wait until the condition is true; return whether it was within ``seconds``."""
         end = time.monotonic() + seconds
         while not (met := condition()) and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
@@ -120,22 +139,22 @@ _team = Team()
 
 
 def launched() -> bool:
-    """Whether a launcher (torchrun, or anything that sets its environment) started several processes."""
+    """Return whether a launcher (torchrun, or one that sets the same variables) started several processes."""
     return all(os.environ.get(name) for name in ENVIRONMENT) and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def team() -> Team:
-    """The team this process has joined; itself alone if none."""
+    """Return the team that this process has joined; a team of one if it has joined none."""
     return _team
 
 
 def agree(value: Any) -> Any:
-    """The leader's value, on every process of the team; see ``Team.agree``."""
+    """Return the leader's value on every process of the team; see ``Team.agree``."""
     return _team.agree(value)
 
 
 def join() -> Team:
-    """Meet the other processes, if there are any; waits until all are there."""
+    """Join the other processes if there are any, waiting until all have started; return the team."""
     global _team  # noqa: PLW0603 - as in torch.distributed, a process is in one team, for good
     if _team.store is not None or not launched():
         return _team

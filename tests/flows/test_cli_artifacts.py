@@ -53,7 +53,7 @@ def test_lineage(run: Tiny, artifacts: Ask) -> None:
     assert tree["name"] == run.artifact("prediction").ref
     below = {node["role"]: node for node in tree["inputs"]}
     assert set(below) == {"previous", "rows", "task_data", "teacher"}
-    assert {node["role"] for node in below["logits"]["inputs"]} == {"augmentation", "mlm", "task_data", "teacher"}
+    assert {node["role"] for node in below["rows"]["inputs"]} == {"augmentation", "mlm", "task_data", "teacher"}
     code, out, _ = artifacts("lineage", "prediction")
     assert code == 0
     assert "corpus.txt" in out
