@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from pipeline.config.export import ExportConfig
 from pipeline.data.tasks.table import TaskData, load_task
 from pipeline.data.tokens.tokenizer import load_tokenizer
-from pipeline.engine.inference import decide, predict_logits
+from pipeline.engine.inference import predict_logits, predicted_labels
 from pipeline.engine.rows import Tokenizer, write_rows
 from pipeline.engine.scoring import scoring
 from pipeline.engine.student_models import output_names
@@ -155,7 +155,7 @@ def compare(
         broken = math.prod(found.shape) - int(np.isfinite(found).sum())
         raise ModelError(f"{broken} logits of the ONNX file are not finite: train the student anew")
     labels, way, metric = task.splits["dev"]["label"].to_numpy(), scoring(task), main_metric(task.metric)
-    of_model, of_file = decide(task, reference), decide(task, found)
+    of_model, of_file = predicted_labels(task, reference), predicted_labels(task, found)
     regression = task.kind == "regression"
     return Parity(
         rows=len(labels),

@@ -131,7 +131,8 @@ def _build(
 
 def _starved(stage: str, reason: str) -> PipelineError:
     return PipelineError(
-        f"{stage} ran out of memory ({reason}): free some and run again, or use a machine with more; what is done is kept"
+        f"{stage} ran out of memory ({reason}): free some and run again, or use a machine with more; "
+        "what is done is kept"
     )
 
 

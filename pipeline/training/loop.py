@@ -60,6 +60,8 @@ class Training:
         target_flops: (counts of all steps) -> floating-point operations spent in ``target``.
         score: learner -> dev score, higher is better; the best weights are kept. None keeps the last weights.
         evaluations_per_epoch: how many times an epoch ``score`` is called.
+        scores_start: call ``score`` before the first step too, so that no learner ends with a worse score than it
+            began with.
     """
 
     learners: Mapping[str, nn.Module]
@@ -70,9 +72,10 @@ class Training:
     target_flops: Callable[[Mapping[str, float]], float] | None = None
     score: Callable[[nn.Module], float] | None = None
     evaluations_per_epoch: float = 1.0
+    scores_start: bool = False
 
 
-def train(  # noqa: PLR0915 - the whole loop, to be read in one place
+def train(  # noqa: C901, PLR0915 - the whole loop, to be read in one place
     training: Training,
     config: TrainingConfig,
     *,
@@ -137,6 +140,10 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
     )
 
     with feed, save_on_interrupt(state, checkpoints, saves=accelerator.is_main_process):
+        if training.score is not None and training.scores_start and not state.step:
+            now = clock.now()
+            _score(training.score, state, accelerator)
+            clock.spend("score", now)
         while state.step < total:
             state.begin()
             began = time.perf_counter()

@@ -112,13 +112,16 @@ class State:
     def score(self, name: str, value: float) -> None:
         """Record a dev score, and keep a copy of the weights if it is the best so far.
 
+        A score after training also replaces an equal one from before the first step.
+
         Args:
             name: the learner.
             value: its dev score, higher is better.
         """
         history = self.histories[name]
+        untrained = all(step == 0 for step, _ in history.scores)
         history.scores.append((self.step, value))
-        if history.best is None or value > history.best:
+        if history.best is None or value > history.best or (untrained and value == history.best):
             history.best = value
             self.best.update(module_tensors(f"best.{name}.", self.learners[name]))
 

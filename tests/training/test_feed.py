@@ -98,12 +98,12 @@ def test_counts(lengths: list[int]) -> None:
     found = count({"attention_mask": mask, "labels": labels})
     assert found == {
         "rows": len(lengths),
+        "labelled": 0,
         "tokens": sum(lengths),
         "pairs": sum(length**2 for length in lengths),
         "positions": 7 * len(lengths),
         "position_pairs": 49 * len(lengths),
         "predicted": sum(lengths),
-        "labelled": 0,
     }
     assert count({"attention_mask": mask, "labels": torch.ones(len(lengths))})["predicted"] == 0
     assert total([found, found]) == {name: 2 * found[name] for name in NAMES}
