@@ -1,4 +1,4 @@
-"""What the stage ``augmentation`` runs: variants of the task's rows, drawn from the candidates of their words."""
+"""The work of stage ``augmentation``: draw variants of the task's rows from the candidates of their words."""
 
 from functools import partial
 from typing import Any
@@ -24,14 +24,15 @@ def run(
     """Write the variants and their counts.
 
     Args:
-        run: the stage at work; its inputs are ``task_data`` and ``candidates``.
-        variants: of each row.
-        probability: with which a word is replaced.
-        augmenters: what makes variants, one after the other, as the configuration names them.
-        words: how a text is cut into words, and which of them stay.
-        pair_mutation: whether variants of a pair's second text stand beside the last variant of the first.
-        unlabelled: whether the unlabelled rows are augmented too.
-        seed: of the draws.
+        run: this stage's execution; inputs ``task_data`` and ``candidates``.
+        variants: number of variants of each row.
+        probability: probability with which a word is replaced.
+        augmenters: the augmenters with their options, applied one after the other.
+        words: how a text is split into words, and which of them are never replaced.
+        pair_mutation: pair variants of a pair's second text with the last variant of the first, instead of the
+            original first text.
+        unlabelled: augment the unlabelled rows too.
+        seed: seed of the draws.
     """
     drawing = Drawing(
         config=AugmentationConfig(
@@ -43,7 +44,7 @@ def run(
             unlabelled=unlabelled,
         ),
         seed=seed,
-        candidates=run.artifact("candidates").absolute(),  # workers may stand elsewhere
+        candidates=run.artifact("candidates").absolute(),  # workers may have another working directory
         scratch=run.scratch.absolute(),
     )
     rows = partial(task_rows, run.artifact("task_data"), unlabelled=unlabelled)

@@ -1,4 +1,4 @@
-"""Which models a run compares at its end, and how their times come beside their scores; without torch."""
+"""List the models that a run compares at its end, and add their latencies to their scores; without torch."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ class ComparedModel:
     """One model of the comparison.
 
     Attributes:
-        name: as the table shows it.
-        role: teacher, student, ablation or label-only.
-        folder: its model folder.
-        like: for a student, the name of the label-only student of its size.
+        name: its name in the result table.
+        role: "teacher", "student", "ablation" or "label-only".
+        folder: folder that the model is loaded from.
+        like: for a student, the name of the label-only student of its size; None without one.
     """
 
     name: str
@@ -31,10 +31,10 @@ class ComparedModel:
 
 
 def baseline_names(same_size: Mapping[str, str]) -> dict[str, str]:
-    """Student -> what the results call the label-only student of its size.
+    """Return student -> name of the label-only student of its size in the result table.
 
     Args:
-        same_size: student -> the first student of its size.
+        same_size: student -> the first student of the same size.
     """
     firsts = list(dict.fromkeys(same_size.values()))
     names = {name: f"label-only like {name}" if number else "label-only" for number, name in enumerate(firsts)}
@@ -44,12 +44,12 @@ def baseline_names(same_size: Mapping[str, str]) -> dict[str, str]:
 def compared_models(
     run: StageRun, students: Sequence[StudentConfig], same_size: Mapping[str, str]
 ) -> list[ComparedModel]:
-    """The models of the comparison, in the order of the table.
+    """Return the models to compare, in the order of the result table.
 
     Args:
         run: a stage with the inputs ``teacher``, ``students`` and, if there are label-only students, ``label_only``.
-        students: of the run.
-        same_size: student -> the first student of its size.
+        students: the students of the run.
+        same_size: student -> the first student of the same size.
     """
     models = [ComparedModel("teacher", "teacher", run.artifact("teacher") / "model")]
     names = baseline_names(same_size)
@@ -66,36 +66,41 @@ def compared_models(
 
 
 def shown_cell(lengths: Sequence[int], batches: Sequence[int]) -> tuple[int, int]:
-    """The length and batch that the result table's latency and operations are stated for."""
+    """Return the length and batch size whose latency and operations the result table shows.
+
+    Args:
+        lengths: measured lengths, in word pieces; the median is shown.
+        batches: measured batch sizes; the first is shown.
+    """
     return sorted(lengths)[len(lengths) // 2], batches[0]
 
 
 def read_latency(artifact: Path) -> dict[str, Any]:
-    """What the stage ``latency`` measured.
+    """Read the measurements of stage ``latency``.
 
     Args:
-        artifact: its folder.
+        artifact: folder of its artifact.
     """
-    found: dict[str, Any] = json.loads((artifact / LATENCY).read_text(encoding="utf-8"))
-    return found
+    measurements: dict[str, Any] = json.loads((artifact / LATENCY).read_text(encoding="utf-8"))
+    return measurements
 
 
-def timed(results: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a result table with the time of each model, where it was timed.
+def with_latency(results: Sequence[Mapping[str, Any]], measurements: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Add latency, speed and operations to the rows of a result table; None for models that were not timed.
 
     Args:
-        results: of the evaluation.
-        found: as ``read_latency`` gives it.
+        results: rows of the evaluation.
+        measurements: as returned by ``read_latency``.
     """
-    cell = (found["latency_length"], found["latency_batch"])
-    shown = {row["model"]: row for row in found["latency"] if (row["length"], row["batch"]) == cell}
+    cell = (measurements["latency_length"], measurements["latency_batch"])
+    timed = {row["model"]: row for row in measurements["latency"] if (row["length"], row["batch"]) == cell}
     return [
         {
             **result,
-            "flops": found["flops"].get(result["name"]),
-            "latency_ms": shown.get(result["name"], {}).get("milliseconds"),
-            "speed": shown.get(result["name"], {}).get("speed"),
-            "latency_reliable": shown.get(result["name"], {}).get("reliable", True),
+            "flops": measurements["flops"].get(result["name"]),
+            "latency_ms": timed.get(result["name"], {}).get("milliseconds"),
+            "speed": timed.get(result["name"], {}).get("speed"),
+            "latency_reliable": timed.get(result["name"], {}).get("reliable", True),
         }
         for result in results
     ]

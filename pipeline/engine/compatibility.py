@@ -1,4 +1,4 @@
-"""What has to fit together before anything is trained: a model's positions, two tokenizers, corpus and batch."""
+"""Checks before a training: the model's positions, equal vocabularies, enough text for one batch."""
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -14,12 +14,12 @@ PROBES = ("Paris", "caf\u00e9", "\u5317\u4eac", "don't stop-it", "\uff21\uff11",
 
 
 def check_positions(model: PreTrainedModel, length: int, setting: str) -> None:
-    """Refuse sequences that a model has no positions for.
+    """Refuse sequences that are longer than a model's number of positions.
 
     Args:
-        model: that is to read them.
-        length: their greatest length in word pieces.
-        setting: the configuration key that decides it.
+        model: the model that reads them.
+        length: longest sequence, in word pieces.
+        setting: the configuration key that sets the length.
 
     Raises:
         ModelError: names both numbers and the setting.
@@ -28,7 +28,7 @@ def check_positions(model: PreTrainedModel, length: int, setting: str) -> None:
 
 
 def longest_row(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> int:
-    """The longest sequence that both a model's positions and its tokenizer allow."""
+    """Return the longest sequence, in word pieces, that both a model's positions and its tokenizer allow."""
     return int(min(longest_input(model), tokenizer.model_max_length))
 
 
@@ -40,19 +40,19 @@ def check_same_vocabulary(
     whose: str = "the corpus",
     way_out: str = "leave corpus.tokenizer empty to use the teacher's",
 ) -> None:
-    """Refuse a model of another vocabulary than the tokens it is to read: the ids would mean other words.
+    """Refuse a model whose vocabulary differs from that of the tokens it reads: the ids would mean other words.
 
-    The same word pieces are not enough: a cased model of an uncased corpus has never seen half of its ids.
+    Equal word pieces are not enough: on an uncased corpus a cased model would meet half of its ids never.
 
     Args:
-        tokenizer: of the tokens.
-        model: that is to read them.
-        said: what the model is, as the message begins.
-        whose: the tokens are.
-        way_out: how the message ends.
+        tokenizer: the tokenizer that made the tokens.
+        model: the model that reads them.
+        said: beginning of the message, which names the model's part.
+        whose: what the tokens belong to, for the message.
+        way_out: end of the message: how to mend it.
 
     Raises:
-        ModelError: the model's own tokenizer has other pieces, or cleans or cuts text in another way; or it has none.
+        ModelError: the model's tokenizer has other pieces, cleans or splits text differently, or is missing.
     """
     own = load_tokenizer(model.location, model.revision)
     if own.get_vocab() != tokenizer.get_vocab():
@@ -70,30 +70,30 @@ def check_same_vocabulary(
 
 
 def _read(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
-    """A text as the tokenizer cleans it and cuts it into words, before it looks for pieces."""
+    """Return the words that a tokenizer splits a text into after cleaning it, before it looks for word pieces."""
     backend = tokenizer.backend_tokenizer
     clean = backend.normalizer.normalize_str(text) if backend.normalizer else text
     return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(clean)] if backend.pre_tokenizer else [clean]
 
 
 def check_one_batch(batches: BatchPlan, section: str) -> None:
-    """Refuse a corpus that does not fill one batch: it would be learned by heart, or is not the one that was meant.
+    """Refuse a corpus that does not fill one batch: it is probably the wrong file.
 
     Args:
-        batches: what the corpus is cut into.
-        section: the configuration section whose ``training`` decides it.
+        batches: the batches of the corpus.
+        section: the configuration section whose ``training`` sets the batch size.
 
     Raises:
-        DataError: names what there is, the batch and the setting.
+        DataError: names the size of the corpus, the size of a batch and the setting.
     """
     sequences = len(batches.lengths)
     if batches.max_tokens is None:
-        there, wanted, what, key = sequences, batches.batch_size, "sequences", "batch_size"
+        size, needed, unit, key = sequences, batches.batch_size, "sequences", "batch_size"
     else:
-        there = sequences * batches.pad_to if batches.pad_to else int(batches.lengths.sum())
-        wanted, what, key = batches.max_tokens, "word pieces", "max_tokens"
-    if there < wanted:
+        size = sequences * batches.pad_to if batches.pad_to else int(batches.lengths.sum())
+        needed, unit, key = batches.max_tokens, "word pieces", "max_tokens"
+    if size < needed:
         raise DataError(
-            f"the corpus has {there} {what}, fewer than one batch of {wanted}: "
+            f"the corpus has {size} {unit}, fewer than one batch of {needed}: "
             f"give more text, or lower {section}.training.{key}"
         )

@@ -1,4 +1,4 @@
-"""What the stage ``corpus`` runs: text read, cleaned, deduplicated, tokenised and packed."""
+"""The work of stage ``corpus``: read, clean, deduplicate, tokenise and pack text."""
 
 from collections.abc import Iterator
 
@@ -17,8 +17,9 @@ def run(run: StageRun, *, corpus: CorpusConfig) -> None:
     """Write the packed sequences and their tokenizer.
 
     Args:
-        run: the stage at work; its input ``text`` is the corpus, ``tokenizer`` a model's unless one is trained.
-        corpus: how text is cleaned and packed.
+        run: this stage's execution; input ``text`` is the corpus, ``tokenizer`` a model's tokenizer unless one is
+            trained.
+        corpus: how text is cleaned, tokenised and packed.
     """
     if isinstance(corpus.tokenizer, TokenizerTraining):
         texts = (paragraph for document in _documents(corpus, run) for paragraph in document)

@@ -1,4 +1,4 @@
-"""What the stage ``evaluation`` runs: every model on the task's dev rows, with intervals and differences."""
+"""The work of stage ``evaluation``: score every model on the task's dev rows, with confidence intervals."""
 
 from typing import Any
 
@@ -31,15 +31,15 @@ def run(
     tfidf: bool,
     seed: int,
 ) -> None:
-    """Predict the dev rows with every model, and write the result table.
+    """Predict the dev rows with every model and write the result table.
 
     Args:
-        run: the stage at work; its inputs are ``task_data``, ``teacher``, ``students`` and maybe ``label_only``.
-        students: of the run.
-        same_size: student -> the student whose label-only twin it is compared with.
-        bootstrap: resamples of the dev rows for each interval.
-        tfidf: whether word counts are a baseline.
-        seed: of the resamples.
+        run: this stage's execution; inputs ``task_data``, ``teacher``, ``students`` and perhaps ``label_only``.
+        students: the students of the run.
+        same_size: student -> the first student of the same size, whose label-only twin it is compared with.
+        bootstrap: number of resamples of the dev rows for each confidence interval.
+        tfidf: add a linear model on word counts as a baseline.
+        seed: seed of the resamples.
     """
     task = load_task(run.artifact("task_data"))
     models = compared_models(run, students, same_size)
@@ -102,7 +102,16 @@ def _figures(
     like: str | None,
     resampling: tuple[int, int],
 ) -> dict[str, Any]:
-    """One row of the result table; ``resampling`` is the number of resamples and their seed."""
+    """Return one row of the result table.
+
+    Args:
+        task: dev labels and the metric.
+        name: name of the model.
+        role: its role in the table.
+        predictions: model -> split -> (rows,), predicted labels; the teacher's are needed too.
+        like: name of the label-only student it is compared with; None for none.
+        resampling: number of resamples, and their seed.
+    """
     own, way = predictions[name], scoring(task)
     labels = {split: task.splits[split]["label"].to_numpy() for split in own}
     metrics = compute_metrics(way, own["dev"], labels["dev"])
@@ -125,7 +134,7 @@ def _figures(
 
 
 def _confusion(task: TaskData, predictions: np.ndarray, labels: np.ndarray) -> list[list[int]] | None:
-    """How often each class, by row, got each answer, by column; None without classes."""
+    """Return the confusion matrix, true class by row, prediction by column; None without classes."""
     if task.kind != "classification":
         return None
     found: list[list[int]] = count_pairs(labels, predictions, len(task.label_names))[0].tolist()
@@ -133,7 +142,7 @@ def _confusion(task: TaskData, predictions: np.ndarray, labels: np.ndarray) -> l
 
 
 def _tfidf(task: TaskData) -> tuple[str, np.ndarray]:
-    """What the baseline is called, and its predictions."""
+    """Return the name of the word-count baseline and its predictions for the dev rows, (rows,)."""
 
     def texts(split: str) -> list[Any]:
         table = task.splits[split]

@@ -1,4 +1,4 @@
-"""Inputs from outside the store, as sources: model folders and hub ids, files, package versions."""
+"""Inputs from outside the store as sources: model folders and hub ids, and files."""
 
 from glob import glob
 from pathlib import Path
@@ -21,10 +21,14 @@ NO_MODEL_FILES = (
 
 
 def model_source(location: str, revision: str = "main") -> Source:
-    """A model folder, known by the content of the files it is loaded from, or a hub id, by its name and commit.
+    """Return the source of a model: a folder, identified by its files' content, or a hub id, identified by its commit.
+
+    Args:
+        location: folder, hub id, or the name of a model that comes with this program.
+        revision: branch, tag or commit of a hub id.
 
     Raises:
-        ModelError: it looks like a path, but there is no such folder.
+        ModelError: ``location`` looks like a path, but there is no such folder.
     """
     folder = builtin_path(location)
     if folder.is_dir():
@@ -39,7 +43,7 @@ def model_source(location: str, revision: str = "main") -> Source:
 
 
 def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    """Globs as sorted paths; a pattern without a match stays, to be named by whoever reads it."""
+    """Expand glob patterns to sorted paths; a pattern without a match stays, so that an error can name it later."""
     return tuple(
         path
         for pattern in (str(home_path(given)) for given in patterns)
@@ -51,9 +55,14 @@ def expand(patterns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def model_input(run: StageRun, role: str) -> ModelSource:
-    """The model in a role: that of an upstream artifact, a folder, or a hub id at its revision."""
-    found = run.inputs[role]
-    if isinstance(found, Path):
-        return ModelSource(str(found / "model"))
-    revision = str(found[1]) if len(found) > 1 else "main"
-    return ModelSource(str(found[0]), revision)
+    """Return the model that is an input of a stage: of an upstream artifact, in a folder, or on a hub.
+
+    Args:
+        run: the stage's execution.
+        role: role of the input.
+    """
+    given = run.inputs[role]
+    if isinstance(given, Path):
+        return ModelSource(str(given / "model"))
+    revision = str(given[1]) if len(given) > 1 else "main"
+    return ModelSource(str(given[0]), revision)

@@ -1,4 +1,4 @@
-"""What the stage ``latency`` runs: forward passes of every model, in turns, on this machine."""
+"""The work of stage ``latency``: time forward passes of every model, in turns, on this machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +31,14 @@ def run(
     """Time the models in turns, and write their times and operations.
 
     Args:
-        run: the stage at work; its inputs are ``teacher``, ``students`` and maybe ``label_only``.
-        students: of the run.
-        same_size: student -> the student whose label-only twin it is compared with.
-        latency_lengths: word pieces of the rows that are timed.
-        latency_batches: rows of the batches that are timed.
-        rounds: timed passes of each length and batch, at least and at most.
-        machine: this one; torch computes with as many threads as it says.
-        seed: of the rows' word pieces.
+        run: this stage's execution; inputs ``teacher``, ``students`` and perhaps ``label_only``.
+        students: the students of the run.
+        same_size: student -> the first student of the same size, whose label-only twin is timed.
+        latency_lengths: lengths to time, in word pieces.
+        latency_batches: batch sizes to time, in rows.
+        rounds: smallest and largest number of timed passes for each length and batch size.
+        machine: this machine; torch uses its number of threads.
+        seed: seed of the random word pieces.
     """
     models = {
         one.name: placed(load_finetuned(ModelSource(str(one.folder))), run.runtime)
@@ -79,10 +79,10 @@ def run(
 
 
 @contextmanager
-def _threads(wanted: int) -> Iterator[None]:
-    """Torch computes with so many threads meanwhile, whatever was set before."""
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use ``count`` threads while this block runs."""
     before = torch.get_num_threads()
-    torch.set_num_threads(wanted)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The machine that times are measured on: part of their identity, and of no other result's."""
+"""The machine that latencies are measured on; it is part of their identity, and of no other result's."""
 
 from importlib.metadata import version
 
@@ -9,14 +9,14 @@ from pipeline.engine.precision import may_have_gpu
 
 
 class Machine(Config):
-    """What a time depends on beside the model.
+    """What a latency depends on, apart from the model.
 
     Attributes:
-        device: the name of the GPU, or ``cpu``.
-        cpu: the name of the processor; a GPU waits for it too.
-        cores: that may be used.
-        num_threads: that torch computes with.
-        torch: its version.
+        device: name of the GPU, or "cpu".
+        cpu: name of the processor; it matters beside a GPU too.
+        cores: number of cores that may be used.
+        num_threads: number of threads that torch uses.
+        torch: version of torch.
     """
 
     device: str
@@ -27,7 +27,11 @@ class Machine(Config):
 
 
 def this_machine(runtime: Runtime) -> Machine:
-    """This machine as a run uses it; torch is not loaded to tell, unless there may be a GPU."""
+    """Describe this machine; torch is imported only if there may be a GPU.
+
+    Args:
+        runtime: device and number of threads of the run.
+    """
     found = host()
     return Machine(
         device=_device(runtime),
@@ -39,7 +43,7 @@ def this_machine(runtime: Runtime) -> Machine:
 
 
 def _device(runtime: Runtime) -> str:
-    """The GPU's name where one is used; a GPU that is asked for and missing is the stage's to refuse."""
+    """Return the name of the device; a GPU that is configured but missing is refused later, by the stage."""
     if runtime.device == "cpu" or not may_have_gpu():
         return runtime.device if runtime.device == "cuda" else "cpu"
     import torch

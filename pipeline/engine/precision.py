@@ -1,10 +1,10 @@
-"""The precisions a run computes in, decided before anything runs; they are part of what every training depends on.
+"""Choose the precisions of a run before anything runs; results depend on them.
 
-The teacher's and the students' are decided apart, so that a student more never makes the teacher another one. On a GPU
-with native bfloat16 that is bfloat16, and on a CPU with units for its matrix products (AMX) where the model in question
-is wide enough for it to pay. Everything else computes in float32: where bfloat16 is emulated it is many times slower,
-and between narrow matrices converting takes longer than multiplying. Who schedules on machines of both kinds names the
-precision, so that one does not train anew what another has finished. Of several processes the first decides for all.
+Teacher and students are decided separately, so that adding a student never changes the teacher. The choice is bfloat16
+on a GPU that has it natively, and on a CPU with matrix units for it (AMX) if the model is wide enough to gain from it.
+Everything else uses float32: emulated bfloat16 is many times slower, and for narrow matrices converting takes longer
+than multiplying. If runs are scheduled on machines of both kinds, set the precision, so that one machine does not
+repeat what another has finished. Of several processes, the first decides for all.
 """
 
 import os
@@ -29,22 +29,22 @@ CPU_WIDTH = 256  # of a model, from which bfloat16 is a fifth faster at least (b
 
 
 def teacher_precision(config: RunConfig) -> Precision:
-    """What the teacher is trained and read in; the students have no say in it."""
+    """Return the precision in which the teacher is trained and read; it does not depend on the students."""
     return _resolve(config, teacher_width(config))
 
 
 def student_precision(config: RunConfig, students: Sequence[StudentConfig] | None = None) -> Precision:
-    """What students are trained in together.
+    """Return the precision in which students are trained together; the widest decides.
 
     Args:
-        config: of the run.
-        students: those that one stage trains; all of the run when None.
+        config: configuration of the run.
+        students: the students that one stage trains; None means all students of the run.
     """
     return _resolve(config, max(map(student_width, config.students if students is None else students), default=0))
 
 
 def _resolve(config: RunConfig, width: int) -> Precision:
-    """The precision of a model so wide; on a machine without a GPU torch is not loaded to tell."""
+    """Return the precision for a model with hidden size ``width``; torch is imported only if there may be a GPU."""
     if config.precision != "auto":
         return config.precision
     if config.runtime.device != "cpu" and may_have_gpu() and _torch_has_gpu():
@@ -53,24 +53,29 @@ def _resolve(config: RunConfig, width: int) -> Precision:
 
 
 def require_device(runtime: Runtime) -> None:
-    """Refuse a GPU where there is none; on a machine without one torch is not loaded to tell.
+    """Refuse a configuration that asks for a GPU on a machine without one.
+
+    Torch is imported only if there may be a GPU.
+
+    Args:
+        runtime: the configured device.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none.
+        ConfigError: the configuration asks for a GPU and there is none.
     """
     if runtime.device == "cuda" and not (may_have_gpu() and _torch_has_gpu()):
         raise ConfigError(NO_GPU_HERE)
 
 
 def teacher_width(config: RunConfig) -> int:
-    """How wide the teacher is; taken for wide where only a hub knows."""
+    """Return the teacher's hidden size; ``CPU_WIDTH`` for a model that is described only on a hub."""
     if config.pretrain is not None and config.pretrain.architecture is not None:
         return config.pretrain.architecture.hidden
     return _width_of(config.teacher.model or "")
 
 
 def student_width(student: StudentConfig) -> int:
-    """How wide a student is; taken for wide where only a hub knows."""
+    """Return a student's hidden size; ``CPU_WIDTH`` if it starts from a model described only on a hub."""
     if student.preset:
         return PRESETS[student.preset].hidden
     return student.hidden or _width_of(student.start)
@@ -81,17 +86,17 @@ def _width_of(model: str) -> int:
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether the processor has units for matrix products in bfloat16."""
+    """Return whether the processor has units for matrix products in bfloat16."""
     return CPU_UNITS in host().instructions
 
 
 def may_have_gpu() -> bool:
-    """Whether it is worth asking torch for a GPU."""
+    """Return whether torch might find a GPU, judged without importing torch."""
     return os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() not in NO_GPU and has_device_file()
 
 
 def has_device_file() -> bool:
-    """Whether the system shows a GPU, by its device file, or by its driver's program where there are no such files."""
+    """Return whether the system has a GPU's device file or, where there are none, the driver's program nvidia-smi."""
     return any((Path("/dev") / name).exists() for name in GPU_DEVICES) or shutil.which("nvidia-smi") is not None
 
 

@@ -1,4 +1,4 @@
-"""What is refused of a model by its description alone, before or after it is loaded; no library is needed to tell."""
+"""Checks of a model that need only its configuration, so that it need not be loaded."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,12 @@ from pipeline.models.described import MULTI_LABEL
 
 
 def check_length(length: int, positions: float, setting: str) -> None:
-    """Refuse sequences that are longer than a model's positions.
+    """Refuse sequences that are longer than a model's number of positions.
 
     Args:
-        length: their greatest length in word pieces.
-        positions: of the model.
-        setting: the configuration key that decides the length.
+        length: longest sequence, in word pieces.
+        positions: number of positions of the model.
+        setting: the configuration key that sets the length.
 
     Raises:
         ModelError: names both numbers and the setting.
@@ -25,14 +25,14 @@ def check_length(length: int, positions: float, setting: str) -> None:
 
 
 def refuse_multi_label(location: str, described: Mapping[str, Any]) -> None:
-    """Refuse a teacher that says yes or no to each label by itself: its logits are no distribution over classes.
+    """Refuse a teacher with several labels a row: its logits are no distribution over classes.
 
     Args:
-        location: of the teacher.
-        described: its configuration.
+        location: folder or hub id of the teacher.
+        described: the content of its config.json.
 
     Raises:
-        ModelError: it says so of itself.
+        ModelError: its ``problem_type`` is multi-label classification.
     """
     if described.get("problem_type") == MULTI_LABEL:
         raise ModelError(
@@ -42,13 +42,13 @@ def refuse_multi_label(location: str, described: Mapping[str, Any]) -> None:
 
 
 def check_one_output(num_labels: int | None) -> None:
-    """Refuse a teacher of a regression that does not give one number.
+    """Refuse a teacher for a regression that has more or fewer than one output.
 
     Args:
-        num_labels: outputs of the teacher.
+        num_labels: number of outputs of the teacher; None if unknown.
 
     Raises:
-        ModelError: names how many it has.
+        ModelError: it is not 1; names the number.
     """
     if num_labels != 1:
         raise ModelError(

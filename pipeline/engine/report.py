@@ -1,4 +1,4 @@
-"""What the stage ``report`` runs: everything a run found, on one page; the students with model cards."""
+"""The work of stage ``report``: one page with all results of a run, and the students with model cards."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.config.models import StudentConfig
 from pipeline.config.yaml_text import block
 from pipeline.data.tasks.table import load_task
-from pipeline.engine.comparison import baseline_names, read_latency, timed
+from pipeline.engine.comparison import baseline_names, read_latency, with_latency
 from pipeline.engine.run_training import write_json
 from pipeline.engine.student_identity import folder
 from pipeline.engine.variant_quality import QUALITY
@@ -46,19 +46,19 @@ def run(
     """Write the report, its results as JSON, and a folder with a model card for each student.
 
     Args:
-        run: the stage at work; its inputs are the stages of the run by name.
-        name: of the run.
-        configuration: of the run, as values.
-        students: of the run.
-        same_size: student -> the student whose label-only twin it is compared with.
-        last_phase: name of the phase that made the students.
-        bootstrap: resamples behind each interval.
+        run: this stage's execution; its inputs are the stages of the run, by name.
+        name: name of the run.
+        configuration: configuration of the run, as JSON values.
+        students: the students of the run.
+        same_size: student -> the first student of the same size, whose label-only twin it is compared with.
+        last_phase: name of the last phase, which trained the students.
+        bootstrap: number of resamples for each confidence interval.
     """
     stages = {role: _manifest(run.artifact(role)) for role in run.inputs}
     found = json.loads((run.artifact("evaluation") / "results.json").read_text())
     task = load_task(run.artifact("task_data"))
     times = read_latency(run.artifact("latency"))
-    found["results"] = timed(found["results"], times)
+    found["results"] = with_latency(found["results"], times)
     write_json(run.output / "results.json", found | {key: times[key] for key in TIMES})
     warnings = tuple(sentence(warning) for warning in found["warnings"])
     names = found["metric_names"]
@@ -110,7 +110,7 @@ def run(
 
 
 def _timed(data: ReportData) -> str:
-    """What the times of a model card are times of."""
+    """Describe what the latencies in a model card were measured on."""
     return f"one forward pass, batch {data.latency_batch}, {data.latency_length} word pieces, on {data.machine}"
 
 
@@ -119,7 +119,7 @@ def _manifest(artifact: Path) -> Manifest:
 
 
 def _named(metrics: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
-    """The scores under the names that a reader understands."""
+    """Return the scores with the names shown to readers as keys."""
     return {names.get(key, key): value for key, value in metrics.items()}
 
 
@@ -140,7 +140,7 @@ def _evaluations(run: StageRun) -> dict[str, list[tuple[float, float]]]:
 
 
 def _histories(run: StageRun) -> dict[str, dict[str, Any]]:
-    """What each training of each stage logged, by a title a reader understands."""
+    """Read the history of every training of every stage: title for readers -> history."""
     found = {}
     for role in run.inputs:
         for path in sorted(run.artifact(role).glob("*_history.json")):
@@ -185,6 +185,6 @@ def _teacher_name(manifest: Manifest) -> str:
 
 
 def _augmentation(run: StageRun) -> dict[str, Any] | None:
-    """What is known of the variants; None where there are none."""
+    """Read the quality figures of the variants; None if there are no variants."""
     path = run.artifact("teacher_logits") / QUALITY
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -1,4 +1,4 @@
-"""Rows of a task as tokens on disk, and as batches of tensors."""
+"""Tokenise rows to disk, and read them back as batches of tensors."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,11 +30,17 @@ def write_rows(
     max_length: int,
     progress: Progress,
 ) -> TokenTable:
-    """Tokenise the text (pair) columns of some tables into one token table.
+    """Tokenise the texts (or text pairs) of some tables into one token table.
 
-    Columns: row_id, and label where the tables have it (a float; not a number where it is unknown).
-    A row longer than ``max_length`` is cut, the longer text of a pair first, and counted in a note. A table
-    without labels holds variants, in which augmenters may have left holes.
+    Its columns are row_id and label (float; NaN if unknown). A table without a label column holds variants, in which
+    augmenters may have left holes.
+
+    Args:
+        folder: folder of the new token table.
+        tables: columns row_id, text, perhaps text_pair, and label unless they hold variants.
+        tokenizer: a fast tokenizer.
+        max_length: longest row, in word pieces; longer rows are cut, the longer text of a pair first.
+        progress: receives a note with the number of rows that were cut.
     """
     holes: Tokenizer | None = None
     truncated, count = 0, 0
@@ -71,7 +77,14 @@ def _encode(chunk: pa.RecordBatch, tokenizer: Tokenizer, max_length: int) -> tup
 
 
 def plan(lengths: NDArray[np.int32], config: TrainingConfig, *, seed: int, max_length: int) -> BatchPlan:
-    """The batch plan that a training configuration asks for."""
+    """Build the batch plan of a training.
+
+    Args:
+        lengths: (rows,), length of each row in tokens.
+        config: batch size or tokens a batch, padding.
+        seed: seed of the order of the rows.
+        max_length: width of every batch if ``config.padding`` is "max_length".
+    """
     return BatchPlan(
         lengths,
         config.batch_size,
@@ -89,13 +102,13 @@ def reader(
     pad_to: int | None = None,
     columns: Callable[[NDArray[np.int64]], dict[str, NDArray[Any]]] | None = None,
 ) -> Callable[[NDArray[np.int64], int], dict[str, torch.Tensor]]:
-    """A function from row indices to a batch: the padded tokens, and what ``columns`` adds to them.
+    """Return a function: (row indices, pass number) -> batch of tensors on the CPU.
 
     Args:
-        table: the rows.
-        pad_id: what they are padded with.
-        pad_to: the width of every batch; None pads to its longest row.
-        columns: row indices in, further arrays of the batch out.
+        table: tokens of all rows.
+        pad_id: id of the padding token.
+        pad_to: width of every batch, in tokens; None pads to its longest row.
+        columns: (row indices) -> further arrays of the batch, by name.
     """
 
     def read(rows: NDArray[np.int64], _step: int) -> dict[str, torch.Tensor]:
@@ -108,9 +121,13 @@ def reader(
 
 
 def by_length(lengths: NDArray[np.int32], max_tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Batches for reading alone: rows in order of length, filled to a number of tokens.
+    """Yield batches of row indices for inference: rows sorted by length, up to a number of tokens a batch.
 
-    Among few rows lengths soon differ; a batch large enough to be fast ends before much of it is padding.
+    With few rows, lengths differ soon; so a batch that is large enough to be fast ends before it needs much padding.
+
+    Args:
+        lengths: (rows,), length of each row in tokens.
+        max_tokens: largest number of tokens of a batch, padding included.
     """
     order = np.argsort(lengths, kind="stable")
     start = tokens = 0

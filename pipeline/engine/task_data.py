@@ -1,4 +1,4 @@
-"""What the stage ``task_data`` runs: the task's files read, and written as tables with labels by name."""
+"""The work of stage ``task_data``: read the task's files and write them as tables with labels by name."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def run(run: StageRun, *, task: TaskConfig, seed: int) -> None:
 
 
 def _located(task: TaskConfig, run: StageRun) -> TaskConfig:
-    """The task with the places of its files put back, in the order in which they were listed."""
+    """Return the task with the paths of its files put back, in the order of the source ``files``."""
     files = [str(path) for path in run.paths("files")]
     changes: dict[str, Any] = {}
     if task.unlabelled:

@@ -1,9 +1,9 @@
-"""How a training shares out a CPU's cores: several threads a product, or one each for teacher and students.
+"""Divide a CPU's cores in a training: several threads for each matrix product, or one thread each for teacher and students.
 
-Threads that share a small product wait for each other hundreds of times a step. Beside other work one of them is often
-not running while the other waits, and the training all but stops. A teacher that is a step ahead of its students waits
-for them once a step: on two cores and with small products it takes a sixth longer when all is quiet, and half the time
-or less beside other work (benchmarks/engine/contention.py).
+Threads that share a small product wait for each other hundreds of times a step. If other processes are busy, one of
+the threads is often not running while the other waits, and the training nearly stops. A teacher that works one step
+ahead of its students is waited for only once a step. On two cores and with small products that takes a sixth longer on
+a quiet machine, and half the time or less beside other work (benchmarks/engine/contention.py).
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ TWO_CORES = 2  # measured on two; more threads a product may gain more
 
 
 def runs_ahead(runtime: Runtime, device: torch.device, widths: list[int], *, dropout: bool) -> bool:
-    """Whether teacher and students take a thread each instead of sharing every product.
+    """Return whether teacher and students use one thread each instead of sharing every matrix product.
 
     Args:
-        runtime: says whether a user decided about threads.
-        device: of the training.
-        widths: of teacher and students.
-        dropout: whether the teacher draws at random, which it must then do in turn.
+        runtime: its ``num_threads`` is set if the user decided about threads.
+        device: device of the training.
+        widths: hidden sizes of teacher and students.
+        dropout: whether the teacher's dropout is on; its random numbers then have to be drawn in order.
     """
     return (
         device.type == "cpu"
@@ -39,7 +39,12 @@ def runs_ahead(runtime: Runtime, device: torch.device, widths: list[int], *, dro
 
 @contextmanager
 def one_thread_each(training: Training, *, ahead: bool) -> Iterator[Training]:
-    """The training with its teacher a step ahead and each product on one thread, if ``ahead``; threads are restored."""
+    """Yield the training, with its teacher one step ahead and torch on one thread if ``ahead``.
+
+    Args:
+        training: the training.
+        ahead: as decided by ``runs_ahead``. Torch's number of threads is restored afterwards.
+    """
     if not ahead:
         yield training
         return

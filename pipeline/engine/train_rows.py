@@ -1,4 +1,4 @@
-"""The labelled rows of a task, as fine-tuning and label-only students learn from them."""
+"""The labelled rows of a task, on which the teacher is fine-tuned and label-only students are trained."""
 
 from typing import Any
 
@@ -12,7 +12,13 @@ from pipeline.store.stage import StageRun
 
 
 def train_rows(run: StageRun, task: TaskData, tokenizer: Any) -> Rows:
-    """The training rows, tokenised into the stage's scratch folder, each batch with its gold labels."""
+    """Tokenise the training rows into the stage's scratch folder; their batches carry gold labels.
+
+    Args:
+        run: the stage that trains.
+        task: the task.
+        tokenizer: the model's fast tokenizer.
+    """
     table = write_rows(
         run.scratch / "train",
         [task.splits["train"]],
