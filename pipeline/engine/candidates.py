@@ -1,6 +1,6 @@
-"""What the stage ``candidates`` runs: for each distinct sentence of the task's rows, what may replace its words.
+"""The work of stage ``candidates``: for each distinct sentence of the task's rows, find replacements for its words.
 
-The sentences are cut into shards. Any worker may make any of them, with the model and the vectors it opens once.
+The sentences are cut into shards. Any worker can make any shard; it opens the model and the vectors once.
 """
 
 from dataclasses import dataclass, field, replace
@@ -35,7 +35,7 @@ from pipeline.models.speed.partial_forward import partial_forward
 from pipeline.store.stage import StageRun
 
 SENTENCES, SHARDS = "sentences.arrow", "shards"
-SHARD_SENTENCES = 2_048  # what a kill may cost: so many sentences, or fewer where they are long
+SHARD_SENTENCES = 2_048  # at most this many sentences are lost by a kill
 CUDA_TOKENS, CPU_TOKENS = 1 << 15, 1 << 12  # of a batch; a CPU is busy with fewer
 Context = Literal["paired", "masked", "unmasked"]
 _opening = Lock()
@@ -43,7 +43,7 @@ _opening = Lock()
 
 @dataclass(frozen=True)
 class Proposals:
-    """What is proposed for a word, and by whom; the fields are those of ``run``."""
+    """The settings that candidates depend on; the fields are those of ``run``."""
 
     mlm: Literal["model"] | None
     vectors: VectorsConfig | None
@@ -55,9 +55,16 @@ class Proposals:
 
 @dataclass(frozen=True)
 class Work:
-    """What any worker needs to make a shard; two with the same scratch are the same work.
+    """What a worker needs to make a shard. Two with the same scratch folder compare equal.
 
-    ``threads`` are those torch uses where the work is led: sums round by their number, and a worker may begin with one.
+    Attributes:
+        scratch: scratch folder of the stage, absolute.
+        proposals: the settings.
+        source: the masked LM, or the model whose tokenizer is used.
+        vectors: file of word vectors; None without.
+        runtime: device of the masked LM.
+        threads: number of threads that torch uses in the main process; a worker uses as many, because rounding
+            depends on it.
     """
 
     scratch: Path
@@ -82,14 +89,15 @@ def run(
     """Write the candidates of every sentence.
 
     Args:
-        run: the stage at work; its inputs are ``task_data``, ``mlm`` or ``tokenizer``, ``vectors`` and ``segmenter``.
-        mlm: whether the input ``mlm`` proposes.
-        vectors: the word vectors that propose; None for none.
-        candidates: for a word, at most.
-        context: what the masked LM reads of a sentence.
-        masks_per_forward: words that it is asked for at once.
-        words: how a text is cut into words, and which of them stay.
-        unlabelled: whether the unlabelled rows are augmented too.
+        run: this stage's execution; inputs ``task_data``, ``mlm`` or ``tokenizer``, ``vectors`` and ``segmenter``.
+        mlm: "model" if the masked LM of input ``mlm`` proposes candidates; None if not.
+        vectors: settings of the word vectors that propose candidates; None without.
+        candidates: largest number of candidates for a word.
+        context: what the masked LM reads: "paired" the masked and the original sentence, "masked" the masked one,
+            "unmasked" the original one.
+        masks_per_forward: number of words that are masked in one forward pass.
+        words: how a text is split into words, and which of them are never replaced.
+        unlabelled: also for the unlabelled rows.
     """
     task_data, cut = run.artifact("task_data"), run.scratch / SENTENCES
     rows = partial(task_rows, task_data, unlabelled=unlabelled)
@@ -97,7 +105,7 @@ def run(
     write_sentences(rows, columns, cut, run.output / ROWS, shard_sentences=SHARD_SENTENCES)
     described = describe_device(run.runtime)
     work = Work(
-        scratch=run.scratch.absolute(),  # workers may stand elsewhere
+        scratch=run.scratch.absolute(),  # workers may have another working directory
         proposals=Proposals(mlm, vectors, candidates, context, masks_per_forward, words),
         source=_anchored(model_input(run, "mlm" if run.has("mlm") else "tokenizer")),
         vectors=run.paths("vectors")[0].absolute() if run.has("vectors") else None,
@@ -118,7 +126,12 @@ def _anchored(source: ModelSource) -> ModelSource:
 
 
 def make_shard(work: Work, number: int) -> None:
-    """Compute the candidates of one shard's sentences and write them."""
+    """Compute the candidates of one shard's sentences and write them.
+
+    Args:
+        work: settings and folders.
+        number: number of the shard, from 0.
+    """
     texts = open_batches(work.scratch / SENTENCES).get_batch(number)["text"].to_pylist()
     with _opening:  # of two threads one opens the model, and the other uses it as well
         table = _table(work)

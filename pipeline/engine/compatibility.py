@@ -42,7 +42,7 @@ def check_same_vocabulary(
 ) -> None:
     """Refuse a model whose vocabulary differs from that of the tokens it reads: the ids would mean other words.
 
-    Equal word pieces are not enough: on an uncased corpus a cased model would meet half of its ids never.
+    Equal word pieces are not enough: in an uncased corpus a cased model never meets half of its ids.
 
     Args:
         tokenizer: the tokenizer that made the tokens.

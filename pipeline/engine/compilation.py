@@ -1,4 +1,4 @@
-"""Whether models are compiled, decided by what the device can do; results do not depend on it."""
+"""Decide whether models are compiled, from what the device supports; results do not depend on it."""
 
 import shutil
 import sysconfig
@@ -18,21 +18,21 @@ CAPABILITY = (7, 0)  # of the GPUs whose kernels Triton can write
 
 
 class Choice(NamedTuple):
-    """Whether to compile, and why."""
+    """Whether to compile, and why, in a few words."""
 
     on: bool
     why: str
 
 
 def compilation(runtime: Runtime, device: "torch.device") -> Choice:
-    """Whether to compile the models that run on a device.
+    """Decide whether to compile the models that run on a device.
 
     Args:
-        runtime: its ``compile`` is on, off, or auto: on a GPU that can.
-        device: where the models are.
+        runtime: its ``compile`` is "on", "off" or "auto" (on for a GPU that supports it).
+        device: the device of the models.
 
     Raises:
-        ConfigError: it is asked for and something it needs is not here.
+        ConfigError: ``compile`` is "on" and something that compiling needs is missing.
     """
     if runtime.compile == "off":
         return Choice(on=False, why="runtime.compile is off")
@@ -47,10 +47,15 @@ def compilation(runtime: Runtime, device: "torch.device") -> Choice:
 
 
 def require_compiler(runtime: Runtime) -> None:
-    """Refuse to compile where there is no compiler; what a GPU lacks shows in the run.
+    """Refuse a configuration that compiles on a machine without a C++ compiler.
+
+    A GPU that cannot compile is refused later, when the run has loaded torch.
+
+    Args:
+        runtime: the configured ``compile``.
 
     Raises:
-        ConfigError: compiling is asked for and there is no C++ compiler.
+        ConfigError: ``compile`` is "on" and there is no C++ compiler.
     """
     if runtime.compile == "on" and find_compiler() is None:
         raise _refusal(NO_COMPILER)
@@ -61,12 +66,12 @@ def _refusal(missing: str) -> ConfigError:
 
 
 def find_compiler() -> str | None:
-    """The C++ compiler that would be used, None if there is none on the path."""
+    """Return the path of the first C++ compiler on the search path, None if there is none."""
     return next((path for path in map(shutil.which, COMPILERS) if path), None)
 
 
 def _missing(device: "torch.device") -> str | None:
-    """What compiling for a device needs and is not here, with the way to get it; None if nothing."""
+    """Return what is missing for compiling on a device, and how to install it; None if nothing is."""
     if find_compiler() is None:
         return NO_COMPILER
     if device.type != "cuda":

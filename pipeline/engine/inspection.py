@@ -1,6 +1,6 @@
-"""What this machine can do, what a run would therefore use, and why; and what stands in its way.
+"""Inspect this machine: what it can do, what a run would use and why, and what makes it slow or fails.
 
-Findings are measured or looked up once; choices and warnings are pure functions of them and the configuration.
+The machine is measured once; choices and warnings are pure functions of the measurements and the configuration.
 """
 
 import os
@@ -41,7 +41,13 @@ STUDENT_HEAD, TEACHER_HEAD = 26, 64
 
 
 class Choice(NamedTuple):
-    """One thing a run decides by itself: what, how, and why."""
+    """One choice that a run makes by itself.
+
+    Attributes:
+        name: what is chosen, such as "precision".
+        choice: the value.
+        why: the reason, in a few words.
+    """
 
     name: str
     choice: str
@@ -50,25 +56,25 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """A machine as a run would find it.
+    """The measurements of a machine.
 
     Attributes:
         host: processor and memory.
-        disk: of the store's folder.
-        device: what models run on, as torch names it.
-        threads: torch's, on the CPU.
-        busy_cores: how many cores other processes keep busy just now.
-        products: the library that multiplies matrices on the CPU.
-        packs: whether a teacher's linear layers are laid out for it.
-        gpus: that torch can use.
-        gpu_files: whether the system shows a GPU, usable or not.
-        peaks: precision -> FLOP/s of a large product on the device.
-        precision: of the students.
-        teacher_precision: of the teacher.
-        slow: what speaks against either precision; None if nothing.
+        disk: free space and speed of the disk of the store.
+        device: device that models run on, as torch names it.
+        threads: number of threads that torch uses on the CPU.
+        busy_cores: number of cores that other processes keep busy now.
+        products: library that multiplies matrices on the CPU.
+        packs: whether a teacher's linear layers are packed for that library.
+        gpus: GPUs that torch can use.
+        gpu_files: whether the system has a GPU, usable or not.
+        peaks: precision -> FLOP/s of a large matrix product on the device.
+        precision: precision of the students.
+        teacher_precision: precision of the teacher.
+        slow: warning about a precision that is slow on this device; None without one.
         compiles: whether models are compiled, and why.
-        compiler: path of the C++ compiler.
-        shared_memory_bytes: size of /dev/shm; None where there is none.
+        compiler: path of the C++ compiler; None without one.
+        shared_memory_bytes: size of /dev/shm; None if it does not exist.
     """
 
     host: Host
@@ -90,10 +96,13 @@ class Findings:
 
 
 def examine(config: RunConfig) -> Findings:
-    """Look at this machine and measure it; about a second.
+    """Measure this machine, which takes about a second.
+
+    Args:
+        config: its device, precision and store are inspected.
 
     Raises:
-        ConfigError: the configuration asks for a device, or for compiling, that cannot be had here.
+        ConfigError: the configuration asks for a device or for compiling, which this machine does not have.
         StoreError: the store cannot be written.
     """
     busy = busy_cores()  # before anything is measured here
@@ -124,7 +133,12 @@ def examine(config: RunConfig) -> Findings:
 
 
 def choices(config: RunConfig, found: Findings) -> list[Choice]:
-    """What a run of this configuration would use on this machine, and why."""
+    """List what a run would use on this machine, and why.
+
+    Args:
+        config: configuration of the run.
+        found: the measurements.
+    """
     wanted, cuda = config.runtime, found.device.startswith("cuda")
     why_device = f"torch finds {'a' if cuda else 'no'} GPU"
     gram_from = next(n for n in range(1, 10**6) if takes_gram(n, STUDENT_HEAD, TEACHER_HEAD))
@@ -162,7 +176,12 @@ def choices(config: RunConfig, found: Findings) -> list[Choice]:
 
 
 def warnings(config: RunConfig, found: Findings) -> list[str]:
-    """What makes a run slower or riskier than it need be, each with the way out; nothing here stops it."""
+    """List what makes a run slow or risky, each with the way to mend it; none of it stops the run.
+
+    Args:
+        config: configuration of the run.
+        found: the measurements.
+    """
     said = [found.slow] if found.slow else []
     if found.threads > found.host.cores:
         said.append(
@@ -238,7 +257,7 @@ def _why_precision(config: RunConfig, found: Findings, chosen: Precision, whose:
 
 
 def _store_disk(root: Path) -> Disk:
-    """The disk the store is on, or would be made on."""
+    """Measure the disk of the store, or the disk that it would be created on."""
     check_folder(root)
     there = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
     try:

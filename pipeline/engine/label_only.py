@@ -1,4 +1,4 @@
-"""Label-only students: each learns from the gold labels and never sees the teacher; the baseline of distillation."""
+"""Label-only students: trained on the gold labels without a teacher; the baseline of distillation."""
 
 import torch
 
@@ -27,11 +27,12 @@ def run(
     """Train one student of each shape on the labelled rows.
 
     Args:
-        run: inputs ``task_data`` and ``teacher``, whose tokenizer and family students take, and what they start from.
+        run: this stage's execution; inputs ``task_data``, ``teacher``, whose tokenizer and model family the students
+            use, and the models they start from.
         training: epochs, learning rate, batches, schedule.
-        students: one of each shape.
-        precision: of the students.
-        seed: of the run.
+        students: one student of each shape.
+        precision: precision of the training.
+        seed: seed of the run.
     """
     task = load_task(run.artifact("task_data"))
     source = model_input(run, "teacher")

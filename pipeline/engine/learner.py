@@ -1,4 +1,4 @@
-"""A learner is a model and its objective as one module, which the training loop turns into named losses."""
+"""A learner joins a model and its objective in one module whose forward pass returns named losses."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,18 +15,18 @@ AT_HAND = Moment()
 
 
 class Learner(nn.Module):
-    """A model in training: reads what the terms of its objective ask for, in one forward pass.
+    """A model in training. One forward pass computes all tensors that the terms of its objective use.
 
     Args:
-        model: what is trained; its dropout is replaced by one that is cheap to draw.
-        objective: what it learns from.
-        frozen_encoder: train the head alone; the encoder runs without dropout and without gradients.
+        model: the model to train; its dropout is replaced by one that is faster to draw on a CPU.
+        objective: the weighted loss terms.
+        frozen_encoder: train only the head; the encoder runs without dropout and without gradients.
 
     Attributes:
-        windows: distances of local attention within which pairs of tokens are to be counted.
-        counts_padding: whether padding counts in the means of the loss.
-        features_ready: called with the last tensor of the model's forward pass, by which a watch tells the
-            model's time from its losses'.
+        windows: distances of local attention, in tokens, for which pairs of tokens are counted.
+        counts_padding: whether the means in the loss include padding.
+        features_ready: called with the last tensor of the model's forward pass, so that a watch can separate the
+            time of the model from that of the losses.
     """
 
     features_ready: Callable[[Tensor], None] | None = None
@@ -44,19 +44,19 @@ class Learner(nn.Module):
 
     @property
     def leaves_parameters_unused(self) -> bool:
-        """Whether the loss does not depend on some parameters, such as a pooler above the last layer that is read."""
+        """Whether the loss may not depend on some parameters, such as a pooler above the last layer that is read."""
         return OUTPUT not in self.objective.student_taps and MASKED_WORDS not in self.objective.student_taps
 
     def forward(
         self, batch: Mapping[str, Tensor], guides: Mapping[str, Seen] | None = None, moment: Moment = AT_HAND
     ) -> dict[str, Tensor]:
-        """The weighted losses by name.
+        """Compute the weighted losses, by name of the term.
 
         Args:
-            batch: input_ids, attention_mask and perhaps token_type_ids, each (batch, length), and labels where a
-                term learns from them.
-            guides: what each guide shows of the batch, by its name.
-            moment: counts of the whole step, progress of the training.
+            batch: input_ids, attention_mask and perhaps token_type_ids, each (batch, length); labels if a term uses
+                them.
+            guides: name of the guide (such as the teacher) -> its features of the batch.
+            moment: counts of the whole step, and the share of the training that is done.
         """
         if self.frozen_encoder:
             self.model.base_model.eval()
@@ -66,7 +66,11 @@ class Learner(nn.Module):
         return self.objective(own, guides or {}, batch, moment)
 
     def flops(self, counts: Mapping[str, float]) -> float:
-        """Floating-point operations of training on these counts; backward takes twice what forward does."""
+        """Return the floating-point operations of training on these counts; a backward pass counts as two forward ones.
+
+        Args:
+            counts: rows, tokens and pairs of all steps.
+        """
         encoder = encoder_flops(self.model.config, counts["tokens"], counts["pairs"])
         heads = self.objective.flops(counts)
         if MASKED_WORDS in self.objective.student_taps:

@@ -1,4 +1,4 @@
-"""Pretraining a masked language model on the corpus: from nothing, continued, or a head on a frozen encoder."""
+"""Pretrain a masked language model on the corpus: from scratch, continued, or only a head on a frozen encoder."""
 
 from typing import Any
 
@@ -29,10 +29,10 @@ def run(run: StageRun, *, pretrain: PretrainConfig, precision: Precision, seed: 
     """Train the masked language model.
 
     Args:
-        run: input ``corpus``, and ``encoder`` where training begins with one.
+        run: this stage's execution; input ``corpus``, and ``encoder`` unless it trains from scratch.
         pretrain: mode, shape, masking and training.
-        precision: of the training.
-        seed: of the weights, the masks and the order of the rows.
+        precision: precision of the training.
+        seed: seed of the weights, the masks and the order of the rows.
     """
     tokenizer = load_tokenizer(str(run.artifact("corpus") / "tokenizer"))
     model = _model(run, pretrain, tokenizer, seed)

@@ -47,15 +47,15 @@ def run(
     precision: Precision | None,
     seed: int,
 ) -> None:
-    """The teacher of the task: fine-tuned here, or one that already was.
+    """Fine-tune the teacher on the task, or take one that is fine-tuned already, and write its folder.
 
     Args:
-        run: inputs ``task_data`` and ``pretrained``.
-        finetune: epochs, learning rate, batches, schedule; None for a teacher that already knows the task.
-        restarts: seeds to try.
-        relu_logits: the released code's habit, see ``RunConfig``.
-        precision: of the training; None where there is none.
-        seed: of the first of the restarts.
+        run: this stage's execution; inputs ``task_data`` and ``pretrained``.
+        finetune: epochs, learning rate, batches, schedule; None for a teacher that is fine-tuned already.
+        restarts: number of seeds to train with; the best model on the dev rows is kept.
+        relu_logits: compute logits from relu(pooled), as the released code does; see ``RunConfig``.
+        precision: precision of the training; None without a training.
+        seed: seed of the first restart; each further one adds 1.
 
     Raises:
         TrainingError: the saved folder does not reproduce the score that the teacher had in training.
@@ -88,7 +88,7 @@ def run(
 
 
 def _maker(source: ModelSource, task: TaskData, *, relu_logits: bool) -> Callable[[int], PreTrainedModel]:
-    """A function from a seed to the encoder with a fresh head for the task."""
+    """Return a function: seed -> the pretrained encoder with a new random head for the task."""
 
     def make(seed: int) -> PreTrainedModel:
         torch.manual_seed(seed)
@@ -112,7 +112,7 @@ def _finetune(
     precision: Precision,
     seed: int,
 ) -> tuple[PreTrainedModel, float]:
-    """The best of the restarts, and its dev score."""
+    """Train with each seed; return the model with the best dev score, and that score."""
     rows = train_rows(run, task, tokenizer)
     best: tuple[float, PreTrainedModel] | None = None
     scores = []

@@ -1,4 +1,4 @@
-"""The transfer set: every row tokenised once, with the teacher's logits, shard by shard."""
+"""The work of stage ``teacher_logits``: tokenise every row once and compute the teacher's logits, in shards."""
 
 import math
 import time
@@ -29,11 +29,12 @@ SHARD_ROWS = 16_384
 
 
 def run(run: StageRun, *, precision: Precision) -> None:
-    """Tokenise the rows and compute the teacher's logits of each.
+    """Tokenise the rows and compute the teacher's logits for each.
 
     Args:
-        run: inputs ``task_data``, ``teacher``, and ``augmentation`` and ``mlm`` where there are variants.
-        precision: of the teacher.
+        run: this stage's execution; inputs ``task_data`` and ``teacher``; with variants also ``augmentation`` and
+            perhaps ``mlm``.
+        precision: precision in which the teacher computes.
     """
     task = load_task(run.artifact("task_data"))
     folder = run.artifact("teacher") / "model"
@@ -87,7 +88,7 @@ def run(run: StageRun, *, precision: Precision) -> None:
 
 
 def _rows(task: TaskData, variants: Path | None) -> Iterator[pa.Table]:
-    """Training rows, unlabelled rows and variants, the last read piece by piece."""
+    """Yield the training rows, the unlabelled rows and the variants; variants are read in pieces."""
     yield from (task.splits[split] for split in ("train", "unlabelled") if split in task.splits)
     if variants is not None:
         texts = [name for name in ("text", "text_pair") if name in task.splits["train"].column_names]

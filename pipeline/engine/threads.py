@@ -1,4 +1,4 @@
-"""Divide a CPU's cores in a training: several threads for each matrix product, or one thread each for teacher and students.
+"""Divide a CPU's cores in a training: all threads share each matrix product, or teacher and students use one each.
 
 Threads that share a small product wait for each other hundreds of times a step. If other processes are busy, one of
 the threads is often not running while the other waits, and the training nearly stops. A teacher that works one step

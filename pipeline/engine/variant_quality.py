@@ -1,4 +1,4 @@
-"""Whether variants help: what stage ``teacher_logits`` says of them in ``quality.json``."""
+"""Measure the quality of variants: the figures that stage ``teacher_logits`` writes into ``quality.json``."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,16 +30,16 @@ SAMPLE_TOKENS = 100_000  # so many tokens are half a minute of a 12-layer model 
 
 
 def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet) -> dict[str, Any]:
-    """What the variants of a run are worth.
+    """Measure the variants of a run.
 
     Args:
-        run: has an augmentation, and the masked LM where it has one.
-        task: the rows they were made of.
-        transfer: rows and variants, with the teacher's logits.
+        run: this stage's execution; input ``augmentation``, and ``mlm`` if there is a masked LM.
+        task: the rows that the variants were made of.
+        transfer: rows and variants with the teacher's logits.
 
     Returns:
-        Counts and shares; ``length_ratio``; ``teacher``, see ``teacher_shift``; ``pseudo_perplexity``, None
-        where there is no masked LM that hides words; ``examples``.
+        Counts and shares; ``length_ratio``; ``teacher``, see ``teacher_shift``; ``pseudo_perplexity``, None without
+        a masked LM that has a mask token; ``examples``.
     """
     folder = run.artifact("augmentation")
     made = load_artifact(folder).metrics
@@ -68,8 +68,8 @@ def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet) -> dic
                 "num_changed": one.num_changed,
                 "original": original,
                 "variant": variant,
-                "original_label": said(task, transfer.logits[origins[one.place]]),
-                "variant_label": said(task, transfer.logits[transfer.originals + one.place]),
+                "original_label": describe_prediction(task, transfer.logits[origins[one.place]]),
+                "variant_label": describe_prediction(task, transfer.logits[transfer.originals + one.place]),
                 "flipped": bool(flipped[one.place]),
             }
             for one, original, variant, row_id in zip(
@@ -84,12 +84,17 @@ def variant_quality(run: StageRun, task: TaskData, transfer: TransferSet) -> dic
 
 
 def figures(quality: dict[str, Any]) -> dict[str, Any]:
-    """What of it goes into the manifest: the numbers."""
+    """Return the figures that go into the manifest: all but the examples."""
     return {name: value for name, value in quality.items() if name != "examples"}
 
 
-def said(task: TaskData, logits: NDArray[np.float32]) -> str:
-    """What the teacher says, in words: the class and how sure it is, or the score."""
+def describe_prediction(task: TaskData, logits: NDArray[np.float32]) -> str:
+    """Write a prediction for people: the class and its probability, or the score.
+
+    Args:
+        task: names of the classes.
+        logits: (classes,); (1,) for a regression.
+    """
     if task.kind == "regression":
         return f"{logits[0]:.2f}"
     likely = np.exp(logits.astype(np.float64) - logits.max())
@@ -97,7 +102,7 @@ def said(task: TaskData, logits: NDArray[np.float32]) -> str:
 
 
 def _origin_texts(task: TaskData, shown: Sequence[Shown], origins: NDArray[np.int64]) -> list[str]:
-    """The text that each variant changed, as it was."""
+    """Return the original text of each variant."""
     if not shown:
         return []
     columns = ["text", *(["text_pair"] if task.pair else [])]
@@ -107,7 +112,7 @@ def _origin_texts(task: TaskData, shown: Sequence[Shown], origins: NDArray[np.in
 
 
 def _perplexities(run: StageRun, originals: list[str], variants: list[str]) -> dict[str, Any] | None:
-    """Pseudo-perplexity of the sampled texts and of their variants."""
+    """Compute the pseudo-perplexity of the sampled texts and of their variants; None without a masked LM."""
     if not (run.has("mlm") and originals):
         return None
     source = model_input(run, "mlm")
