@@ -1,8 +1,8 @@
-"""A labelled task from text at hand: which library was this paragraph written for?
+"""A labelled task made from installed libraries: which library was this paragraph written for?
 
-A row is a paragraph of a library's docstrings in which the library does not name itself. Development rows
-come from source files that no other row comes from, and from many of them, so that what is measured is the
-library's way of speaking and not one file's subject.
+A row is a paragraph of a library's docstrings that does not contain the library's name. Development rows come from
+many source files from which no other row comes, so that the task measures the style of a library and not the
+subject of one file.
 """
 
 import random
@@ -37,7 +37,7 @@ DEV_SHARE = 0.15
 
 
 class DocstringRow(NamedTuple):
-    """A paragraph, the library it was written for (None where that is kept secret), and its file."""
+    """A paragraph, its library (None for an unlabelled row), and its source file."""
 
     text: str
     label: str | None
@@ -45,9 +45,9 @@ class DocstringRow(NamedTuple):
 
 
 class DocstringTask(NamedTuple):
-    """Rows in a random order; as many of each label in ``train`` and in ``dev``.
+    """Rows in random order, with equally many rows of each label in ``train`` and in ``dev``.
 
-    No file of ``dev`` is one of ``train`` or ``unlabelled``, no text occurs twice.
+    ``dev`` shares no source file with ``train`` or ``unlabelled``, and no text occurs twice.
     """
 
     label_names: tuple[str, ...]
@@ -57,10 +57,10 @@ class DocstringTask(NamedTuple):
 
 
 def docstring_counts(config: TaskConfig) -> tuple[int, int, int]:
-    """How many rows of docstrings are drawn to train, to evaluate and without labels.
+    """Return the numbers of training rows, development rows and unlabelled rows to draw.
 
     Raises:
-        ConfigError: one of the numbers is not given.
+        ConfigError: one of the numbers is not configured.
     """
     train_rows, dev_rows, unlabelled_rows = config.train_rows, config.dev_rows, config.unlabelled_rows or 0
     if train_rows is None or dev_rows is None or unlabelled_rows == "rest":
@@ -77,11 +77,11 @@ def docstring_rows(
     """Draw the task from the installed packages; the same versions and seed give the same rows.
 
     Args:
-        packages: the labels, at least two.
-        seed: of the draw.
-        train_rows: labelled rows in all; rounded down to as many for each label.
-        dev_rows: the same for development.
-        unlabelled_rows: rows without a label, from the files that are not development's.
+        packages: names of the packages, which are the labels; at least two.
+        seed: seed of the draw.
+        train_rows: number of training rows; rounded down to equally many for each label.
+        dev_rows: number of development rows, rounded likewise.
+        unlabelled_rows: number of rows without a label, from files that no development row comes from.
 
     Raises:
         DataError: a package is not installed, or there is less text than asked for.
@@ -111,7 +111,7 @@ def docstring_rows(
 
 
 def rows_of_each(packages: Sequence[str], train_rows: int, dev_rows: int) -> tuple[tuple[str, ...], int, int]:
-    """The labels, and how many rows of each are drawn to train and to evaluate.
+    """Return the labels, and how many training and development rows are drawn for each.
 
     Raises:
         DataError: there are fewer than two labels, or fewer rows than labels.
@@ -129,7 +129,7 @@ def rows_of_each(packages: Sequence[str], train_rows: int, dev_rows: int) -> tup
 
 
 def names_library(text: str, package: str) -> bool:
-    """Whether a text gives away its library: its name in any case, or the alias it is imported as."""
+    """Return whether a text contains its library's name, in any case, or the alias it is usually imported as."""
     return bool(_name_pattern(package).search(text))
 
 
@@ -141,7 +141,7 @@ def _name_pattern(package: str) -> re.Pattern[str]:
 
 
 def _distinct(labels: Iterable[str]) -> list[list[Paragraph]]:
-    """Each library's paragraphs long enough to tell, that do not name it and occur nowhere else."""
+    """Return each library's paragraphs that are long enough, do not name it and occur nowhere else."""
     found = [list(paragraphs(label)) for label in labels]
     counts = Counter(paragraph.text.casefold() for of_label in found for paragraph in of_label)
     return [
@@ -157,7 +157,7 @@ def _is_fair(text: str, label: str) -> bool:
 def _split(
     found: Sequence[Paragraph], num_dev: int, rng: random.Random
 ) -> tuple[list[DocstringRow], list[DocstringRow]]:
-    """Rows for development, drawn from files set aside for it, and the rows of all other files."""
+    """Return development rows, drawn from files reserved for them, and the rows of all other files."""
     files: dict[str, list[DocstringRow]] = {}
     for package, file, text in found:
         files.setdefault(file, []).append(DocstringRow(text, package, f"{package}/{file}"))

@@ -1,4 +1,4 @@
-"""What is doubtful about a task that can be learned all the same, one sentence each: told wherever it is shown."""
+"""Warnings about a task's rows, one sentence each, for problems that do not prevent a run."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,11 +12,14 @@ ALL_DIFFERENT = 0.5
 
 
 def repeated_rows(splits: Mapping[str, pa.Table]) -> dict[str, dict[str, dict[str, int]]]:
-    """How many rows of each development split stand in what a student learns from, case and spaces aside.
+    """Count the rows of each development split that students are trained on too, ignoring case and spaces.
+
+    Args:
+        splits: split -> table.
 
     Returns:
-        development split -> other split -> ``rows``, and of them ``other_label``: no row of the same text there
-        has the same label. Where there are no labels this is 0.
+        Development split -> other split -> ``rows``, the number of such rows, and ``other_label``, the number of them
+        for which no row with the same text there has the same label; 0 without labels.
     """
     learned = {split: _labels_of_texts(table) for split, table in splits.items() if not split.startswith("dev")}
     return {
@@ -27,12 +30,12 @@ def repeated_rows(splits: Mapping[str, pa.Table]) -> dict[str, dict[str, dict[st
 
 
 def doubts(splits: Mapping[str, pa.Table], label_names: tuple[str, ...]) -> list[str]:
-    """The sentences, worst first; none where nothing is doubtful."""
+    """Return the warnings, worst first."""
     return [*_leaks(splits), *_scattered(splits["train"], label_names)]
 
 
 def quoted(sources: Iterable[Rows]) -> list[str]:
-    """A sentence for each tab-separated file whose texts a spreadsheet or pandas has quoted."""
+    """Return one warning for each tab-separated file whose texts were quoted by a spreadsheet or pandas."""
     said = []
     for rows in sources:
         found = [text for text in rows.texts if _is_quoted(text)] if rows.source.endswith(".tsv") else []
@@ -45,7 +48,7 @@ def quoted(sources: Iterable[Rows]) -> list[str]:
 
 
 def _is_quoted(text: str) -> bool:
-    """Whether quotation marks stand around a text and, doubled, in it; around it alone they may be its own."""
+    """Return whether a text is in quotation marks and has doubled ones inside; outer ones alone may be its own."""
     inside = text[1:-1]
     return text[:1] == text[-1:] == '"' and '""' in inside and '"' not in inside.replace('""', "")
 

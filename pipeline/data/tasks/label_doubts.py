@@ -1,6 +1,6 @@
-"""Labels that are not what they seem: one class written twice, and numbers that are no classes.
+"""Refuse suspicious labels: one class spelled in two ways, and classes that look like measurements.
 
-Each is refused with the values and where they stand, and each has a key by which a user says that it is meant.
+Each error names the values and their rows, and each can be switched off by a configuration key.
 """
 
 import re
@@ -16,14 +16,14 @@ MOST_FRACTIONS = 20
 
 
 def refuse_doubles(rows: Rows, found: Sequence[str]) -> None:
-    """Refuse names that differ in case, spaces or the writing of a number alone: ``1`` and ``1.0``.
+    """Refuse label names that differ only in case, spaces or the spelling of a number, such as ``1`` and ``1.0``.
 
     Args:
-        rows: where the labels stand.
-        found: the name of each row's label.
+        rows: the rows, for their positions.
+        found: (rows,), name of each row's label.
 
     Raises:
-        DataError: names both, each with its first row.
+        DataError: there are two such names; names both, each with its first row.
     """
     first: dict[str, str] = {}
     for name in dict.fromkeys(found):
@@ -37,10 +37,10 @@ def refuse_doubles(rows: Rows, found: Sequence[str]) -> None:
 
 
 def refuse_measurements(rows: Rows, label_names: Sequence[str]) -> None:
-    """Refuse classes that are numbers with fractions, and many: a regression that nobody asked for.
+    """Refuse many classes that are numbers with fractions: the task is probably a regression.
 
     Raises:
-        DataError: says how many there are, and some of them.
+        DataError: the labels look like measurements; names their number and some of them.
     """
     if len(label_names) <= MOST_FRACTIONS or not all(re.fullmatch(NUMBER, name) for name in label_names):
         return

@@ -1,4 +1,4 @@
-"""A label is a name. Its index is private to one model or one table, and names alone connect the two.
+"""A label is a name. Its index belongs to one model or one table; only names connect the two.
 
 The names of a task are those its training rows hold; development labels and a fine-tuned model's outputs are
 matched to them by name, never by order.
@@ -20,10 +20,14 @@ _SHOWN = 12
 
 
 def row_label_names(rows: Rows, names: Mapping[str, str]) -> list[str]:
-    """The label name of each row: its value, or what ``names`` calls that value when it is not empty.
+    """Return the label name of each row.
+
+    Args:
+        rows: rows with labels.
+        names: value in the file -> label name; if empty, the value is the name.
 
     Raises:
-        DataError: a row has no label, or one that ``names`` does not know.
+        DataError: a row has no label, or one that is not in ``names``.
     """
     found: list[str] = []
     for index, raw in enumerate(_labels(rows)):
@@ -49,9 +53,9 @@ def row_label_names(rows: Rows, names: Mapping[str, str]) -> list[str]:
 
 
 def task_label_names(found: Sequence[str], names: Mapping[str, str], source: str) -> tuple[str, ...]:
-    """The task's label names: those its training rows hold, in the order of ``names``, else sorted.
+    """Return the task's label names: those of its training rows, in the order of ``names``, else sorted.
 
-    Numbers are sorted by size, so that ``2`` comes before ``10``.
+    Numbers are sorted by size, so ``2`` comes before ``10``.
 
     Raises:
         DataError: every row has the same label.
@@ -65,10 +69,10 @@ def task_label_names(found: Sequence[str], names: Mapping[str, str], source: str
 
 
 def label_indices(rows: Rows, found: Sequence[str], label_names: Sequence[str]) -> np.ndarray:
-    """The index of each row's label name: (rows,), int64.
+    """Return the index of each row's label name, (rows,), int64.
 
     Raises:
-        DataError: a name that no training row has.
+        DataError: a row has a name that no training row has.
     """
     index_of = {name: index for index, name in enumerate(label_names)}
     for index, name in enumerate(found):
@@ -81,7 +85,7 @@ def label_indices(rows: Rows, found: Sequence[str], label_names: Sequence[str]) 
 
 
 def regression_labels(rows: Rows, label_range: tuple[float, float] | None) -> np.ndarray:
-    """The number each row is labelled with: (rows,), float64.
+    """Return the label of each row as a number, (rows,), float64.
 
     Raises:
         DataError: a label is missing, not a number, not finite, or outside ``label_range``.
@@ -103,12 +107,16 @@ def regression_labels(rows: Rows, label_range: tuple[float, float] | None) -> np
 
 
 def align_labels(model_id2label: Mapping[int, str], label_names: Sequence[str]) -> list[int]:
-    """For each of our label names, the index of that label among a fine-tuned model's outputs.
+    """Return, for each of the task's label names, the index of that label in a fine-tuned model's outputs.
 
-    Names match whatever their case. ``logits[:, align_labels(...)]`` are its logits in our order.
+    Case is ignored. ``logits[:, align_labels(...)]`` are the model's logits in the order of the task.
+
+    Args:
+        model_id2label: output index -> label name of the model.
+        label_names: label names of the task.
 
     Raises:
-        ModelError: the two sets of names differ, a name occurs twice, or the model only says ``LABEL_0``...
+        ModelError: the two sets of names differ, a name occurs twice, or the model only has ``LABEL_0``...
     """
     theirs = {int(index): str(name) for index, name in model_id2label.items()}
     index_of = {name.casefold(): index for index, name in theirs.items()}
@@ -128,7 +136,7 @@ def align_labels(model_id2label: Mapping[int, str], label_names: Sequence[str]) 
 
 
 def _number(raw: object) -> float:
-    """A label as a number; not a number where it is none."""
+    """Return a label as a number; NaN if it is none."""
     if isinstance(raw, str):
         return float(raw) if re.fullmatch(NUMBER, raw.strip()) else math.nan
     try:

@@ -1,6 +1,6 @@
-"""Which class F1 is of: a score of finding one thing has to know which thing, and no order of letters does.
+"""Choose the positive class of F1, which the alphabetical order of label names must not decide.
 
-Where a task has more than two labels and names none, F1 is averaged over them.
+If a task has more than two labels and names no positive class, F1 is averaged over the labels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ OF_ONE_CLASS = ("f1", "accuracy_and_f1")
 def positive_class(
     metric: str, label_names: Sequence[str], values: Mapping[str, str], wanted: str | None
 ) -> str | None:
-    """The label name that F1 is of; None where the metric is another, or F1 is averaged over the labels.
+    """Return the positive class of F1; None if the metric is another, or F1 is averaged over the labels.
 
     Args:
-        metric: the task's.
-        label_names: of the task; none for a regression.
-        values: value in the file -> label name; empty where the values are the names.
-        wanted: ``task.positive_label``: a label name, or the value it stands for.
+        metric: the task's metric.
+        label_names: label names of the task; empty for a regression.
+        values: value in the file -> label name; empty if the values are the names.
+        wanted: ``task.positive_label``, a label name or a value in the file; None if it is not set.
 
     Raises:
-        DataError: no label is called so, or two labels that are not 0 and 1 leave it open which is meant.
+        DataError: there is no such label; or it is not set, and the two labels are not 0 and 1.
     """
     listed = ", ".join(map(repr, label_names))
     if wanted is not None:
@@ -45,10 +45,10 @@ def positive_class(
 
 
 def check_positive_class(task: TaskConfig) -> None:
-    """Refuse an F1 without a class as early as the labels can be known, before any file is read.
+    """Refuse an F1 without a positive class before any file is read, if the configuration names the labels.
 
     Raises:
-        ConfigError: as ``positive_class`` has it.
+        ConfigError: as for the DataError of ``positive_class``.
     """
     values: dict[str, str] = dict(task.label_names)
     metric: str | None = task.metric

@@ -1,7 +1,7 @@
-"""Rows as they were found: texts, labels still in the words of their source, and where each row stands.
+"""Rows as they were read: texts, labels as the source spells them, and the position of each row in its file.
 
-Readers make them; nothing about a label is decided here. A row can always be pointed at (``place``), so that
-whoever finds a mistake in it, however late, says the file and the line.
+Readers make them; labels are not interpreted here. ``place`` names a row's file and line, so that any later error
+about a row can name them.
 """
 
 import difflib
@@ -19,9 +19,9 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one source; ``labels`` is None when they have none, ``pairs`` when there is no second text.
+    """Rows of one source; ``labels`` is None if they have none, ``pairs`` is None without a second text.
 
-    A text that is missing is the empty string; a label that is missing is None.
+    A missing text is the empty string; a missing label is None.
     """
 
     source: str
@@ -38,11 +38,11 @@ class Rows:
         return len(self.texts)
 
     def place(self, index: int) -> str:
-        """Where row ``index`` stands: ``train.tsv:17``, or ``train.parquet row 17``, counted from 1."""
+        """Return the position of a row for messages: ``train.tsv:17`` or ``train.parquet row 17``, from 1."""
         return f"{self.source}{':' if self.by_line else ' row '}{self.numbers[index]}"
 
     def take(self, indices: Sequence[int]) -> "Rows":
-        """The rows at ``indices``, each still knowing its place."""
+        """Return the rows at ``indices``; each keeps its position in its file."""
         return replace(
             self,
             texts=[self.texts[index] for index in indices],
@@ -52,7 +52,7 @@ class Rows:
         )
 
     def empty(self) -> np.ndarray:
-        """Which rows have nothing to read: (rows,), True where a text (or, of a pair, either) is blank."""
+        """Return which rows are empty, (rows,): True if the text, or either text of a pair, is blank."""
         blank = np.array([not text.strip() for text in self.texts], dtype=bool)
         if self.pairs is not None:
             blank |= np.array([not text.strip() for text in self.pairs], dtype=bool)
@@ -61,19 +61,19 @@ class Rows:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that are read; ``label`` is None where only text is wanted."""
+    """The names of the columns to read; ``label`` is None if only texts are read."""
 
     text: str
     text_pair: str | None
     label: str | None
 
     def names(self) -> list[str]:
-        """The wanted columns: text, then the second text and the label when there are any."""
+        """Return the columns to read: the text, then the second text and the label if there are any."""
         return [name for name in (self.text, self.text_pair, self.label) if name is not None]
 
 
 def require_columns(wanted: Sequence[str], there: Sequence[str], source: str) -> None:
-    """Raise a DataError unless every wanted column is there exactly once."""
+    """Raise a DataError unless every wanted column exists exactly once."""
     for name in wanted:
         if name not in there:
             folded = {other.casefold(): other for other in there}
@@ -96,7 +96,7 @@ def rows_from_columns(
     ragged: int = 0,
     remark: str = "",
 ) -> Rows:
-    """Rows from one sequence of values for each of ``columns.names()``; a text must be a string or null.
+    """Build rows from one sequence of values for each of ``columns.names()``; a text must be a string or null.
 
     Raises:
         DataError: a text is a number, a list or anything else.

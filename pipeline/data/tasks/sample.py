@@ -10,13 +10,13 @@ import numpy as np
 
 
 def hashed_order(rows: int, seed: int, purpose: str) -> np.ndarray:
-    """A permutation of ``range(rows)``: (rows,), int64; the same wherever it is computed."""
+    """Return a permutation of ``range(rows)``, (rows,), int64; the same on every platform."""
     keys = b"".join(hashlib.blake2b(f"{purpose}:{seed}:{row}".encode(), digest_size=8).digest() for row in range(rows))
     return np.argsort(np.frombuffer(keys, dtype="<u8"), kind="stable")
 
 
 def draw(rows: int, count: int, seed: int, purpose: str, strata: np.ndarray | None = None) -> np.ndarray:
-    """``count`` of ``rows`` rows, in the order of the table: (count,), int64.
+    """Draw ``count`` of ``rows`` rows; return their indices, ascending, (count,), int64.
 
     With ``strata`` (rows,) each stratum keeps its share to within a row or so, and none is left out as long
     as as many rows are drawn as there are strata: the k-th row of a stratum of n comes when k/n of all rows

@@ -1,9 +1,8 @@
-"""A task is a few tables of labelled rows, and what is needed to score a model on them.
+"""A task: tables of labelled rows, and what is needed to score a model on them.
 
-Splits are ``train``, ``dev``, for MNLI ``dev_mismatched``, and ``unlabelled`` when there is any. A row's
-``row_id`` is its position in the source it was read from, counted on through the sources (training file, dev
-files, unlabelled files): it does not depend on which rows were drawn. Docstrings arrive drawn
-already; there it is the position in the draw.
+Splits are ``train``, ``dev``, for MNLI ``dev_mismatched``, and perhaps ``unlabelled``. A row's ``row_id`` is its
+position in its source, counted through all sources (training file, dev files, unlabelled files), so it does not
+depend on which rows were drawn. For docstrings, which are drawn before, it is the position in the draw.
 
 Training and unlabelled rows with nothing to read are dropped and counted. Development rows are never dropped,
 only counted: a score over fewer rows than the file has could not be compared with anybody else's.
@@ -35,11 +34,11 @@ _FACTS = ("name", "kind", "label_names", "metric", "positive", "pair", "label_ra
 
 @dataclass(frozen=True)
 class TaskData:
-    """The tables of a task, by split, and what they mean.
+    """The tables of a task, by split, and their meaning.
 
     Columns: ``row_id`` int64, ``text`` string, for pairs ``text_pair`` string, ``label`` int64 (an index into
-    ``label_names``) or float64 (regression); null in the unlabelled split. ``positive`` is the label name that
-    F1 is of, None where it is averaged over the labels or the metric is another.
+    ``label_names``) or float64 (regression); null in the unlabelled split. ``positive`` is the name of the positive
+    class of F1; None if F1 is averaged over the labels or the metric is another.
     """
 
     name: str
@@ -55,15 +54,19 @@ class TaskData:
 
     @property
     def outcome(self) -> Outcome:
-        """What a row has: one of several classes, or a value."""
+        """The kind of a label: "classes" or "value"."""
         return "value" if self.kind == "regression" else "classes"
 
 
 def read_task(config: TaskConfig, seed: int) -> TaskData:
-    """The task as the configuration draws it; the same for the same files, configuration and seed.
+    """Read a task's files and draw its rows; the same files, configuration and seed give the same task.
+
+    Args:
+        config: where the rows are, and how many are drawn.
+        seed: seed of the draw.
 
     Raises:
-        DataError: the rows cannot be used as they are; says which, and how to mend them.
+        DataError: some rows cannot be used; names them, and says how to mend them.
         ConfigError: the configuration contradicts the GLUE task it names.
     """
     source = read_source(config, seed)
@@ -103,7 +106,7 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
 
 
 def _table(pieces: Sequence[Part], label_type: pa.DataType) -> pa.Table:
-    """One table of the rows of every piece, in their order."""
+    """Join the rows of all pieces into one table, in order."""
     columns: dict[str, pa.ChunkedArray] = {
         "row_id": pa.chunked_array([pa.array(part.ids, pa.int64()) for part in pieces]),
         "text": pa.chunked_array([pa.array(part.rows.texts, pa.string()) for part in pieces]),
@@ -120,7 +123,7 @@ def _table(pieces: Sequence[Part], label_type: pa.DataType) -> pa.Table:
 
 
 def _left_out(source: Source) -> dict[str, dict[str, int]]:
-    """Rows of each source's splits with nothing to read, and rows a reader could not make out."""
+    """Count the empty rows of a source by split, and the rows that its reader could not parse."""
     read = {"train": (source.train,), "unlabelled": source.unlabelled}
     dev = {split: (rows,) for split, rows in source.dev.items()}
     return {
@@ -131,7 +134,7 @@ def _left_out(source: Source) -> dict[str, dict[str, int]]:
 
 
 def save_task(data: TaskData, folder: Path) -> None:
-    """Write one Parquet file a split, and ``task.json`` with the rest; the same data gives the same bytes."""
+    """Write one Parquet file a split, and ``task.json`` with everything else; equal data give equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     for split, table in data.splits.items():
         pq.write_table(table, folder / f"{split}.parquet")
@@ -141,7 +144,10 @@ def save_task(data: TaskData, folder: Path) -> None:
 
 
 def load_task(folder: Path) -> TaskData:
-    """The task that ``save_task`` wrote.
+    """Read a task that ``save_task`` wrote.
+
+    Args:
+        folder: folder of the task.
 
     Raises:
         DataError: the folder holds no task, or a part of it is missing or damaged.
@@ -158,11 +164,11 @@ def load_task(folder: Path) -> TaskData:
 
 
 def task_rows(folder: Path, *, unlabelled: bool) -> Iterator[pa.RecordBatch]:
-    """The rows to augment, a few at a time; a task has some.
+    """Yield the rows to augment in record batches, at least one.
 
     Args:
-        folder: that ``save_task`` wrote.
-        unlabelled: read the unlabelled rows after the training rows.
+        folder: folder written by ``save_task``.
+        unlabelled: yield the unlabelled rows after the training rows.
     """
     for split in ("train", "unlabelled") if unlabelled else ("train",):
         path = folder / f"{split}.parquet"

@@ -4,8 +4,8 @@ Rows are sorted by length with random ties and cut into batches once, from the s
 shuffles the order of the batches. Rows of one batch are about equally long, so next to nothing is
 padded. The plan is a pure function of (seed, epoch); nothing else needs to be remembered to resume.
 
-A row keeps its company because matrix products differ in the last bit with the shape of the batch:
-what a teacher says of a fixed batch can be stored and read back as exactly what it would say again.
+The rows of a batch stay together in every epoch, because the last bits of matrix products depend on the shape of the
+batch: a teacher's features of a fixed batch can be stored, and reading them equals computing them again.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ class BatchPlan:
     """Length-bucketed batches of row indices.
 
     Attributes:
-        lengths: tokens of each row.
-        batch_size: rows a batch, or
-        max_tokens: tokens a batch, padding included; a row longer than this is a batch of its own.
-        seed: of the order.
-        drop_last: leave out what does not fill a batch (row batches only), as the released code does;
-            which rows these are is drawn anew each epoch.
-        pad_to: every row counts as this long; None pads to the longest of the batch.
+        lengths: (rows,), int32, number of tokens of each row.
+        batch_size: number of rows a batch; not used if ``max_tokens`` is set.
+        max_tokens: largest number of tokens a batch, padding included; a longer row is a batch of its own.
+        seed: seed of the batches and of their order.
+        drop_last: leave out the rows that do not fill a batch, as the released code does (only without
+            ``max_tokens``); each epoch leaves out other rows.
+        pad_to: length that every row is padded to, in tokens; None pads to the longest row of the batch.
     """
 
     lengths: NDArray[np.int32]
@@ -39,23 +39,23 @@ class BatchPlan:
     pad_to: int | None = None
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """Return the number of batches an epoch."""
         return len(self._bounds) - 1
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
-        """The batches of an epoch, in order."""
+        """Return the row indices of each batch of an epoch, in order."""
         random = self._random(epoch)
         batches = self.batches if self.fixed and epoch else self._draw(random)
         return [batches[i] for i in random.permutation(len(self))]
 
     @property
     def fixed(self) -> bool:
-        """Whether every epoch has the same batches; not where some rows are dropped and others the next time."""
+        """Whether every epoch has the same batches; false if each epoch leaves out other rows."""
         return self._bounds[-1] == len(self.lengths)
 
     @cached_property
     def batches(self) -> list[NDArray[np.int64]]:
-        """The batches of a fixed plan, in order of length."""
+        """Row indices of each batch of a fixed plan, in order of length."""
         return self._draw(self._random(0))
 
     def _random(self, epoch: int) -> np.random.Generator:
@@ -82,7 +82,7 @@ class BatchPlan:
 
     @property
     def padding_efficiency(self) -> float:
-        """Real tokens over computed tokens of an epoch."""
+        """Real tokens of an epoch divided by computed tokens (padding included), 0 to 1."""
         if self.pad_to:
             return float(self.lengths.sum() / (len(self.lengths) * self.pad_to))
         lengths = np.sort(self.lengths)
@@ -92,7 +92,7 @@ class BatchPlan:
 
 
 def token_bounds(sorted_lengths: NDArray[np.int32], max_tokens: int) -> list[int]:
-    """Cut ascending lengths into runs whose padded size stays within ``max_tokens``."""
+    """Cut ascending lengths into runs of rows whose padded size is at most ``max_tokens``."""
     bounds, count = [0], len(sorted_lengths)
     while bounds[-1] < count:
         start = bounds[-1]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def write_logits(path: Path, logits: NDArray[np.float32]) -> None:
-    """Write (rows, classes) logits; the file is there whole or not at all."""
+    """Write logits, (rows, classes), atomically: the file is complete or does not exist."""
     column = pa.FixedSizeListArray.from_arrays(pa.array(logits.reshape(-1)), logits.shape[1])
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
@@ -22,7 +22,7 @@ def write_logits(path: Path, logits: NDArray[np.float32]) -> None:
 
 
 def read_logits(path: Path) -> NDArray[np.float32]:
-    """(rows, classes) float32; a file of one shard is mapped, not read."""
+    """Read logits, (rows, classes), float32; a file of one shard is memory-mapped."""
     with pa.memory_map(str(path)) as source:
         column = pa.ipc.open_file(source).read_all()["logits"]
     classes = column.type.list_size
@@ -31,5 +31,5 @@ def read_logits(path: Path) -> NDArray[np.float32]:
 
 
 def join_logits(shards: Sequence[Path], path: Path) -> None:
-    """All shards in one table."""
+    """Join the logits of several shards into one file, in order."""
     write_logits(path, np.concatenate([read_logits(shard) for shard in shards]))

@@ -22,13 +22,13 @@ def mask_tokens(
     Args:
         input_ids: (batch, length).
         maskable: (batch, length), False for padding and special tokens.
-        probability: share of the maskable positions that is predicted; at least one a batch.
-        mask_id: of [MASK].
-        vocab_size: for the random word pieces.
-        key: (seed, step); the draw is a pure function of it.
+        probability: share of the maskable positions to predict; at least one position a batch is.
+        mask_id: id of [MASK].
+        vocab_size: random word pieces are drawn below it.
+        key: (seed, step); the random positions depend on nothing else.
 
     Returns:
-        The masked input and the labels, ``IGNORED`` where nothing is predicted.
+        The masked input and the labels, both (batch, length); labels are ``IGNORED`` where nothing is predicted.
     """
     random = np.random.Generator(np.random.PCG64(list(key)))
     draw: NDArray[Any] = random.random(input_ids.shape)

@@ -1,11 +1,11 @@
-"""Special tokens are the pipeline's to set: ``[SEP]`` in a text is five characters, not the end of a sentence.
+"""Only the pipeline sets special tokens: ``[SEP]`` in a text is five characters, not the end of a sentence.
 
-A fast tokenizer finds the names of its special tokens in any text and encodes them as the tokens themselves, so
-that a row could forge a sentence boundary. Here they are read as the text they are. Where the vocabulary itself
-spells such a name in one piece (SentencePiece's does), the name is taken apart first.
+A fast tokenizer finds the names of its special tokens in any text and encodes them as the tokens themselves, so a row
+could forge a sentence boundary. Here they are read as plain text. If the vocabulary has such a name as one piece
+(SentencePiece's may), the name is split first.
 
-One thing that is written into a text is meant: the holes that the augmenter ``mask`` makes. It marks them with
-``HOLE``, a character that Unicode keeps for such use, and whoever reads variants asks for the token there.
+The only exception are the holes that the augmenter ``mask`` makes. It marks them with ``HOLE``, a character that
+Unicode reserves for private use, and ``Holes`` turns it into the mask token when variants are tokenised.
 """
 
 import copy
@@ -22,7 +22,7 @@ _MARKED = re.compile(f"{HOLE}(?:{MARKERS})")
 
 
 def read_names_as_text(tokenizer: PreTrainedTokenizerFast) -> None:
-    """Have the tokenizer read the names of its special tokens as text, wherever it is called."""
+    """Make a tokenizer, in place, read the names of its special tokens as plain text."""
     tokenizer.split_special_tokens = True  # what a call takes when it is not told otherwise
     backend = tokenizer.backend_tokenizer
     backend.encode_special_tokens = True
@@ -40,10 +40,10 @@ def _spelled_in_one(tokenizer: PreTrainedTokenizerFast, name: str) -> bool:
 
 
 class Holes:
-    """Encodes texts in which ``HOLE`` and a marker stand for the mask token.
+    """Encodes texts in which ``HOLE`` followed by a marker stands for the mask token.
 
     Args:
-        tokenizer: as ``load_tokenizer`` gives it; it stays as it is.
+        tokenizer: a tokenizer from ``load_tokenizer``; it is not changed.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -57,7 +57,13 @@ class Holes:
             self._hole = self._tokenizer.convert_tokens_to_ids(HOLE)
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None, **options: Any) -> Any:
-        """What the tokenizer says of the texts, with its mask token in the holes."""
+        """Tokenise texts, with the mask token in the holes.
+
+        Args:
+            texts: the texts.
+            pairs: the second texts of pairs; None without.
+            options: passed on to the tokenizer.
+        """
         encoded = self._tokenizer(_bare(texts), None if pairs is None else _bare(pairs), **options)
         if self._mask is not None:
             encoded["input_ids"] = [

@@ -13,7 +13,7 @@ _TOKENIZER_FILES = (
 
 
 def stored_vocabulary(folder: Path) -> Mapping[str, int] | None:
-    """Word piece -> id, added tokens included; None where no ``tokenizer.json`` says it.
+    """Return word piece -> id, added tokens included; None if the folder has no ``tokenizer.json``.
 
     Raises:
         ModelError: the folder has no tokenizer, or a damaged one.
@@ -37,7 +37,7 @@ def stored_vocabulary(folder: Path) -> Mapping[str, int] | None:
 
 
 def require_tokenizer(source: str) -> None:
-    """Refuse a folder without any file of a tokenizer; a hub id is not looked at.
+    """Refuse a folder without any tokenizer file; a hub id is not checked.
 
     Raises:
         ModelError: there is none.
@@ -51,7 +51,7 @@ def check_ids(vocabulary: Mapping[str, int], vocab_size_of_model: int) -> None:
     """Refuse word pieces that a model's embedding has no row for.
 
     Raises:
-        ModelError: names the greatest id and the number of rows.
+        ModelError: an id is too large; names the largest id and the number of rows of the embedding.
     """
     greatest = max(vocabulary.values())
     if greatest >= vocab_size_of_model:

@@ -3,7 +3,7 @@
 A token table is a folder of shards and a ``table.json``. A shard is an Arrow IPC file with the columns
 ``input_ids`` (list of uint16, or int32 for large vocabularies), optionally ``token_type_ids`` (list of
 uint8) and any integer or float columns beside them. Opened, a shard is one flat memory-mapped array of
-values and one of offsets: a row is a slice, and nothing is copied before a batch is asked for.
+values and one of offsets: a row is a slice, and nothing is copied until a batch is built.
 """
 
 import json
@@ -33,7 +33,7 @@ class _Chunk(NamedTuple):
 
 
 class TokenTable:
-    """The rows of a token table by index.
+    """The rows of a token table, by index.
 
     Attributes:
         lengths: (rows,), int32, the number of tokens of each row.
@@ -72,19 +72,19 @@ class TokenTable:
         return int(self._starts[-1])
 
     def rows(self, indices: Sequence[int] | Array, pad_id: int = 0, pad_to: int | None = None) -> dict[str, Array]:
-        """Some rows as padded arrays.
+        """Return rows as padded arrays.
 
         Args:
-            indices: which rows, in which order; repeats are allowed.
-            pad_id: what fills ``input_ids`` after a row's end.
-            pad_to: the width; the longest row of the batch when empty.
+            indices: (rows,), row indices in any order; repeats are allowed.
+            pad_id: id of the padding token.
+            pad_to: width of the arrays; None pads to the longest of the rows.
 
         Returns:
             ``input_ids`` and ``token_type_ids`` (rows, width), int64; ``attention_mask`` (rows, width),
             bool, True for tokens; every other column (rows,), int64 or float64.
 
         Raises:
-            IndexError: a row that is not there.
+            IndexError: an index is outside the table.
             ValueError: a row is longer than ``pad_to``.
         """
         chosen = np.asarray(indices, dtype=np.int64)
@@ -111,7 +111,7 @@ class TokenTable:
         return batch
 
     def column(self, name: str) -> Array:
-        """A whole column beside the tokens, (rows,), int64 or float64.
+        """Return a whole column other than the tokens, (rows,), int64 or float64.
 
         Raises:
             DataError: the table has no such column; names those it has.

@@ -1,7 +1,7 @@
-"""Writing a token table: rows are gathered and written a shard at a time.
+"""Write a token table: rows are collected in memory and written one shard at a time.
 
-A shard appears under its name only when it is whole; ``table.json`` comes last, so a folder without it is
-an unfinished table, which the next writer starts afresh.
+A shard gets its name only when it is complete, and ``table.json`` is written last. A folder without it is an
+unfinished table, which the next writer starts anew.
 """
 
 import json
@@ -21,12 +21,12 @@ SHARD_ROWS = 1 << 14
 
 
 class TokenTableWriter:
-    """Appends rows to a new table; a context manager that finishes the table when all went well.
+    """Appends rows to a new table; a context manager that completes the table unless an exception is raised.
 
     Args:
-        folder: made if absent; shards of an earlier table in it are replaced.
-        shard_rows: rows held in memory before they are written.
-        vocab_size: every token id is below it; up to 65,536 a token takes two bytes.
+        folder: folder of the table; it is created, and shards of an earlier table in it are replaced.
+        shard_rows: number of rows held in memory before they are written.
+        vocab_size: every token id is below it; up to 65,536, a token takes two bytes, above that four.
     """
 
     def __init__(self, folder: str | Path, shard_rows: int = SHARD_ROWS, vocab_size: int = 1 << 16) -> None:
@@ -47,9 +47,9 @@ class TokenTableWriter:
         """Add one row; every row of a table has the same columns.
 
         Args:
-            input_ids: the tokens.
-            token_type_ids: their segments, as many as there are tokens.
-            columns: integers or floats to keep beside the row, such as ``label`` or ``row_id``.
+            input_ids: (tokens,), token ids.
+            token_type_ids: (tokens,), segment of each token; None without segments.
+            columns: name -> integer or float of this row, such as ``label`` or ``row_id``.
         """
         if self._extra_types is None:
             self._extra_types = {name: "q" if _is_integer(value) else "d" for name, value in columns.items()}

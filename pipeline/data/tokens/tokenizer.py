@@ -1,7 +1,7 @@
-"""Tokenizers: a BERT WordPiece vocabulary trained on any text, and any tokenizer of a pretrained model.
+"""Tokenizers: train a BERT WordPiece vocabulary on any text, or load the tokenizer of a pretrained model.
 
-Everything here is a fast tokenizer of the Transformers library; ``save_pretrained`` writes it and
-``AutoTokenizer.from_pretrained`` opens it.
+All are fast tokenizers of the Transformers library, written by ``save_pretrained`` and read by
+``AutoTokenizer.from_pretrained``.
 """
 
 import tempfile
@@ -30,10 +30,10 @@ def train_wordpiece(
     """Train a WordPiece vocabulary and wrap it in BERT's tokenizer; the same texts give the same ids.
 
     Args:
-        texts: read once.
+        texts: the training texts; they are iterated over once.
         vocab_size: number of tokens, the five special ones (ids 0 to 4) included.
         lowercase: lower-case and strip accents, as the uncased BERT does.
-        model_max_length: the longest sequence the model will take.
+        model_max_length: longest sequence of the model, in tokens.
 
     Raises:
         DataError: the texts hold no words.
@@ -64,10 +64,14 @@ def train_wordpiece(
 
 
 def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokenizerFast:
-    """The fast tokenizer of a model folder or hub id; names of special tokens in a text are text to it.
+    """Load the fast tokenizer of a model; it reads the names of special tokens in a text as plain text.
+
+    Args:
+        source: folder or hub id of the model.
+        revision: branch, tag or commit of a hub id.
 
     Raises:
-        ModelError: the folder has no tokenizer, or it has no fast one, or it cannot pad.
+        ModelError: there is no tokenizer, it is not a fast one, or it has no padding token.
     """
     folder = Path(source).expanduser()
     require_tokenizer(source)
@@ -92,10 +96,14 @@ def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokeni
 
 
 def check_vocabulary(tokenizer: PreTrainedTokenizerFast, vocab_size_of_model: int) -> None:
-    """Refuse a tokenizer that has ids the model's embedding has no row for.
+    """Refuse a tokenizer that has ids for which the model's embedding has no row.
+
+    Args:
+        tokenizer: the tokenizer.
+        vocab_size_of_model: number of rows of the model's embedding.
 
     Raises:
-        ModelError: names the greatest id and the number of rows.
+        ModelError: an id is too large; names the largest id and the number of rows.
     """
     check_ids(tokenizer.get_vocab(), vocab_size_of_model)
 
