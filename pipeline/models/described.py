@@ -1,4 +1,4 @@
-"""What a model's folder says of it in ``config.json``, read as plain JSON: before a run begins, and without torch."""
+"""Read a model folder's ``config.json`` as plain JSON, before a run begins and without torch."""
 
 import json
 from collections.abc import Mapping
@@ -21,26 +21,26 @@ SIZES = ("model_type", "vocab_size", "max_position_embeddings", "type_vocab_size
 
 
 def describe(location: str) -> Mapping[str, Any] | None:
-    """The configuration of a model folder; None for a hub id, or where it cannot be read."""
+    """Return the content of a model folder's config.json; None for a hub id, or if it cannot be read."""
     try:
-        told = json.loads((builtin_path(location) / CONFIG).read_text(encoding="utf-8"))
+        described = json.loads((builtin_path(location) / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) else None
+    return described if isinstance(described, dict) else None
 
 
 def shape_of(described: Mapping[str, Any]) -> dict[str, int]:
-    """Layers, hidden, heads and intermediate, as far as a configuration says them."""
+    """Return ``layers``, ``hidden``, ``heads`` and ``intermediate``, as far as a configuration has them."""
     found = {key: next((described[name] for name in names if name in described), None) for key, names in NAMES.items()}
     return {key: value for key, value in found.items() if isinstance(value, int)}
 
 
 def dropout_of(described: Mapping[str, Any]) -> float | None:
-    """The dropout of a configuration's hidden states; None if it says nothing of it."""
+    """Return the dropout probability of the hidden states in a configuration; None if it has none."""
     found = next((described[name] for name in DROPOUTS if name in described), None)
     return float(found) if isinstance(found, int | float) else None
 
 
 def sizes_of(described: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Everything beside the shape that decides how large an encoder is; equal for two of one family."""
+    """Return the settings other than the shape that an encoder's size depends on; equal within a family."""
     return tuple(described.get(name) for name in SIZES)

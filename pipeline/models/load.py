@@ -1,4 +1,4 @@
-"""Loading and saving models: a hub id or a folder in, a folder that ``from_pretrained`` opens out."""
+"""Load models from a folder or hub id, and save them to a folder that ``from_pretrained`` opens."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -33,10 +33,13 @@ MEND = "name a folder that save_pretrained wrote"
 
 
 def load_config(source: ModelSource) -> PretrainedConfig:
-    """The configuration of an encoder, for building in float32 whatever precision it was saved in.
+    """Load the configuration of an encoder, with its dtype set to float32.
+
+    Args:
+        source: folder or hub id.
 
     Raises:
-        ModelError: it cannot be found or read, or is no encoder.
+        ModelError: it cannot be found or read, or the model is no encoder.
     """
     if source.location.startswith(("/", ".", "~")) and not Path(source.location).is_dir():
         raise ModelError(f"there is no model folder {source.location!r}: check the path")
@@ -56,10 +59,13 @@ def load_config(source: ModelSource) -> PretrainedConfig:
 
 
 def load_encoder(source: ModelSource) -> PreTrainedModel:
-    """The encoder without any head, in float32; a pooler that was not saved starts at random.
+    """Load an encoder without a head, in float32; a pooler that was not saved gets random weights.
+
+    Args:
+        source: folder or hub id.
 
     Raises:
-        ModelError: it cannot be loaded, or weights of the encoder are not there.
+        ModelError: it cannot be loaded, or weights of the encoder are missing.
     """
     load_config(source)
     model, info = _load(AutoModel, source, output_loading_info=True, ignore_mismatched_sizes=True)
@@ -68,14 +74,14 @@ def load_encoder(source: ModelSource) -> PreTrainedModel:
 
 
 def load_masked_lm(source: ModelSource, *, new_head: bool = False) -> PreTrainedModel:
-    """The encoder with its masked-LM head, in float32.
+    """Load an encoder with its masked-LM head, in float32.
 
     Args:
-        source: the model.
-        new_head: a head that was not saved starts at random, to be trained, instead of being an error.
+        source: folder or hub id.
+        new_head: give a head that was not saved random weights, to be trained, instead of raising an error.
 
     Raises:
-        ModelError: it cannot be loaded, or weights of the encoder or of the head are not there.
+        ModelError: it cannot be loaded, or weights of the encoder or of the head are missing.
     """
     load_config(source)
     model, info = _load(AutoModelForMaskedLM, source, ignore_mismatched_sizes=True, output_loading_info=True)
@@ -90,15 +96,15 @@ def load_masked_lm(source: ModelSource, *, new_head: bool = False) -> PreTrained
 
 
 def load_classifier(source: ModelSource, label_names: Sequence[str], *, regression: bool = False) -> PreTrainedModel:
-    """The encoder with a classification head for these labels; a missing head starts at random.
+    """Load an encoder with a classification head, in float32; a missing head gets random weights.
 
     Args:
-        source: the pretrained encoder.
-        label_names: names by index, kept in the model as ``id2label``; one name for regression.
-        regression: fit one number instead of classes.
+        source: folder or hub id of the pretrained encoder.
+        label_names: label names by output index, kept in the model as ``id2label``; one name for a regression.
+        regression: one output for a number instead of one for each class.
 
     Raises:
-        ModelError: it cannot be loaded, or weights of the encoder are not there.
+        ModelError: it cannot be loaded, or weights of the encoder are missing.
     """
     load_config(source)
     names = dict(enumerate(label_names))
@@ -118,7 +124,10 @@ def load_classifier(source: ModelSource, label_names: Sequence[str], *, regressi
 
 
 def load_finetuned(source: ModelSource) -> PreTrainedModel:
-    """A model with a trained classification head, exactly as it was saved.
+    """Load a model with a trained classification head, exactly as it was saved.
+
+    Args:
+        source: folder or hub id.
 
     Raises:
         ModelError: the head's weights are missing, so nothing was fine-tuned.
@@ -137,7 +146,13 @@ def load_finetuned(source: ModelSource) -> PreTrainedModel:
 
 
 def permute_labels(model: PreTrainedModel, order: Sequence[int], label_names: Sequence[str]) -> None:
-    """Reorder the outputs of a fine-tuned model to our labels; ``order[i]`` is its index of our label i."""
+    """Reorder the outputs of a fine-tuned model to the task's labels, in place.
+
+    Args:
+        model: the model.
+        order: (labels,), for each label of the task, its index among the model's outputs.
+        label_names: label names of the task.
+    """
     *_, head = (m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == len(order))
     with torch.no_grad():
         head.weight.copy_(head.weight[list(order)].clone())
@@ -150,14 +165,14 @@ def permute_labels(model: PreTrainedModel, order: Sequence[int], label_names: Se
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, max_length: int) -> None:
     """Write weights (safetensors), configuration and tokenizer into one folder.
 
-    Beside a classifier the tokenizer goes on reading the names of special tokens as text, as in training; a masked
-    LM is asked with them.
+    The tokenizer saved with a classifier reads the names of special tokens as plain text, as in training. The one saved
+    with a masked LM does not, because ``[MASK]`` is written into its inputs.
 
     Args:
         model: the model.
-        tokenizer: its tokenizer; stays as it is.
-        folder: the folder.
-        max_length: word pieces at which the saved tokenizer truncates.
+        tokenizer: its tokenizer; it is not changed.
+        folder: the folder to write.
+        max_length: length at which the saved tokenizer truncates, in word pieces.
     """
     model.save_pretrained(folder)
     saved = deepcopy(tokenizer)
@@ -179,14 +194,14 @@ def _load(factory: Any, source: ModelSource, **kwargs: Any) -> Any:
 
 
 def _is_encoder(config: PretrainedConfig) -> bool:
-    """Whether a masked LM exists for it; for a model with code of its own, whether it says so."""
+    """Return whether the library has a masked LM of this family, or the model's own code declares one."""
     known = type(config) in MODEL_FOR_MASKED_LM_MAPPING
     remote = "AutoModelForMaskedLM" in (getattr(config, "auto_map", None) or {})
     return (known or remote) and not config.is_encoder_decoder and not getattr(config, "is_decoder", False)
 
 
 def _check_encoder(source: ModelSource, model: PreTrainedModel, info: dict[str, Any]) -> None:
-    """Refuse an encoder part of which would silently start at random."""
+    """Refuse an encoder some of whose weights are missing and would silently be random."""
     names = [name for name, _ in model.base_model.named_parameters() if not name.startswith("pooler.")]
     prefix = "" if model is model.base_model else f"{model.base_model_prefix}."
     absent = _absent(info)
@@ -199,7 +214,7 @@ def _check_encoder(source: ModelSource, model: PreTrainedModel, info: dict[str, 
 
 
 def _absent(info: dict[str, Any]) -> set[str]:
-    """Weights that were not there, or not in the model's size."""
+    """Return the names of weights that were missing or had another size."""
     return {*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}
 
 

@@ -1,4 +1,4 @@
-"""Masked language models: one built from nothing, and the head alone, whatever its family calls it."""
+"""Masked language models: build one with random weights, and find the head of any family."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,13 @@ from pipeline.errors import ModelError
 
 
 def build_masked_lm(shape: Shape, *, vocab_size: int, pad_token_id: int, max_length: int) -> PreTrainedModel:
-    """A BERT with a masked-LM head and random weights; seed torch first.
+    """Build a BERT with a masked-LM head and random weights from torch's global generator, which the caller seeds.
 
     Args:
-        shape: of the encoder.
-        vocab_size: word pieces.
-        pad_token_id: the one that pads.
-        max_length: positions.
+        shape: layers, hidden size, heads and intermediate size of the encoder.
+        vocab_size: number of word pieces.
+        pad_token_id: id of the padding token.
+        max_length: number of positions.
     """
     return BertForMaskedLM(
         BertConfig(
@@ -32,12 +32,12 @@ def build_masked_lm(shape: Shape, *, vocab_size: int, pad_token_id: int, max_len
 
 
 def mlm_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
-    """The part of a model that turns hidden rows into vocabulary logits.
+    """Return a model's masked-LM head, a function: (rows, hidden) -> (rows, vocabulary) logits.
 
-    The only place that knows where each family of the Transformers library keeps it.
+    Only this function knows under which name each family of the Transformers library keeps it.
 
     Raises:
-        ModelError: the model has none.
+        ModelError: the model has no masked-LM head.
     """
     parts = dict(model.named_children())
     if "generator_predictions" in parts and "generator_lm_head" in parts:  # ELECTRA's generator

@@ -1,4 +1,4 @@
-"""A precision is what matrix products are computed in; everything else stays float32.
+"""The precision is the number format of matrix products; everything else is computed in float32.
 
 ``bfloat16`` means the same on every device: products of activations and weights in bfloat16 under
 autocast, weights that are trained, their optimizer, the residual stream, layer norms and losses in
@@ -13,25 +13,29 @@ from pipeline.models.speed.frozen import freeze
 
 
 def exact_float32() -> None:
-    """Compute float32 products on a GPU in float32, not in TF32; call before the first of them."""
+    """Compute float32 products on a GPU in float32, not in TF32; to be called before the first product."""
     torch.set_float32_matmul_precision("highest")
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """The context that models run in, teacher and student alike; without effect in float32."""
+    """Return the context in which teacher and students run; it has no effect in float32.
+
+    Args:
+        precision: "float32" or "bfloat16".
+        device: device of the model.
+    """
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def prepare_teacher(model: nn.Module, precision: Precision) -> None:
     """Freeze a model; in bfloat16 its linear weights are converted once, in place.
 
-    Autocast keeps the conversions of trained weights alone for the length of a step, so it would convert
-    those of a frozen teacher for every batch. The model must run under ``autocast`` from then on, and must
-    not be saved.
+    Autocast caches converted weights only if they are trained, so it would convert those of a frozen teacher for every
+    batch. The model has to run under ``autocast`` afterwards, and must not be saved.
 
     Args:
-        model: the teacher; in place.
-        precision: resolved.
+        model: the teacher; it is changed in place.
+        precision: "float32" or "bfloat16".
     """
     freeze(model)
     if precision == "float32":

@@ -1,7 +1,7 @@
-"""Habits of the released TinyBERT code that change a model, for the ``huawei`` recipe only.
+"""The relu that the released TinyBERT code computes before the classifier, for the ``huawei`` recipe only.
 
-A model's configuration says that it has the habit, so that whoever loads its folder with this project computes what was
-trained; its weights do not show it, and ``from_pretrained`` alone leaves it out.
+It is noted in the model's configuration, so that this program computes what was trained when it loads the folder. The
+weights do not show it, and plain ``from_pretrained`` leaves it out.
 """
 
 from torch import Tensor, nn
@@ -13,12 +13,12 @@ RELU = "relu_before_classifier"  # the key in config.json
 
 
 def has_relu(config: PreTrainedConfig) -> bool:
-    """Whether logits of models with this configuration are classifier(relu(pooled))."""
+    """Return whether models with this configuration compute logits as classifier(relu(pooled))."""
     return bool(getattr(config, RELU, False))
 
 
 def forget_relu(config: PreTrainedConfig) -> None:
-    """Take the habit out of a configuration, in place: a head that is drawn anew has none."""
+    """Remove the relu's note from a configuration, in place, for a model with a new random head."""
     if hasattr(config, RELU):
         delattr(config, RELU)
 

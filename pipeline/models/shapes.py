@@ -1,4 +1,4 @@
-"""A student's shape beside its teacher's: what can be decided from two configurations, without loading torch."""
+"""Compare a student's shape with its teacher's, from their configurations, without torch."""
 
 from typing import Protocol
 
@@ -7,18 +7,22 @@ from pipeline.errors import ModelError
 
 
 class HasHeads(Protocol):
-    """A model's configuration, as far as its attention heads go."""
+    """A model configuration that has a number of attention heads."""
 
     @property
     def num_attention_heads(self) -> int:
-        """Heads of each layer."""
+        """Number of attention heads of each layer."""
 
 
 def student_shape(student: StudentConfig, teacher: HasHeads) -> Shape:
-    """The student's shape, its heads taken from the teacher when none are given.
+    """Return the student's shape, with the teacher's number of heads if the student names none.
+
+    Args:
+        student: configured shape of the student.
+        teacher: configuration of the teacher.
 
     Raises:
-        ModelError: the width is not a multiple of the heads; names widths that are.
+        ModelError: the hidden size is not a multiple of the number of heads; names sizes that are.
     """
     if student.preset:
         return PRESETS[student.preset]
@@ -38,10 +42,15 @@ def student_shape(student: StudentConfig, teacher: HasHeads) -> Shape:
 
 
 def check_heads(name: str, heads: int, teacher: HasHeads) -> None:
-    """Attention scores are compared head by head, so both models need the same number.
+    """Refuse a student with another number of heads: attention scores are compared head by head.
+
+    Args:
+        name: name of the student, for messages.
+        heads: the student's number of heads.
+        teacher: configuration of the teacher.
 
     Raises:
-        ModelError: they differ; names the choices.
+        ModelError: the numbers differ; names both and how to mend it.
     """
     wanted = teacher.num_attention_heads
     if heads != wanted:

@@ -6,11 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model is: a folder, or a hub id and a revision. Code that comes with a model never runs."""
+    """The location of a model: a folder, or a hub id and a revision. Code that comes with a model is never run."""
 
     location: str
     revision: str = "main"
 
     def options(self) -> dict[str, Any]:
-        """Keyword arguments for ``from_pretrained``."""
+        """Return the keyword arguments for ``from_pretrained``."""
         return {"revision": self.revision, "trust_remote_code": False}

@@ -21,7 +21,7 @@ HEAD_WIDTHS = ("head_dim", "attention_head_size")
 
 
 def larger_than_teacher(shape: Shape, teacher: PretrainedConfig) -> list[str]:
-    """Where a student is larger than its teacher; allowed, but worth a warning."""
+    """Describe in what a student is larger than its teacher, for a warning; larger students are allowed."""
     warnings = []
     if shape.layers > teacher.num_hidden_layers:
         warnings.append(
@@ -35,17 +35,17 @@ def larger_than_teacher(shape: Shape, teacher: PretrainedConfig) -> list[str]:
 def student_config(
     shape: Shape, teacher: PretrainedConfig, *, dropout: float, layers: Sequence[int] | None = None
 ) -> PretrainedConfig:
-    """The teacher's configuration in the student's shape: same family, vocabulary and positions.
+    """Build a student's configuration: the teacher's family, vocabulary and positions, in the student's shape.
 
     Args:
-        shape: of the student.
-        teacher: the teacher's configuration; it stays as it is.
-        dropout: the student's, everywhere.
-        layers: the 1-based teacher layer that each student layer imitates, and whose kind (of attention, say) it
-            takes; None for the teacher's first layers, again from the first where the student is deeper.
+        shape: the student's layers, hidden size, heads and intermediate size.
+        teacher: the teacher's configuration; it is not changed.
+        dropout: dropout probability of all of the student's layers.
+        layers: for each student layer, the number of the teacher layer that it imitates, from 1; it takes that layer's
+            kind of attention. None uses the teacher's first layers, and starts over if the student is deeper.
 
     Raises:
-        ModelError: the family says its layers in another way, so that their number cannot be changed.
+        ModelError: the family configures its layers differently, so that their number cannot be changed.
     """
     config = deepcopy(teacher)
     forget_relu(config)
@@ -76,7 +76,7 @@ def student_config(
 
 
 def _repeat_shape(config: PretrainedConfig, teacher: PretrainedConfig, shape: Shape) -> None:
-    """Bring the keys that say width and heads a second time into line with the student's shape."""
+    """Set the keys that repeat width and heads in some families to the student's shape."""
     if hasattr(config, "pooler_hidden_size"):  # DeBERTa
         config.pooler_hidden_size = shape.hidden
     for name in HEAD_WIDTHS:
@@ -92,14 +92,14 @@ def _repeat_shape(config: PretrainedConfig, teacher: PretrainedConfig, shape: Sh
 
 
 def set_dropout(model: nn.Module, probability: float) -> None:
-    """Change the dropout of a built model in place; its configuration keeps what it says."""
+    """Set the dropout probability of a built model in place; its configuration is not changed."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
 
 
 def build_encoder(config: PretrainedConfig, seed: int) -> PreTrainedModel:
-    """A randomly initialised encoder; the same weights for the same configuration and seed."""
+    """Build an encoder with random weights; the same configuration and seed give the same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return AutoModel.from_config(config)
@@ -108,12 +108,12 @@ def build_encoder(config: PretrainedConfig, seed: int) -> PreTrainedModel:
 def random_classifier(
     config: PretrainedConfig, label_names: Sequence[str], *, regression: bool = False
 ) -> PreTrainedModel:
-    """A classifier for these labels with random weights; seed torch first.
+    """Build a classifier with random weights from torch's global generator, which the caller seeds.
 
     Args:
         config: shape and family; the labels are written into it.
-        label_names: names by index, kept in the model as ``id2label``; one name for regression.
-        regression: fit one number instead of classes.
+        label_names: label names by output index, kept in the model as ``id2label``; one name for a regression.
+        regression: one output for a number instead of one for each class.
     """
     config.num_labels = len(label_names)
     config.id2label = dict(enumerate(label_names))

@@ -1,10 +1,9 @@
-"""A tap reads the features that distillation needs while the stock fused attention runs.
+"""Taps read the features that distillation needs while the library's fused attention runs.
 
-The attention function ``tinybert_tap`` is registered with the Transformers library: it hands the
-queries and keys of the layers somebody listens to over, then calls the library's own SDPA. No model
-code is changed, no attention matrix is materialised. Who listens travels with the call, as a keyword
-that the library passes down to the attention function: two models, or two threads, never meet, and
-the compiler follows it without leaving its graph.
+The attention function ``tinybert_tap`` is registered with the Transformers library: it keeps the queries and keys of
+the requested layers, then calls the library's own SDPA. No model code is changed, and no attention matrix is computed.
+The dict that collects them is passed down with each call, as a keyword of the attention function. So two models, or
+two threads, do not interfere, and the compiler needs no graph break.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +48,13 @@ def encode(
     batch: Mapping[str, Tensor],
     **kwargs: Any,
 ) -> Any:
-    """Run a model's forward on the inputs of a batch that it understands."""
+    """Call a model with those inputs of a batch that it accepts.
+
+    Args:
+        model: the model.
+        batch: input_ids, attention_mask and perhaps token_type_ids, each (batch, length); others are left out.
+        kwargs: passed on to the model.
+    """
     inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
     # A RoBERTa has one token type; feeding it segment ids would index out of its table.
     if getattr(model.config, "type_vocab_size", 0) > 1 and "token_type_ids" in batch:
@@ -61,12 +66,12 @@ class Reader:
     """Reads taps of a model in one forward pass.
 
     Args:
-        model: any encoder of the Transformers library; one that uses its attention interface where queries or keys
-            are read, one with a head where an output is.
-        taps: what is read. A masked-LM output is computed at the masked positions only.
+        model: an encoder of the Transformers library. It must use the library's attention interface if queries or
+            keys are read, and have a head if an output is read.
+        taps: the tensors to read. A masked-LM output is computed at the masked positions only.
 
     Raises:
-        ModelError: the model does not go through the attention interface, or has no masked-LM head.
+        ModelError: the model does not use the attention interface, or has no masked-LM head.
     """
 
     def __init__(self, model: PreTrainedModel, taps: Sequence[Tap]) -> None:
@@ -84,7 +89,7 @@ class Reader:
             raise ModelError(_unsupported(model)) from error
 
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[Tap, Tensor]:
-        """The tensors of the taps.
+        """Run the model and return tap -> tensor.
 
         Args:
             batch: input_ids, attention_mask and perhaps token_type_ids, each (batch, length); for a masked-LM output
@@ -112,16 +117,20 @@ class Reader:
 
 
 def last_of(seen: Seen) -> Tensor:
-    """The tensor that a forward pass computes last: an output, else the highest hidden state."""
+    """Return the tensor that a forward pass computes last: an output, else the highest hidden state."""
     order = ("embedding", "query", "key", "hidden", "output")
     return seen[max(seen, key=lambda tap: (tap.what == "output", tap.layer, order.index(tap.what)))]
 
 
 def truncate(model: PreTrainedModel, last_layer: int) -> None:
-    """Drop what lies above ``last_layer`` of an encoder, its pooler included; in place.
+    """Remove the layers of an encoder above ``last_layer``, and its pooler, in place.
 
-    An encoder that computes something else without them keeps them: one that normalises after its last layer, whose
-    norm would meet another one, or one that cannot do without its pooler.
+    They are kept if the hidden state of ``last_layer`` would change without them (because the encoder normalises it
+    after its last layer), or if the encoder cannot run without its pooler.
+
+    Args:
+        model: the model.
+        last_layer: number of the last layer that is read, from 1.
     """
     encoder = cast("Any", model.base_model)
     count, pooler = encoder.config.num_hidden_layers, getattr(encoder, "pooler", None)
@@ -142,7 +151,7 @@ def truncate(model: PreTrainedModel, last_layer: int) -> None:
 
 
 def _still(encoder: PreTrainedModel, layer: int, expected: Tensor) -> bool:
-    """Whether an encoder computes what it did before something was taken from it."""
+    """Return whether an encoder still computes the same hidden state after a part was removed."""
     try:
         return torch.equal(_hidden_state(encoder, layer), expected)
     except Exception:  # noqa: BLE001 - whatever it misses, it misses
@@ -151,7 +160,7 @@ def _still(encoder: PreTrainedModel, layer: int, expected: Tensor) -> bool:
 
 @torch.no_grad()
 def _hidden_state(encoder: PreTrainedModel, layer: int) -> Tensor:
-    """Of a few word pieces, without dropout."""
+    """Compute the hidden state of a layer for a few word pieces, without dropout."""
     was_training = encoder.training
     encoder.eval()
     ids = torch.tensor([[2, 3, 4]], device=encoder.device)

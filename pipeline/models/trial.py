@@ -1,4 +1,4 @@
-"""A student of a new shape is tried before anything is trained: built, run, read, saved and opened again."""
+"""Try a student of a new shape before anything is trained: build, run, read, save and load it."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -19,15 +19,15 @@ WAY_OUT = "choose another shape, or a BERT, RoBERTa, ELECTRA or MiniLM teacher"
 
 
 def try_student(config: PretrainedConfig, name: str, *, attention: bool) -> None:
-    """Build a student, run it, read its features, save it and open it again.
+    """Build a student, run it, read its features, save it and load it again.
 
     Args:
-        config: the student's.
-        name: the student's.
-        attention: whether its attention scores are to be imitated.
+        config: configuration of the student.
+        name: name of the student, for messages.
+        attention: whether a loss term compares its attention scores.
 
     Raises:
-        ModelError: one of these steps does not work for the family in this shape; names both, and the step.
+        ModelError: one of these steps fails for the family in this shape; names student, family and step.
     """
     failure: ModelError | None = None
     for candidate in (_with_few_word_pieces(config), config):
@@ -73,11 +73,15 @@ def _try(config: PretrainedConfig, name: str, *, attention: bool) -> None:
 
 @torch.no_grad()
 def read_as_student(model: PreTrainedModel, *, attention: bool) -> None:
-    """Check that a tap finds what the losses expect, in a built model.
+    """Check that the taps of a built model have the shapes that the losses expect.
+
+    Args:
+        model: the model.
+        attention: whether a loss term compares its attention scores.
 
     Raises:
-        ModelError: attention scores cannot be read, hidden states have another width, or keys another number of
-            heads, than the configuration says.
+        ModelError: attention scores cannot be read, or hidden states or keys have another width or number of heads
+            than the configuration says.
     """
     config = model.config
     numbers = range(1, config.num_hidden_layers + 1)
@@ -100,7 +104,7 @@ def read_as_student(model: PreTrainedModel, *, attention: bool) -> None:
 
 
 def _batch(vocab_size: int) -> dict[str, torch.Tensor]:
-    """Two rows, one of them padded."""
+    """Build a batch of two rows, one of them padded."""
     mask = torch.arange(LENGTH) < torch.tensor([LENGTH, LENGTH - 2])[:, None]
     ids = torch.arange(ROWS * LENGTH).view(ROWS, LENGTH) % max(1, vocab_size - LENGTH) + min(LENGTH, vocab_size - 1)
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}

@@ -1,7 +1,7 @@
-"""A model before it is loaded: what its folder's configuration and the headers of its weights say; no torch.
+"""Check a model without loading it, from its configuration and the headers of its weight files; no torch.
 
-Reading these takes milliseconds, loading a model takes seconds and a library. What cannot be decided here is
-left to the library that loads the model: nothing is refused that it would take.
+That takes milliseconds, while loading a model takes seconds. What cannot be decided from these files is left to the
+library: no model is refused here that it would load.
 """
 
 import json
@@ -50,14 +50,14 @@ _LAYER = re.compile(r"(?:^|\.)layer\.(\d+)\.(.+)$")
 
 @dataclass(frozen=True)
 class UnloadedModel:
-    """A model as its folder describes it; a number is 0 where the folder does not say it.
+    """A model as its folder describes it; a number that the folder does not give is 0.
 
     Attributes:
-        location: its folder, as a message names it.
-        family: ``bert``, ``roberta``, ...; empty when the configuration does not say.
-        positions: word pieces of the longest sequence it can read.
-        labels: names of a classifier's outputs.
-        tensors: name -> shape of every weight; None for a model that is yet to be made.
+        location: its folder, for messages.
+        family: "bert", "roberta", ...; "" if the configuration does not say.
+        positions: longest sequence it can read, in word pieces.
+        labels: output index -> label name of a classifier.
+        tensors: name -> shape of every weight; None for a model that has not been trained yet.
     """
 
     location: str
@@ -71,15 +71,18 @@ class UnloadedModel:
     tensors: Tensors | None = None
 
     def has_weights(self, *beginnings: str) -> bool:
-        """Whether the name of any of its weights begins like one of these."""
+        """Return whether the name of any weight starts with one of these strings."""
         return any(name.startswith(beginnings) for name in self.tensors or ())
 
 
 def read_model(folder: Path) -> UnloadedModel:
-    """What the folder of a model says of it.
+    """Read the description of a model from its folder.
+
+    Args:
+        folder: folder of the model.
 
     Raises:
-        ModelError: it has no configuration or no weights, one of them is damaged, or it is no encoder.
+        ModelError: configuration or weights are missing or damaged, or the model is no encoder.
     """
     config = _read_config(folder)
     family = str(config.get("model_type", ""))
@@ -109,10 +112,10 @@ def read_model(folder: Path) -> UnloadedModel:
 
 
 def check_encoder(model: UnloadedModel) -> None:
-    """Refuse a model whose weights are not all there, or are not those of its configuration.
+    """Refuse a model whose weights are incomplete or do not fit its configuration.
 
     Raises:
-        ModelError: names the first weight that is missing or of another size.
+        ModelError: a weight is missing or has another size; names the first.
     """
     if model.tensors is None or model.family not in EQUAL_LAYERS:
         return
@@ -160,7 +163,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _read_header(folder: Path, file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and shape of each tensor of a safetensors file, whose size has to be that which its header says."""
+    """Read the name and shape of each tensor of a safetensors file, and check the file's size against its header."""
     try:
         with file.open("rb") as opened:
             size = int.from_bytes(opened.read(8), "little")
@@ -191,5 +194,5 @@ def _labels(config: Mapping[str, Any]) -> Mapping[int, str]:
 
 
 def _number(config: Mapping[str, Any], *names: str) -> int:
-    """The first of some entries that is a whole number; 0 if none is."""
+    """Return the first of some entries that is a whole number; 0 if none is."""
     return next((value for name in names if isinstance(value := config.get(name), int)), 0)

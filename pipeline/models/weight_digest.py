@@ -1,7 +1,4 @@
-"""A model that was read is known by the digest of its weights: a cache of what the model says is keyed by it.
-
-The digest is taken while the model is as it was loaded.
-"""
+"""Identify a loaded model by a digest of its weights, which is part of the key of a feature cache."""
 
 from typing import Any
 
@@ -12,12 +9,12 @@ from pipeline.store.fingerprint import canonical, digest_bytes
 
 
 def digest_encoder(model: PreTrainedModel) -> str:
-    """Digest of an encoder's configuration and of every tensor of its weights, the head not counted.
+    """Return a digest of an encoder's configuration and of all its weights, without those of a head.
 
-    Call it before anything is done to the weights.
+    It has to be called before the weights are converted or packed.
 
     Raises:
-        TypeError: some layers are packed already, so their weights could not be seen.
+        TypeError: some layers are packed already, so that their weights cannot be read.
     """
     shape = {name: value for name, value in model.config.to_dict().items() if not name.startswith("_")}
     tensors = {name: _digest_tensor(tensor) for name, tensor in model.base_model.state_dict().items()}

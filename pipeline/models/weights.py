@@ -1,4 +1,4 @@
-"""Weights are read from safetensors files alone: a pickle may hold any code, so none is opened, whatever names it."""
+"""Weights are read from safetensors files only: a pickle may contain any code, so none is ever opened."""
 
 import json
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ INDEX = ".safetensors.index.json"
 
 
 def refuse_pickles(location: str, config: Any) -> None:
-    """Look at what a model would be read from, before anything is read.
+    """Refuse a model whose weights would be read from a pickle, before any of them is read.
 
     Args:
-        location: folder or hub id; of a hub only what its configuration names can be known.
-        config: the model's configuration.
+        location: folder or hub id; for a hub id, only the files that the configuration names are known.
+        config: configuration of the model.
 
     Raises:
-        ModelError: its weights are, or are said to be, in a file that would be unpickled.
+        ModelError: its weights are in a file that would be unpickled, or its configuration names one.
     """
     pickled = next((name for name in _named(Path(location), config) if not name.endswith((SAFE, INDEX))), None)
     if pickled is not None:
@@ -30,11 +30,11 @@ def refuse_pickles(location: str, config: Any) -> None:
 
 
 def weight_files(folder: Path, config: Any) -> list[str]:
-    """The safetensors files that a model folder's weights would be read from; empty if it has none.
+    """Return the names of the safetensors files with a model's weights; empty if the folder has none.
 
     Args:
-        folder: of the model.
-        config: the model's configuration.
+        folder: folder of the model.
+        config: configuration of the model.
     """
     named = list(_named(folder, config)) or [f"model{SAFE}"]
     files = [name for part in named for name in (_shards(folder / part) if part.endswith(INDEX) else [part])]
@@ -42,7 +42,7 @@ def weight_files(folder: Path, config: Any) -> list[str]:
 
 
 def _named(folder: Path, config: Any) -> Iterator[str]:
-    """Files that the weights would be read from, as far as they can be known."""
+    """Return the files that the weights would be read from, as far as they are known."""
     chosen = getattr(config, "transformers_weights", None)
     if chosen:
         yield str(chosen)
@@ -56,7 +56,7 @@ def _named(folder: Path, config: Any) -> Iterator[str]:
 
 
 def _shards(index: Path) -> list[str]:
-    """Files that an index names; one that cannot be read is told of by the library."""
+    """Return the files that an index names; an unreadable index is left to the library to report."""
     try:
         return sorted({str(name) for name in json.loads(index.read_bytes())["weight_map"].values()})
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

@@ -1,4 +1,4 @@
-"""Local attention: the layers of a model that see only the neighbourhood of a token."""
+"""Local attention: layers in which a token attends only to its neighbourhood."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from pipeline.errors import ModelError
 
 
 def attention_windows(config: PretrainedConfig) -> tuple[int | None, ...]:
-    """For each layer, the number of tokens it sees on either side of a token; None where it sees the whole row."""
+    """Return, for each layer, how many tokens to each side a token attends to; None for the whole row."""
     kinds = getattr(config, "layer_types", None)
     if not kinds:
         return (None,) * config.num_hidden_layers
@@ -16,16 +16,18 @@ def attention_windows(config: PretrainedConfig) -> tuple[int | None, ...]:
 
 
 def check_windows(name: str, layers: Sequence[int], student: PretrainedConfig, teacher: PretrainedConfig) -> None:
-    """Attention scores are compared where both layers look, so both have to look equally far.
+    """Refuse student layers whose attention window differs from that of the teacher layer they imitate.
+
+    Attention scores are compared only within the window, so both windows have to be equal.
 
     Args:
-        name: the student's.
-        layers: the 1-based teacher layer that each student layer imitates.
-        student: its configuration.
-        teacher: the teacher's.
+        name: name of the student, for messages.
+        layers: for each student layer, the number of the teacher layer that it imitates, from 1.
+        student: configuration of the student.
+        teacher: configuration of the teacher.
 
     Raises:
-        ModelError: a layer sees another stretch of the row than the one it imitates.
+        ModelError: two windows differ.
     """
     own, others = attention_windows(student), attention_windows(teacher)
     for place, layer in enumerate(layers):

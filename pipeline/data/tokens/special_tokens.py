@@ -5,7 +5,7 @@ could forge a sentence boundary. Here they are read as plain text. If the vocabu
 (SentencePiece's may), the name is split first.
 
 The only exception are the holes that the augmenter ``mask`` makes. It marks them with ``HOLE``, a character that
-Unicode reserves for private use, and ``Holes`` turns it into the mask token when variants are tokenised.
+Unicode reserves for internal use, and ``Holes`` turns it into the mask token when variants are tokenised.
 """
 
 import copy

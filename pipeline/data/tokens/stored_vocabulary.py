@@ -13,7 +13,7 @@ _TOKENIZER_FILES = (
 
 
 def stored_vocabulary(folder: Path) -> Mapping[str, int] | None:
-    """Return word piece -> id, added tokens included; None if the folder has no ``tokenizer.json``.
+    """Return word piece -> id, added tokens included; None if no ``tokenizer.json`` holds it.
 
     Raises:
         ModelError: the folder has no tokenizer, or a damaged one.

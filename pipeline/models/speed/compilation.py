@@ -1,7 +1,7 @@
-"""Compiling turns a module's forward and backward into a few fused kernels; what it computes stays the same.
+"""Compile a module's forward and backward pass into a few fused kernels; the results stay the same.
 
-One graph serves every shape: rows and length are symbols in it, so that token budgets, whose batches hardly
-ever repeat a shape, do not compile over and over. Dropout draws what it would draw uncompiled.
+One graph serves all shapes: rows and length are symbols in it, so batches of a token budget, which rarely repeat a
+shape, are not compiled again and again. Dropout draws the same numbers as without compiling.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ GRAPHS = 64  # of one function: each model, its training and evaluation, a singl
 
 
 def compile_encoder(model: PreTrainedModel, *, backend: Backend = "inductor") -> None:
-    """Compile the encoder of a model, tapped or not; in place, parameters and their names stay as they are."""
+    """Compile the encoder of a model in place, with or without taps; parameters and their names do not change."""
     encoder = cast("PreTrainedModel", model.base_model)
     was_training = encoder.training
     encoder.eval()
@@ -32,10 +32,14 @@ def compile_encoder(model: PreTrainedModel, *, backend: Backend = "inductor") ->
 
 
 def compile_module(module: nn.Module, *, backend: Backend = "inductor") -> None:
-    """Compile a module's call as one graph for all shapes; in place.
+    """Compile a module's forward pass in place, as one graph for all shapes.
 
-    Its settings are those of the process: numbers such as a layer norm's epsilon are constants of the graph,
-    and the graphs of several models that share their code count together.
+    This changes torch's settings for the whole process: numbers such as a layer norm's epsilon become constants of the
+    graph, and torch's limit of graphs holds for all models that share their code together.
+
+    Args:
+        module: the module.
+        backend: backend of ``torch.compile``.
     """
     from torch._dynamo import config
 

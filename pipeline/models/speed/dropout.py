@@ -1,7 +1,7 @@
-"""Dropout whose masks are cheap to draw on a CPU.
+"""Dropout whose masks are fast to draw on a CPU.
 
-Torch draws a number an element there, which takes several times as long as the layer norm beside it.
-Here one 64-bit number of the same generator serves four elements: an element stays if its 16 bits reach a threshold.
+Torch draws one random number for each element, which takes several times as long as a layer norm of the same size.
+Here one 64-bit number of the same generator serves four elements: an element is kept if its 16 bits reach a threshold.
 """
 
 import torch
@@ -16,7 +16,7 @@ class Dropout(nn.Dropout):
     """``nn.Dropout`` with its rate rounded to a 65,536th on a CPU, and its scale that of the rounded rate."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Some elements zero, the others scaled so that each keeps its mean; any shape."""
+        """Set random elements to zero and scale the others, so that expected values do not change; any shape."""
         dropped = round(self.p * LEVELS)
         if not self.training or not x.is_cpu or not 0 < dropped < LEVELS:
             return F.dropout(x, self.p, self.training)
@@ -24,7 +24,7 @@ class Dropout(nn.Dropout):
 
 
 def _noise(x: Tensor, dropped: int) -> Tensor:
-    """Zeros and scales in x's shape, float32 at least, drawn from torch's generator on the CPU."""
+    """Draw a mask of zeros and scales in x's shape, at least float32, from torch's CPU generator."""
     bits = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 4),))
     levels = bits.view(torch.int16)[: x.numel()].view(x.shape)
     # Compared right into numbers: a mask of truth values would be converted for each product with it.
@@ -33,7 +33,7 @@ def _noise(x: Tensor, dropped: int) -> Tensor:
 
 
 def draw_cheaply(model: nn.Module) -> None:
-    """Give a model ``Dropout`` for every ``nn.Dropout``, in place; its weights and their names stay as they are."""
+    """Replace every ``nn.Dropout`` of a model by ``Dropout``, in place; weights and their names do not change."""
     for parent in model.modules():
         for name, module in parent.named_children():
             if type(module) is nn.Dropout:

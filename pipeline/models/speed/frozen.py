@@ -1,4 +1,4 @@
-"""A frozen model is only read from: nothing is kept for a backward pass, and what is read once is overwritten."""
+"""Freeze a model that is not trained: no gradients, and activations overwrite their inputs."""
 
 import torch
 from torch import nn
@@ -6,10 +6,10 @@ from transformers.activations import GELUActivation
 
 
 def freeze(model: nn.Module) -> None:
-    """Have a model that is never trained ask for no gradients and compute its GELUs in place, to the same numbers.
+    """Switch a model's gradients off and compute its GELUs in place, with the same results.
 
-    The widest array of a layer goes through its GELU, and a second one of that size would have to come from the system
-    in every layer of every batch.
+    The GELU's input is the widest array of a layer; without this, every layer of every batch would allocate a second
+    array of that size.
     """
     model.requires_grad_(False)
     for module in model.modules():

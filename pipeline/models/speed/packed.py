@@ -1,6 +1,6 @@
-"""A frozen model's linear layers as a processor runs them best: weights laid out once, bias and GELU in the same pass.
+"""Pack the linear layers of a frozen model for the CPU: weights in oneDNN's layout, bias and GELU in the same pass.
 
-oneDNN lays a weight out anew for every product otherwise, a bias is copied to each row before it, and the widest array
+Otherwise oneDNN reorders a weight for every product, the bias is copied to each row beforehand, and the widest array
 of a layer is read and written once more for its GELU.
 """
 
@@ -20,13 +20,13 @@ PROCESSORS = ("x86_64", "AMD64")  # where this was measured; elsewhere oneDNN ca
 class PackedLinear(nn.Module):
     """A linear layer that is never trained, on a CPU.
 
-    The operators are those that torch's own compiler puts in place of such layers; they have no public name.
-    Its weight is no parameter any more, so a state dictionary would leave it out without a word: whoever asks for
-    one is refused. Digest or save a model before it is packed.
+    It uses the operators that torch's own compiler inserts for such layers; they have no public name. The weight is no
+    longer a parameter, so a state dictionary would silently lack it; asking for one raises an error. Digest or save a
+    model before it is packed.
 
     Args:
-        linear: float32 or bfloat16; its weight is copied.
-        gelu: the activation that follows is an exact GELU, to be computed here.
+        linear: a linear layer in float32 or bfloat16; its weight is copied.
+        gelu: compute the exact GELU that follows the layer, too.
     """
 
     def __init__(self, linear: nn.Linear, *, gelu: bool = False) -> None:
@@ -37,7 +37,7 @@ class PackedLinear(nn.Module):
         self._after = "gelu" if gelu else "none"
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) to (..., out), in the precision of the weight; without gradients."""
+        """Compute the layer: (..., in) -> (..., out), in the precision of the weight, without gradients."""
         run = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001 - see above
         return run(x.to(self._dtype), self._weight, self._bias, self._after, [], "none")
 
@@ -49,13 +49,13 @@ class PackedLinear(nn.Module):
 
 
 def pack(model: nn.Module) -> bool:
-    """Have a frozen model's linear layers packed, in place, and say whether they are.
+    """Pack the linear layers of a frozen model in place; return whether they are packed.
 
-    Only on x86 CPUs with oneDNN, by a torch that has the operators; anywhere else the model stays as it is, and so does
-    a layer with hooks. The model cannot be saved, digested, moved or compiled afterwards.
+    This works only on x86 CPUs with oneDNN, with a torch that has the operators; otherwise the model is not changed.
+    Layers with hooks are never packed. The model cannot be saved, digested, moved or compiled afterwards.
 
     Args:
-        model: frozen, on its device, in its precision.
+        model: a frozen model on its device, in its final precision.
     """
     if not _packable(model):
         return False
@@ -70,7 +70,7 @@ def pack(model: nn.Module) -> bool:
 
 
 def _plain(module: nn.Module) -> bool:
-    """A linear layer that nobody listens to: a hook may change what goes in or out."""
+    """Return whether a module is a linear layer without hooks, which could change its input or output."""
     return type(module) is nn.Linear and not module._forward_pre_hooks and not module._forward_hooks  # noqa: SLF001
 
 
