@@ -1,6 +1,6 @@
-"""What Prefect's server does by itself with our news: call a webhook when a stage fails, bury runs that fell silent.
+"""Automations of Prefect's server: call a webhook when a stage fails, mark silent runs as crashed.
 
-An automation lives on the server, so it also speaks for a run whose machine is gone.
+An automation runs on the server, so it also works for a run whose machine is gone.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ PAYLOAD = """{
 
 
 def failure_webhook(block: UUID) -> AutomationCore:
-    """Call the webhook that a block describes whenever a stage has failed for good."""
+    """Build the automation that calls the webhook of a block whenever a stage has finally failed."""
     return AutomationCore(
         name="tinybert: stage failed",
         description="Calls a webhook with the stage and the reason.",
@@ -50,7 +50,7 @@ def failure_webhook(block: UUID) -> AutomationCore:
 
 
 def silent_runs(silence: timedelta = SILENCE) -> AutomationCore:
-    """Mark a run crashed of which nothing has been heard for so long; it is not ended if it still runs."""
+    """Build the automation that marks a run as crashed if it sent no heartbeat for ``silence``; it does not stop it."""
     return AutomationCore(
         name="tinybert: run fell silent",
         description="Marks a run as crashed when its heartbeats stop; the next run goes on from its last checkpoint.",
@@ -75,17 +75,17 @@ def silent_runs(silence: timedelta = SILENCE) -> AutomationCore:
 
 
 def register(webhook_url: str | None) -> list[str]:
-    """Put our automations on the server, in the place of earlier ones of the same name.
+    """Register the automations on the server, replacing earlier ones of the same names.
 
     Args:
-        webhook_url: what to call when a stage fails; kept on the server as a secret. None for no such automation.
+        webhook_url: URL to call when a stage fails, kept on the server as a secret; None registers no webhook.
 
     Returns:
-        Names of the automations that are there now.
+        Names of the registered automations.
 
     Raises:
-        ConfigError: the URL is none.
-        ServicesError: no server is up.
+        ConfigError: the URL is not valid.
+        ServicesError: no server is running.
     """
     if webhook_url is not None:
         _check(webhook_url)

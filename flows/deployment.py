@@ -26,10 +26,15 @@ FORBIDDEN = "/%&<>"
 
 
 def schedule(cron: str | None, timezone: str, every_minutes: float | None) -> Schedule | None:
-    """When a deployment runs by itself; None for never.
+    """Build the schedule of a deployment; None without one.
+
+    Args:
+        cron: cron expression; None without.
+        timezone: time zone of the cron expression.
+        every_minutes: interval in minutes; None without.
 
     Raises:
-        ConfigError: the cron expression or the time zone is none, or there are two schedules.
+        ConfigError: the cron expression or the time zone is not valid, or both kinds of schedule are given.
     """
     if cron is not None and every_minutes is not None:
         raise ConfigError("--cron and --every-minutes are two schedules: give one of them")
@@ -58,19 +63,19 @@ def deployment(
     *,
     when_data_changes: bool,
 ) -> RunnerDeployment:
-    """What would be registered.
+    """Build a deployment without registering it.
 
     Args:
-        config: the parameters that the form begins with; its paths are absolute.
-        until: last stage.
-        name: of the deployment.
-        pool: whose worker runs it.
-        when: its schedule.
-        tags: beside our own.
-        when_data_changes: only look, and run what depends on data that has changed.
+        config: default parameters of the flow run; its paths are absolute.
+        until: last stage; None runs all.
+        name: name of the deployment.
+        pool: work pool whose worker runs it.
+        when: its schedule; None without.
+        tags: tags in addition to those of this program.
+        when_data_changes: run only if the data have changed, and only the stages that depend on them.
 
     Raises:
-        ConfigError: the name holds a sign that Prefect does not allow.
+        ConfigError: the name contains a character that Prefect does not allow.
     """
     if not name or any(sign in name for sign in FORBIDDEN):
         raise ConfigError(f"a deployment cannot be called {name!r}: choose a name without {FORBIDDEN} with --name")
@@ -89,10 +94,10 @@ def deployment(
 
 
 def register(wanted: RunnerDeployment) -> str:
-    """Register a deployment, or replace the one of that name; where the UI shows it.
+    """Register a deployment, or replace the one with its name; return its address in the UI.
 
     Raises:
-        ServicesError: no server is named or answers, or it has no such work pool.
+        ServicesError: no server is configured or answers, or it has no such work pool.
     """
     address = _address()
     with get_client(sync_client=True) as client:
@@ -108,13 +113,13 @@ def register(wanted: RunnerDeployment) -> str:
 
 
 def start(name: str) -> tuple[str, str]:
-    """Have a deployment run now; what the run is called, and where the UI shows it.
+    """Start a run of a deployment now; return the run's name and its address in the UI.
 
     Args:
-        name: of the deployment, with or without its flow's (``two-stage-tinybert/NAME``).
+        name: name of the deployment, with or without that of its flow (``two-stage-tinybert/NAME``).
 
     Raises:
-        ServicesError: no server is named or answers, or it has no such deployment, or several.
+        ServicesError: no server is configured or answers, or it has no such deployment, or several.
     """
     address = _address()
     with get_client(sync_client=True) as client:
@@ -130,7 +135,7 @@ def start(name: str) -> tuple[str, str]:
 
 
 def _address() -> str:
-    """The server's address; raises ``ServicesError`` if none is named or answers."""
+    """Return the server's address; raise ``ServicesError`` if none is configured or answers."""
     address = PREFECT_API_URL.value()
     if not address:
         raise ServicesError("there is no Prefect server: start one with tinybert up, or set PREFECT_API_URL")
@@ -143,7 +148,7 @@ def _address() -> str:
 
 
 def _zone(name: str) -> str:
-    """A time zone's name, looked up."""
+    """Return the name of a time zone after checking that it exists."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""What a machine can do and what a run would use on it, for a person and for a script."""
+"""``tinybert doctor``: what this machine can do, and what a run would use on it."""
 
 import json
 import sys
@@ -17,10 +17,10 @@ PACKAGES = ("torch", "transformers", "accelerate", "prefect")
 
 
 def diagnose(config: RunConfig) -> dict[str, Any]:
-    """The findings, choices and warnings as a script would read them.
+    """Return measurements, choices and warnings for ``--json``.
 
     Raises:
-        ConfigError: the configuration asks for what cannot be had here.
+        ConfigError: the configuration asks for something that this machine does not have.
         StoreError: the store cannot be written.
     """
     found = examine(config)
@@ -35,11 +35,11 @@ def diagnose(config: RunConfig) -> dict[str, Any]:
 
 
 def show_diagnosis(config: RunConfig, *, as_json: bool) -> None:
-    """Look at this machine and print what a run would use on it.
+    """Measure this machine and print what a run would use on it.
 
     Args:
-        config: of the run.
-        as_json: print JSON.
+        config: configuration of the run.
+        as_json: print JSON instead of tables.
     """
     told = diagnose(config)
     if as_json:
@@ -49,7 +49,7 @@ def show_diagnosis(config: RunConfig, *, as_json: bool) -> None:
 
 
 def print_diagnosis(told: dict[str, Any], console: Console) -> None:
-    """The same as a person would read it."""
+    """Print a diagnosis as tables."""
     machine, store, peaks = told["machine"], told["store"], told["matmul_flops"]
     here = Table(show_header=False, box=None, pad_edge=False)
     cores = f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['instructions'])}"

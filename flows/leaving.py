@@ -1,4 +1,4 @@
-"""How a command line run is left: the first Ctrl-C saves a checkpoint, the second leaves at once; nobody hangs."""
+"""End a command-line run: the first Ctrl-C saves a checkpoint, a second one ends the process at once."""
 
 import os
 import signal
@@ -25,10 +25,10 @@ UNHEARD_SECONDS = 1.0
 
 
 class Leaving:
-    """What a run does when it is told to leave.
+    """The handlers of a run for Ctrl-C and SIGTERM.
 
     Attributes:
-        code: the exit code it leaves with; None while it was not told.
+        code: exit code of the process; None until a signal arrives.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Leaving:
         self._timer: threading.Timer | None = None
 
     def interrupted(self, *_: object) -> None:
-        """Ctrl-C."""
+        """Handle Ctrl-C."""
         now = time.monotonic()
         if self.code is None:
             self.code, self._told_at = INTERRUPTED, now
@@ -48,13 +48,13 @@ class Leaving:
             leave_at_once(INTERRUPTED)
 
     def terminated(self, *_: object) -> None:
-        """SIGTERM; while a flow runs Prefect hears it first, and hands it on when the flow has ended."""
+        """Handle SIGTERM; while a flow runs, Prefect handles it first and passes it on when the flow has ended."""
         self.code = self.code or TERMINATED
         patience.end()
         raise SystemExit(self.code)
 
     def farewell(self) -> None:
-        """Leave in good order if that is quick, and at once if the last words to the server take long."""
+        """End in order if that is quick, and at once if the last requests to the server take long."""
         if self._timer is None:
             self.code = self.code or TERMINATED
             seconds = UNHEARD_SECONDS if patience.silent else FAREWELL_SECONDS
@@ -65,7 +65,7 @@ class Leaving:
 
 @contextmanager
 def leaving() -> Iterator[None]:
-    """End the block on Ctrl-C or SIGTERM in good order, and on a second Ctrl-C without any."""
+    """End this block in order on Ctrl-C or SIGTERM, and the process at once on a second Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -90,18 +90,18 @@ def leaving() -> Iterator[None]:
 
 
 def server_is_gone() -> bool:
-    """Whether Prefect's last words to its server would be waited for in vain."""
+    """Return whether Prefect's last requests to its server would only time out."""
     return patience.over
 
 
 def say_last_line(code: object) -> None:
-    """Say why the run ends before its time, once."""
+    """Print, once, why the run ends early."""
     if (line := LAST_LINES.pop(code, None)) is not None:  # type: ignore[call-overload]
         print(line, file=sys.__stderr__, flush=True)
 
 
 def leave_at_once(code: int) -> NoReturn:
-    """Leave now, with what was printed and a visible cursor; what this process started ends by itself."""
+    """End the process now, after flushing its output and showing the cursor; its children end by themselves."""
     sys.stdout.flush()
     if sys.__stderr__ is not None and sys.__stderr__.isatty():
         sys.__stderr__.write(VISIBLE_CURSOR * (team().size == 1))

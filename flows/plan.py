@@ -1,4 +1,4 @@
-"""What a run would do, asked of the store alone: Prefect is not loaded, torch only where a student has to be tried."""
+"""Plan a run from the store, without Prefect; torch is imported only if a student of a new shape is tried."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,15 +25,15 @@ READ_AT_ONCE = 8 << 20  # bytes of a task's files; reading them takes a second o
 
 
 def plan_run(config: RunConfig, until: str | None = None, *, ask_hub: bool = False) -> Steps:
-    """Each stage of a run with what would happen to it and why.
+    """Return each stage of a run with what would happen to it and why.
 
     Args:
-        config: the run.
-        until: its last stage.
-        ask_hub: look at the configuration of a teacher on the hub too.
+        config: configuration of the run.
+        until: last stage; None plans all.
+        ask_hub: also check the configuration of a teacher on a hub, over the network.
 
     Raises:
-        PipelineError: a mistake that shows before anything is computed, or several as one ``MistakesError``.
+        PipelineError: a mistake that can be found before anything is computed; several as one ``MistakesError``.
     """
     refuse_mistakes(config, until)
     steps = plan(two_stage(config, until=until), Store(config.runtime.store))
@@ -42,13 +42,16 @@ def plan_run(config: RunConfig, until: str | None = None, *, ask_hub: bool = Fal
 
 
 def refuse_lost_hub(steps: Steps) -> None:
-    """Refuse to begin where a hub is asked that cannot be reached; a few seconds, and none where no hub is asked.
+    """Refuse a run that needs a hub which cannot be reached. This takes a few seconds, or none without a hub.
 
-    A connection that is lost later, in the midst of a run, is tried again instead.
+    A connection that is lost later, during a run, is retried instead.
+
+    Args:
+        steps: the plan of the run.
 
     Raises:
-        ModelError: for a model; names it, the hub, and the way out.
-        DataError: the same for a data set.
+        ModelError: a model cannot be reached; names it, the hub, and how to mend it.
+        DataError: a data set cannot be reached.
     """
     from pipeline.hub import require_hub  # it loads the hub's client
 
@@ -62,14 +65,19 @@ def refuse_lost_hub(steps: Steps) -> None:
 
 
 def finished(steps: Steps) -> bool:
-    """Whether there is nothing left to do."""
+    """Return whether every stage would be reused."""
     return all(reason.action == "reuse" for _, reason in steps)
 
 
 def data_warnings(config: RunConfig, steps: Steps, store: Store) -> list[str]:
-    """What is doubtful about the task's rows: as they were read, or read now where that takes a moment.
+    """Return the warnings about the task's rows, from its artifact or, for small files, by reading them now.
 
     Rows on a hub, of packages, or in large files are left to the stage that reads them.
+
+    Args:
+        config: configuration of the run.
+        steps: the plan of the run.
+        store: the store.
 
     Raises:
         PipelineError: the rows that are read now cannot be used.
@@ -89,7 +97,7 @@ def data_warnings(config: RunConfig, steps: Steps, store: Store) -> list[str]:
 
 
 def as_json(steps: Steps, store: Store, warnings: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The plan as a script would read it."""
+    """Return the plan for ``--json``."""
     return [
         {
             "stage": stage.name,
@@ -104,7 +112,7 @@ def as_json(steps: Steps, store: Store, warnings: Sequence[str] = ()) -> list[di
 
 
 def print_plan(steps: Steps, store: Store, console: Console, warnings: Sequence[str] = ()) -> None:
-    """The plan as a person would read it."""
+    """Print the plan as a table."""
     table = Table("stage", "", "why", box=None, pad_edge=False)
     for stage, reason in steps:
         why = "\n".join(reason.reasons) or store.get(stage).ref
@@ -117,7 +125,7 @@ def print_plan(steps: Steps, store: Store, console: Console, warnings: Sequence[
 
 
 def notes(steps: Steps, store: Store) -> list[str]:
-    """What a user should know beside the plan: hubs that could not be asked, libraries that changed since."""
+    """Return remarks on a plan: hubs that could not be reached, libraries whose versions changed."""
     sources = [given for stage, _ in steps for given in stage.inputs.values() if isinstance(given, Source)]
     made: dict[str, list[str]] = {}
     for stage, reason in steps:

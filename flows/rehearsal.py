@@ -1,7 +1,7 @@
-"""The process in which a run is rehearsed: a run's own, up to the first stage, then a few rows of each.
+"""The process that rehearses a run: it starts as a run starts, then runs a few rows of each stage.
 
-``python -m flows.rehearsal FOLDER`` reads ``{"config": ..., "until": ...}`` and answers with JSON, the cost or
-what is wrong. A process of its own has the memory that a run has, and can be stopped as a whole.
+``python -m flows.rehearsal FOLDER`` reads ``{"config": ..., "until": ...}`` and writes the cost, or the error, as
+JSON. A separate process has the memory use of a run, and can be stopped as a whole.
 """
 
 import json
@@ -21,14 +21,14 @@ from pipeline.store.store import Store
 
 
 def rehearsal(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Start as a run starts, rehearse, and say what the run would cost.
+    """Start as a run starts, rehearse, and estimate what the run would cost.
 
     Args:
-        asked: config, the configuration as JSON text; until, the last stage or None.
-        folder: an empty one for everything that is written.
+        asked: "config", the configuration as JSON text; "until", the last stage or None.
+        folder: an empty folder for all files of the rehearsal.
 
     Returns:
-        stages, start_seconds, notes.
+        "stages", "start_seconds" and "notes", as JSON values.
     """
     clock = time.perf_counter()
     from flows.plan import plan_run  # timed, as what else a run loads
@@ -50,12 +50,12 @@ def rehearsal(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def load_asked(asked: dict[str, Any]) -> tuple[RunConfig, str | None]:
-    """The configuration and the last stage that were asked for."""
+    """Return the configuration and the last stage of a request."""
     return RunConfig.model_validate_json(asked["config"]), asked["until"]
 
 
 def answer(folder: Path) -> dict[str, Any]:
-    """What the rehearsal says, a user's mistake included."""
+    """Read a request from standard input; return the cost, or a user's mistake as "error" and "exit_code"."""
     try:
         return rehearsal(json.load(sys.stdin), folder)
     except PipelineError as error:
@@ -64,5 +64,5 @@ def answer(folder: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with redirect_stdout(sys.stderr):
-        said = answer(Path(sys.argv[1]))
-    print(json.dumps(said))  # noqa: T201 - what the parent reads
+        result = answer(Path(sys.argv[1]))
+    print(json.dumps(result))  # noqa: T201 - what the parent reads

@@ -1,4 +1,4 @@
-"""The outcome of a run: the result table, and where the report and the students are."""
+"""Print the outcome of a run: the result table, and the paths of the report and the students."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ SCATTERED = "\n?: not measured reliably, the times are scattered"
 
 
 def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
-    """Artifacts of a finished run by stage, with its results and the report where there are any."""
+    """Return the outcome of a finished run as JSON values: artifacts by stage, results, paths of the report."""
     artifacts = {name: store.get(stage) for name, stage in by_name(run).items()}
     found: dict[str, Any] = {"artifacts": {name: artifact.ref for name, artifact in artifacts.items()}}
     if "task_data" in artifacts:
@@ -37,7 +37,7 @@ def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
 
 
 def print_outcome(found: dict[str, Any], console: Console) -> None:
-    """The result table, the sentence that sums it up, and the files to open next."""
+    """Print the result table, warnings, the summary, and the files to open next."""
     if "results" in found:
         console.print(_table(found))
     for warning in found.get("warnings", ()):

@@ -1,4 +1,4 @@
-"""One run of the flow from the command line; a Prefect that cannot be reached, or leaves, does not stop it."""
+"""Run the flow from the command line, without Prefect if its server cannot be reached or goes away."""
 
 import logging
 from datetime import datetime
@@ -19,14 +19,14 @@ from tasks.patience import patience
 
 
 def run_flow(config: RunConfig, until: str | None, changed: list[str], console: Console, *, quiet: bool) -> None:
-    """Run what is not finished, with Prefect where there is one, and without where there is none any more.
+    """Run the stages that are not finished, with Prefect if its server answers, else without.
 
     Args:
-        config: the run.
-        until: stop after this stage.
-        changed: ``key=value`` of what the command line changes, for the flow run's name.
-        console: where its progress is shown.
-        quiet: show none.
+        config: configuration of the run.
+        until: last stage; None runs all.
+        changed: ``key=value`` of each override of the command line, for the flow run's name.
+        console: console for the progress.
+        quiet: show no progress.
     """
     if not quiet:
         console.print("starting Prefect ...", highlight=False)

@@ -1,4 +1,4 @@
-"""What the terminal shows of a run: a bar for the running stage, or plain lines where there is no terminal."""
+"""Show a run's progress on the terminal: a bar for the running stage, or plain lines without a terminal."""
 
 import logging
 import sys
@@ -20,7 +20,7 @@ LOSS = "loss"
 
 
 class StageScreen(Progress):
-    """The running stage on one line that fits 80 columns, and its figures with the run's own clock on a second."""
+    """Two lines of at most 80 columns: the running stage, then the time of the whole run and the stage's figures."""
 
     def __init__(self, console: Console) -> None:
         self._began = time.monotonic()
@@ -34,14 +34,14 @@ class StageScreen(Progress):
         )
 
     def get_renderables(self) -> Iterator[RenderableType]:
-        """What is on the screen now."""
+        """Yield the lines to show."""
         yield self.make_tasks_table(self.tasks)
         whole = f"{duration(time.monotonic() - self._began)} in all"
         yield Text("  ".join(part for part in (whole, self.figures) if part), style="dim", no_wrap=True)
 
 
 class BarProgress:
-    """One stage's bar."""
+    """The progress bar of one stage."""
 
     def __init__(self, screen: StageScreen, stage: str, place: str) -> None:
         self._screen = screen
@@ -51,7 +51,7 @@ class BarProgress:
         self._bar: TaskID = screen.add_task(words(stage), total=None, shown="", place=place)
 
     def update(self, done: float, total: float | None, **fields: float | str) -> None:
-        """Move the bar."""
+        """Move the bar and show the figures."""
         left = self._pace.seconds_left(done, total)
         soon = [] if left is None else [f"{duration(left)} left"]
         loss = [f"{name} {show(value)}" for name, value in fields.items() if name == LOSS]
@@ -61,11 +61,11 @@ class BarProgress:
         self._screen.update(self._bar, completed=done, total=total, shown=escape("  ".join([*soon, *loss])))
 
     def note(self, message: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         self._screen.console.print(f"{self._stage}: {message}", highlight=False, markup=False)
 
     def end(self) -> None:
-        """The stage is over: its last figures stay, as a line."""
+        """Remove the bar and print the stage's last figures as a line."""
         if self._last_figures:
             self.note(self._last_figures)
         self._screen.figures = ""
@@ -73,10 +73,10 @@ class BarProgress:
 
 
 class StageBars:
-    """A listener that gives each stage a bar; a stage ends where the next one begins.
+    """A listener that shows a bar for each stage; a stage's bar ends when the next stage begins.
 
     Args:
-        screen: where the bars are.
+        screen: the screen that shows the bars.
         stages: names of the run's stages in their order, for "4 of 12".
     """
 
@@ -85,7 +85,7 @@ class StageBars:
         self._last: BarProgress | None = None
 
     def __call__(self, stage: str) -> BarProgress:
-        """The bar of a stage that begins now."""
+        """End the previous stage's bar and return the bar of a stage that begins."""
         self.end()
         known = stage in self._stages
         place = f"{self._stages.index(stage) + 1} of {len(self._stages)} " if known else ""
@@ -93,7 +93,7 @@ class StageBars:
         return self._last
 
     def end(self) -> None:
-        """No stage runs any more."""
+        """End the last bar."""
         if self._last is not None:
             self._last.end()
             self._last = None
@@ -101,10 +101,10 @@ class StageBars:
 
 @contextmanager
 def watching(console: Console, *, quiet: bool, stages: Sequence[str] = ()) -> Iterator[None]:
-    """Show the stages that run meanwhile.
+    """Show the progress of the stages that run within this block.
 
     Args:
-        console: where to; a bar for the running stage if it is a terminal, a line every few seconds if not.
+        console: shows a bar for the running stage if it is a terminal, else a line every few seconds.
         quiet: show nothing.
         stages: names of all the stages in their order.
     """

@@ -1,4 +1,4 @@
-"""The runs that a server believes to be at work, asked and cancelled over HTTP alone: Prefect takes seconds to load."""
+"""List and cancel the runs that a server shows as unfinished, over plain HTTP: importing Prefect takes seconds."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class AtWork:
-    """One run that has begun and not ended."""
+    """One flow run that has begun and not ended."""
 
     id: str
     name: str
@@ -29,40 +29,45 @@ class AtWork:
 
 
 def at_work(settings: Settings) -> list[AtWork]:
-    """Who is at work, the first that began first; nobody where the server does not answer."""
-    wanted = {"flow_runs": {"state": {"type": {"any_": AT_WORK}}}, "limit": 200}
-    found = ask(f"{settings.api_url}/flow_runs/filter", wanted)
+    """Return the runs at work, in the order of their start; an empty list if the server does not answer."""
+    request = {"flow_runs": {"state": {"type": {"any_": AT_WORK}}}, "limit": 200}
+    found = ask(f"{settings.api_url}/flow_runs/filter", request)
     runs = found if isinstance(found, list) else []
     return [
         AtWork(one["id"], one["name"], _since(one)) for one in sorted(runs, key=lambda one: one["start_time"] or "")
     ]
 
 
-def told(runs: list[AtWork]) -> str:
-    """The runs in a few words."""
+def describe(runs: list[AtWork]) -> str:
+    """Return the number of runs and the names of the first ones, for messages."""
     named = ", ".join(str(run) for run in runs[:MOST_NAMED])
     more = f" and {len(runs) - MOST_NAMED} more" if len(runs) > MOST_NAMED else ""
     return f"{len(runs)} run{' is' if len(runs) == 1 else 's are'} at work: {named}{more}"
 
 
 def cancel(settings: Settings, runs: list[AtWork]) -> list[AtWork]:
-    """Cancel runs as the UI does, and wait until they have saved their checkpoints; those that did not end."""
+    """Cancel runs as the UI does and wait until they have ended; return those that did not.
+
+    Args:
+        settings: address of the server.
+        runs: the runs to cancel; each saves a checkpoint first.
+    """
     for run in runs:
         ask(f"{settings.api_url}/flow_runs/{run.id}/set_state", {"state": CANCELLING, "force": True})
     end = time.monotonic() + CANCEL_SECONDS
-    wanted = {run.id for run in runs}
-    while (left := [run for run in at_work(settings) if run.id in wanted]) and time.monotonic() < end:
+    cancelled = {run.id for run in runs}
+    while (left := [run for run in at_work(settings) if run.id in cancelled]) and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
     return left
 
 
 def wait(settings: Settings, say: Callable[[str], None]) -> None:
-    """Wait until nobody is at work, and say for whom whenever that changes."""
-    said: list[AtWork] = []
+    """Wait until no run is at work; say which runs are waited for whenever they change."""
+    last: list[AtWork] = []
     while runs := at_work(settings):
-        if runs != said:
-            say(f"waiting: {told(runs)}")
-            said = runs
+        if runs != last:
+            say(f"waiting: {describe(runs)}")
+            last = runs
         time.sleep(POLL_SECONDS)
 
 

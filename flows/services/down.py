@@ -1,4 +1,4 @@
-"""Stop what ``tinybert up`` has started, and nothing else: the worker first, while it can still say what it ends."""
+"""Stop what ``tinybert up`` started, and nothing else: the worker first, while it can still report what it ends."""
 
 import sys
 from collections.abc import Callable
@@ -8,20 +8,20 @@ import typer
 from flows.services import at_work
 from flows.services.alone import alone
 from flows.services.launch import stop
-from flows.services.state import Service, ServicesError, Settings, forget, read
+from flows.services.state import Service, ServicesError, Settings, read, remove
 
 
 def down(say: Callable[[str], None], *, wait: bool, cancel: bool) -> None:
-    """Stop the services that run; where runs are at work, a terminal is asked first.
+    """Stop the running services; if flow runs are at work, ask on the terminal first.
 
     Args:
-        say: is told about each one.
-        wait: until no run is at work.
-        cancel: the runs at work.
+        say: receives one line for each service.
+        wait: wait until no run is at work.
+        cancel: cancel the runs that are at work.
 
     Raises:
-        ServicesError: runs are at work and nobody says what is to become of them, or what was written down about the
-            services cannot be read.
+        ServicesError: runs are at work and neither option nor terminal says what to do with them, or the state file
+            cannot be read.
     """
     if wait and cancel:
         raise ServicesError("--wait and --cancel are two ways to end the runs at work: give one of them")
@@ -34,33 +34,33 @@ def down(say: Callable[[str], None], *, wait: bool, cancel: bool) -> None:
             say("nothing is up")
             return
         for service in reversed(services.services):
-            say(f"stopped the {told(service)}" if stop(service) else ended(service))
-        forget()
+            say(f"stopped the {describe(service)}" if stop(service) else ended(service))
+        remove()
 
 
 def _end_runs(
     settings: Settings, runs: list[at_work.AtWork], say: Callable[[str], None], *, wait: bool, cancel: bool
 ) -> None:
-    """Come back once the services may be stopped."""
+    """Wait for the runs at work, cancel them, or ask; return once the services may be stopped."""
     if wait:
         at_work.wait(settings, say)
     elif cancel:
-        say(f"cancelling: {at_work.told(runs)}")
+        say(f"cancelling: {at_work.describe(runs)}")
         if left := at_work.cancel(settings, runs):
-            say(f"not heard of again: {at_work.told(left)}")
+            say(f"not heard of again: {at_work.describe(left)}")
     elif not sys.stdin.isatty():
-        raise ServicesError(f"{at_work.told(runs)}: use --wait to let them end, or --cancel")
+        raise ServicesError(f"{at_work.describe(runs)}: use --wait to let them end, or --cancel")
     else:
-        say(f"{at_work.told(runs)}; what the worker runs ends with it, other runs go on without the UI")
+        say(f"{at_work.describe(runs)}; what the worker runs ends with it, other runs go on without the UI")
         if not typer.confirm("stop all the same?"):
             raise ServicesError("nothing was stopped: tinybert down --wait stops once they have ended")
 
 
-def told(service: Service) -> str:
-    """A service as a person would call it."""
+def describe(service: Service) -> str:
+    """Return a service's name and process number, for messages."""
     return f"{service.name} (process {service.pid})"
 
 
 def ended(service: Service) -> str:
-    """What there is to say of a service that is gone, by itself or with the machine."""
-    return f"the {told(service)} had ended already; its entry is removed (its log: {service.log})"
+    """Return the message about a service that ended by itself or with the machine."""
+    return f"the {describe(service)} had ended already; its entry is removed (its log: {service.log})"

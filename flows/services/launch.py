@@ -1,4 +1,4 @@
-"""Start a process detached from the terminal, wait until it answers, and stop it with all that it has started."""
+"""Start a process detached from the terminal, wait until it answers, and stop it with its child processes."""
 
 import os
 import re
@@ -22,7 +22,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]+(?=@)|(?<=password=)[^&\s'\"]+")
 
 
 def start(name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Service:
-    """Start a process that outlives this one; what it says goes to ``folder/NAME.log``, beside that of the last one.
+    """Start a process that outlives this one and writes to ``folder/NAME.log``; the previous log is kept beside it.
 
     Raises:
         ServicesError: the log cannot be written.
@@ -52,7 +52,7 @@ def wait_until(answers: Callable[[], bool], service: Service) -> None:
     """Wait for a service that was just started.
 
     Raises:
-        ServicesError: it ended instead, or took too long; names its last words.
+        ServicesError: it ended or took too long; quotes the end of its log.
     """
     end = time.monotonic() + START_SECONDS
     while not answers():
@@ -66,7 +66,7 @@ def wait_until(answers: Callable[[], bool], service: Service) -> None:
 
 
 def stop(service: Service) -> bool:
-    """End a process and all that it has started, in good order if they can; whether it still ran."""
+    """Stop a process and its children, by SIGTERM and then by SIGKILL; return whether it still ran."""
     if not service.alive():
         return False
     with suppress(psutil.NoSuchProcess):
@@ -80,7 +80,7 @@ def stop(service: Service) -> bool:
 
 
 def _end(processes: Sequence[psutil.Process]) -> None:
-    """Ask them to end, wait, and end those that do not listen."""
+    """Terminate processes, wait, and kill those that still run."""
     for one in processes:
         with suppress(psutil.NoSuchProcess):  # psutil knows them by more than their number
             one.terminate()
@@ -94,7 +94,7 @@ def check_free(host: str, port: int, option: str) -> None:
     """Refuse a port that cannot be listened on.
 
     Raises:
-        ServicesError: somebody listens there, or this machine has no such address.
+        ServicesError: the port is in use, or this machine has no such address.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -111,7 +111,7 @@ def check_free(host: str, port: int, option: str) -> None:
 
 
 def last_words(service: Service) -> str:
-    """The last error that a service wrote, or else its last line, without credentials."""
+    """Return the last error in a service's log, else its last line, without credentials."""
     lines = [line.strip() for line in Path(service.log).read_text(encoding="utf-8", errors="replace").splitlines()]
     said = [line for line in lines if line] or ["it said nothing"]
     return _CREDENTIALS.sub("***", next((line for line in reversed(said) if _ERROR.match(line)), said[-1]))

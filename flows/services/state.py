@@ -1,7 +1,7 @@
-"""What ``tinybert up`` started, in a file: settings without secrets, and each process with the command it was given.
+"""The state file of ``tinybert up``: its settings without secrets, and each process with its command.
 
-A process number alone proves nothing, for numbers are given out again: a process is ours while it runs the command
-that is written down beside its number.
+A process number alone proves nothing, because numbers are reused: a process is ours only while it runs the command
+that the file names beside its number.
 """
 
 import os
@@ -17,19 +17,19 @@ PASSWORDS = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
 
 
 class ServicesError(PipelineError):
-    """What runs beside the pipeline cannot be started, reached or stopped."""
+    """A service (server, worker or reports) cannot be started, reached or stopped."""
 
 
 class Settings(BaseModel):
-    """How the services were asked for; two starts that agree on it are the same.
+    """The settings of the services; a second start with equal settings reuses those that run.
 
     Args:
-        host: where the server and the reports listen.
-        port: of the server.
-        reports_port: of the reports.
-        store: whose reports are served; absolute.
-        pool: the work pool that the worker serves.
-        database: where the server keeps its records, without credentials.
+        host: address on which the server and the reports listen.
+        port: port of the server.
+        reports_port: port of the reports.
+        store: folder of the store whose reports are served, absolute.
+        pool: work pool that the worker serves.
+        database: URL of the server's database, without credentials.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,17 +43,17 @@ class Settings(BaseModel):
 
     @property
     def ui_url(self) -> str:
-        """Where the UI is found from this machine."""
+        """Address of the UI on this machine."""
         return f"http://{self._near}:{self.port}"
 
     @property
     def api_url(self) -> str:
-        """Where Prefect's clients on this machine find the server."""
+        """Address of the server's API for clients on this machine."""
         return f"{self.ui_url}/api"
 
     @property
     def reports_url(self) -> str:
-        """Where the store's reports are found from this machine."""
+        """Address of the store's reports on this machine."""
         return f"http://{self._near}:{self.reports_port}"
 
     @property
@@ -63,7 +63,7 @@ class Settings(BaseModel):
 
 
 class Service(BaseModel):
-    """One process: what it is, its number, the command it was given, and the file it writes to."""
+    """One process: its name, number, command and log file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,7 +73,7 @@ class Service(BaseModel):
     log: str
 
     def alive(self) -> bool:
-        """Whether that process still runs that command."""
+        """Return whether the process still runs its command."""
         import psutil  # most commands know these services and ask after none
 
         try:
@@ -83,7 +83,7 @@ class Service(BaseModel):
 
 
 class Services(BaseModel):
-    """Everything that one ``tinybert up`` started."""
+    """The services that one ``tinybert up`` started."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -91,25 +91,25 @@ class Services(BaseModel):
     services: tuple[Service, ...] = ()
 
     def alive(self) -> dict[str, Service]:
-        """Name -> service, of those that run."""
+        """Return name -> service, of the services that run."""
         return {service.name: service for service in self.services if service.alive()}
 
 
 def state_file() -> Path:
-    """Where the services of this user are written down."""
+    """Return the path of this user's state file."""
     return user_dir() / "services.json"
 
 
 def auth_file() -> Path:
-    """Where a generated password of the server is kept, readable by its user alone."""
+    """Return the path of the generated password, which only its user can read."""
     return user_dir() / "auth"
 
 
 def read() -> Services | None:
-    """What was started last and not stopped since; None if nothing.
+    """Read the state file; None if nothing was started, or all was stopped.
 
     Raises:
-        ServicesError: the file cannot be understood.
+        ServicesError: the file cannot be parsed.
     """
     path = state_file()
     try:
@@ -123,7 +123,7 @@ def read() -> Services | None:
 
 
 def write(services: Services) -> None:
-    """Write down what runs.
+    """Write the state file.
 
     Raises:
         ServicesError: the folder cannot be written.
@@ -135,13 +135,13 @@ def write(services: Services) -> None:
         raise ServicesError(f"cannot write {path}: {error.strerror}; set TINYBERT_HOME to a folder that can") from error
 
 
-def forget() -> None:
-    """Nothing runs any more."""
+def remove() -> None:
+    """Delete the state file, after all services were stopped."""
     state_file().unlink(missing_ok=True)
 
 
 def password() -> str | None:
-    """What Prefect's clients say to our server (user:password): the user's own, or the one that was generated."""
+    """Return the server's credentials (user:password) for Prefect's clients: the user's, else generated ones."""
     given = next((os.environ[name] for name in PASSWORDS if os.environ.get(name)), None)
     try:
         return given or auth_file().read_text(encoding="utf-8").strip() or None
@@ -150,7 +150,10 @@ def password() -> str | None:
 
 
 def surroundings() -> dict[str, str]:
-    """Environment variables that lead a run to the server that is up; none if none is, or the user named another."""
+    """Return the environment variables with which a run uses the running server.
+
+    They are empty if no server runs, or if the user named another one.
+    """
     try:
         services = read()
     except ServicesError:

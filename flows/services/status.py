@@ -1,4 +1,4 @@
-"""What runs: each service by its process and by its answer, and who trains on which device."""
+"""The state of the services, by process and by answer, and which process trains on which device."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -16,10 +16,10 @@ ANSWERS: dict[str, Callable[[Settings], bool]] = {
 
 
 def status() -> dict[str, Any]:
-    """What runs on this machine for this user, as plain values.
+    """Return the state of this user's services and devices on this machine, as JSON values.
 
     Raises:
-        ServicesError: what was written down about the services cannot be read.
+        ServicesError: the state file cannot be read.
     """
     services = read()
     return {
@@ -46,7 +46,7 @@ def _service(service: Service, services: Services) -> dict[str, Any]:
 
 
 def health(service: Service, settings: Settings) -> Health:
-    """Up: its process runs and answers; silent: it runs; ended: not even that."""
+    """Return "up" if the process runs and answers, "silent" if it only runs, else "ended"."""
     if not service.alive():
         return "ended"
     return "up" if ANSWERS[service.name](settings) else "silent"

@@ -1,4 +1,4 @@
-"""Start what is missing: the server first, then the reports and the worker, each once the one before it answers."""
+"""Start the services that are not running: server, then reports, then worker, each once the one before answers."""
 
 import os
 import re
@@ -21,7 +21,6 @@ from flows.services.state import (
     ServicesError,
     Settings,
     auth_file,
-    forget,
     password,
     read,
     write,
@@ -35,7 +34,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/]*@|[?].*")  # a query may hold a passwor
 
 @dataclass(frozen=True)
 class Plan:
-    """One service: its command, and how to tell that it is there."""
+    """One service: its command, and a function that checks whether it answers."""
 
     name: str
     command: tuple[str, ...]
@@ -46,15 +45,15 @@ def up(settings: Settings, database_url: str | None, say: Callable[[str], None])
     """Start the services that do not run yet.
 
     Args:
-        settings: how they are wanted.
-        database_url: where the server keeps its records, with credentials; Prefect's own SQLite file when None.
-        say: is told what is started and what was there.
+        settings: host, ports, store, work pool and database.
+        database_url: URL of the server's database, with credentials; None uses Prefect's own SQLite file.
+        say: receives one line for each service that is started or was running.
 
     Returns:
-        What runs now.
+        The services that run now.
 
     Raises:
-        ServicesError: services with other settings run, a port is in use, or one does not start.
+        ServicesError: services with other settings run, a port is in use, or a service does not start.
     """
     with alone():
         running = _running(settings, say)
@@ -85,7 +84,7 @@ def up(settings: Settings, database_url: str | None, say: Callable[[str], None])
 
 
 def _running(settings: Settings, say: Callable[[str], None]) -> dict[str, Service]:
-    """What an earlier start has left running, if it may serve this one too."""
+    """Return the services of an earlier start that still run, if their settings are the same."""
     earlier = read()
     if earlier is None:
         return {}
@@ -99,17 +98,17 @@ def _running(settings: Settings, say: Callable[[str], None]) -> dict[str, Servic
 
 
 def _written(settings: Settings, services: Iterable[Service]) -> Services:
-    """Write down what runs, in the order of its start."""
+    """Write the running services to the state file, in the order of their start."""
     found = Services(settings=settings, services=tuple(sorted(services, key=lambda one: ORDER.index(one.name))))
     if found.services:
         write(found)
     else:
-        forget()
+        remove()
     return found
 
 
 def plans(settings: Settings) -> tuple[Plan, ...]:
-    """The services in the order of their start."""
+    """Return the services to start, in order."""
     python, began = sys.executable, datetime.now(UTC)
     address = ("--host", settings.host, "--port")
     prefect = (python, "-m", "prefect")
@@ -134,7 +133,7 @@ def plans(settings: Settings) -> tuple[Plan, ...]:
 
 
 def _environment(settings: Settings, database_url: str | None) -> Mapping[str, str]:
-    """What the services' environment is: the user's, our settings beneath it, and this server above it."""
+    """Return the services' environment: the user's, completed by our settings, with this server's address."""
     # Browsers elsewhere may need another address for the reports: what the user set wins.
     beneath = SETTINGS | SERVER_SETTINGS | {"TINYBERT_REPORTS_URL": settings.reports_url}
     above = {"PREFECT_API_URL": settings.api_url}
@@ -149,7 +148,7 @@ def _environment(settings: Settings, database_url: str | None) -> Mapping[str, s
 
 
 def _password(settings: Settings) -> str | None:
-    """The server's password: the user's own; beyond this machine one is made if there is none."""
+    """Return the server's password: the user's; if it listens beyond this machine, else a generated one."""
     given = password()
     if given is not None or _loopback(settings.host):
         return given
@@ -174,13 +173,13 @@ def _other(there: Settings, asked: Settings) -> str:
 
 
 def database(url: str | None) -> tuple[str | None, str]:
-    """Where the server keeps its records: the address it is given, and the same without credentials.
+    """Return the URL of the server's database, and the same without credentials.
 
     Args:
-        url: what the user asked for; the environment is asked when None.
+        url: the URL that the user gave; None reads it from the environment.
 
     Raises:
-        ServicesError: Prefect does not speak to such a database.
+        ServicesError: Prefect does not support this kind of database.
     """
     given = url or next((os.environ[name] for name in DATABASE if os.environ.get(name)), None)
     if given is None:
@@ -192,7 +191,7 @@ def database(url: str | None) -> tuple[str | None, str]:
 
 
 def password_told() -> str | None:
-    """Where the password is that the UI asks for; None if it asks for none."""
+    """Return where to find the password that the UI asks for; None if it asks for none."""
     if password() is None:
         return None
     named = next((name for name in PASSWORDS if os.environ.get(name)), None)
