@@ -23,6 +23,7 @@ from flows.services.state import (
     auth_file,
     password,
     read,
+    remove,
     write,
 )
 from pipeline.config.user_dir import user_dir
