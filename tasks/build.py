@@ -1,4 +1,4 @@
-"""Find or build a stage's artifact and say what came of it, with or without Prefect."""
+"""Find or build a stage's artifact and report the outcome, with or without Prefect."""
 
 import logging
 from collections.abc import Iterable
@@ -18,7 +18,14 @@ from tasks.upkeep import upkeep
 def build_stage(
     stage: Stage[Any], runtime: Runtime, logger: Logger, fan_out: FanOut = one_after_other
 ) -> tuple[Outcome, str]:
-    """Materialize a stage with its progress shown; the outcome, and one line about it."""
+    """Materialize a stage and show its progress; return the outcome and one line about it.
+
+    Args:
+        stage: the stage.
+        runtime: device, store, threads.
+        logger: receives the progress unless a listener does.
+        fan_out: makes the shards of a stage that works in shards.
+    """
     progress = progress_for(stage.name, logger)
     with exclusive_device(stage, runtime, progress, announcer(stage)) as announce:
         outcome = materialize(stage, Store(runtime.store), runtime, progress, announce, fan_out)
@@ -33,7 +40,7 @@ def build_stage(
 
 
 def build_stages(stages: Iterable[Stage[Any]], runtime: Runtime) -> None:
-    """Build stages one after the other, without Prefect: for when it cannot be had."""
+    """Build stages one after the other without Prefect, for a run whose server cannot be reached."""
     logger = logging.getLogger("tinybert")
     with upkeep(runtime, logger):
         for stage in stages:

@@ -1,4 +1,4 @@
-"""A run that a worker started is ended by it when somebody cancels it in the UI; any other looks for itself."""
+"""Cancel a run that was cancelled in the UI: a worker ends the runs it started, any other run polls the server."""
 
 import os
 import signal
@@ -19,17 +19,17 @@ SECONDS_BETWEEN_LOOKS = 5.0
 
 
 class RunCancelledError(PipelineError):
-    """Somebody cancelled the run in the UI."""
+    """The run was cancelled in the UI."""
 
     exit_code = 130  # as Ctrl-C's
 
 
 @contextmanager
 def cancellable() -> Iterator[None]:
-    """End the block, as Ctrl-C does, soon after the flow run we are in was cancelled.
+    """End this block as Ctrl-C does, within seconds after the current flow run was cancelled.
 
     Raises:
-        RunCancelledError: it was, and the block has ended.
+        RunCancelledError: the run was cancelled; the block has ended.
     """
     context = FlowRunContext.get()
     assert context is not None, "cancellable() belongs inside a flow"  # noqa: S101 - ours alone call it
@@ -55,7 +55,7 @@ def cancellable() -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGINT interrupt the block also where it is ignored, as in what a shell runs in the background."""
+    """Let SIGINT interrupt this block even if the process ignores it, as a shell's background jobs do."""
     with ExitStack() as after:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             after.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))

@@ -21,7 +21,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Cancelled, Crashed
 
 from pipeline.store.store import Store
-from tasks.failure import tell_failure
+from tasks.failure import report_failure
 from tasks.liveness import RunProcess, dead_runs, hold_liveness, remove_lock_file, this_process
 
 AGAIN = "the next run goes on from its last checkpoint"
@@ -99,4 +99,4 @@ def _crash_tasks(client: SyncPrefectClient, run: UUID, reason: str) -> None:
         for task in left:
             client.set_task_run_state(task.id, Crashed(message=reason), force=True)
             if task.name.isidentifier():  # a stage, not some of its shards
-                tell_failure(client, task.name, reason, task.id, run)
+                report_failure(client, task.name, reason, task.id, run)

@@ -1,4 +1,4 @@
-"""What automations can react to: an artifact was made, a stage failed."""
+"""Events for automations: an artifact was made, a stage failed."""
 
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,15 @@ MOST_FIGURES = 40
 
 
 def artifact_created(stage: str, ref: str, state: str, seconds: float, metrics: dict[str, Any]) -> None:
-    """Tell that a stage made an artifact; one that was merely reused is no news."""
+    """Emit the event that a stage made an artifact; not to be called for a reused one.
+
+    Args:
+        stage: name of the stage.
+        ref: reference of the artifact.
+        state: "completed" or "resumed".
+        seconds: how long the stage took.
+        metrics: values that the stage recorded; at most ``MOST_FIGURES`` are sent.
+    """
     emit_event(
         ARTIFACT_CREATED,
         resource={
@@ -33,7 +41,13 @@ def artifact_created(stage: str, ref: str, state: str, seconds: float, metrics: 
 
 
 def stage_failed(stage: str, reason: str, flow_run: UUID | None) -> None:
-    """Tell that a stage of a run ended without an artifact, and why."""
+    """Emit the event that a stage ended without an artifact.
+
+    Args:
+        stage: name of the stage.
+        reason: the error, for people.
+        flow_run: id of the flow run; None outside a flow.
+    """
     emit_event(
         STAGE_FAILED,
         resource={

@@ -1,4 +1,4 @@
-"""What is told of a stage that failed or was killed: an event for automations, and the reason for people to see."""
+"""Report a stage that failed or was killed: an event for automations, and an artifact with the reason."""
 
 from uuid import UUID
 
@@ -9,10 +9,17 @@ from tasks.events import stage_failed
 from tasks.presentation import failure, key
 
 
-def tell_failure(client: SyncPrefectClient, stage: str, reason: str, task_run: UUID, flow_run: UUID | None) -> None:
-    """Tell those who wait for such news, and put the reason beside the task run.
+def report_failure(client: SyncPrefectClient, stage: str, reason: str, task_run: UUID, flow_run: UUID | None) -> None:
+    """Emit the event of a failed stage, and attach the reason to the task run as an artifact.
 
-    The UI shows the message of a task run's state nowhere but in its log.
+    The artifact is needed because the UI shows the message of a task run's state only in its log.
+
+    Args:
+        client: client of the Prefect server.
+        stage: name of the stage.
+        reason: the error, for people.
+        task_run: id of the task run.
+        flow_run: id of the flow run; None outside a flow.
     """
     stage_failed(stage, reason, flow_run)
     client.create_artifact(

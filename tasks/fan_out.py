@@ -1,7 +1,7 @@
-"""Shards of a stage as Prefect tasks: on threads of this process, processes of this machine, or a Dask cluster.
+"""Make the shards of a stage as Prefect tasks: in threads, in processes of this machine, or on a Dask cluster.
 
-A task makes a bundle of shards, so that a million of them are no million tasks. When a worker dies, Dask gives its
-bundle to another one, which goes on with the shards that are not there.
+A task makes a bundle of shards, so a million shards are not a million tasks. When a worker dies, Dask gives its bundle
+to another worker, which makes the shards that are missing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,11 +31,11 @@ def make_bundle(stage: str, bundle: str, work: Work, shards: Sequence[int]) -> N
 
 
 def fan_out_of(stage: str, workers: Workers) -> FanOut:
-    """How the shards of a stage are made; the tasks belong to the flow run we are in.
+    """Return the function that makes the shards of a stage as tasks of the current flow run.
 
     Args:
-        stage: its name.
-        workers: who makes them.
+        stage: name of the stage.
+        workers: kind and number of the workers.
     """
     if workers.kind == "here":
         return one_after_other
@@ -57,13 +57,13 @@ def fan_out_of(stage: str, workers: Workers) -> FanOut:
 
 
 def bundled(shards: Sequence[int], most: int) -> list[list[int]]:
-    """Shards in at most so many bundles of neighbours."""
+    """Group consecutive shards into at most ``most`` bundles."""
     size = -(-len(shards) // most)
     return [list(shards[start : start + size]) for start in range(0, len(shards), size)]
 
 
 def num_workers(workers: Workers, runner: TaskRunner[Any]) -> int:
-    """How many shards are made at once: a cluster's threads, as its scheduler knows them now."""
+    """Return how many shards are made at once; for a cluster, the number of threads its scheduler reports now."""
     if workers.kind != "dask":
         return workers.count
     threads: dict[str, int] = cast("DaskTaskRunner", runner).client.nthreads()
@@ -71,10 +71,10 @@ def num_workers(workers: Workers, runner: TaskRunner[Any]) -> int:
 
 
 def task_runner(workers: Workers) -> TaskRunner[Any]:
-    """The Prefect task runner for these workers.
+    """Build the Prefect task runner for these workers.
 
     Raises:
-        ConfigError: it needs Dask, which is not installed.
+        ConfigError: the workers need Dask, which is not installed.
     """
     if workers.kind == "threads":
         return ThreadPoolTaskRunner(max_workers=workers.count)

@@ -1,6 +1,6 @@
-"""The progress of a running stage in the Prefect UI: one progress artifact, rewritten every few seconds.
+"""Show the progress of a running stage in the Prefect UI: one progress artifact, updated every few seconds.
 
-A thread of its own sends the last word, so a slow or absent server costs the stage no time and cannot fail it.
+A separate thread sends the newest state, so a slow or absent server costs the stage no time and cannot make it fail.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ LAST_WORD_SECONDS = 5.0
 
 
 class Both:
-    """Progress that two listeners hear."""
+    """Progress that is passed on to two listeners."""
 
     def __init__(self, first: Progress, second: Progress) -> None:
         self._listeners = (first, second)
@@ -42,12 +42,13 @@ class Both:
 
 
 class LiveProgress:
-    """The progress artifact of one task run; it is made when there is something to say for long enough.
+    """The progress artifact of one task run; it is created with the first update that is sent.
 
     Args:
         stage: name of the stage.
-        task_run: and ``flow_run``: what the artifact belongs to.
-        seconds: least time between two updates.
+        task_run: id of the task run that the artifact belongs to.
+        flow_run: id of its flow run; None outside a flow.
+        seconds: smallest time between two updates.
     """
 
     def __init__(self, stage: str, task_run: UUID, flow_run: UUID | None, seconds: float) -> None:
@@ -63,22 +64,22 @@ class LiveProgress:
         self._thread = Thread(target=copy_context().run, args=(self._send_all,), daemon=True)
 
     def update(self, done: float, total: float | None, **fields: float | str) -> None:
-        """Remember where the stage is; the thread picks it up."""
+        """Keep the newest progress; the thread sends it."""
         self._left = self._pace.seconds_left(done, total)
         self._moment = (done, total, fields)
         self._news = True
 
     def note(self, message: str) -> None:
-        """Remember the last word worth keeping."""
+        """Keep the newest note; the thread sends it."""
         self._note = message
         self._news = True
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Send the last word, and wait a moment for it."""
+        """Send the newest state, wait for that a moment, and end the thread."""
         self._over.set()
         self._thread.join(LAST_WORD_SECONDS)
 
@@ -120,7 +121,13 @@ class LiveProgress:
 def described(
     moment: tuple[float, float | None, Mapping[str, float | str]] | None, left: float | None, note: str
 ) -> str:
-    """A moment of a stage as Markdown: how far, how long still, its figures, the last note."""
+    """Write the state of a stage as Markdown.
+
+    Args:
+        moment: units done, units in all (None if unknown), and figures by name; None before the first update.
+        left: estimated seconds left; None if unknown.
+        note: the newest note; "" without.
+    """
     lines = []
     if moment is not None:
         done, total, fields = moment
@@ -134,7 +141,12 @@ def described(
 
 @contextmanager
 def live(stage: str, seconds: float | None = None) -> Iterator[LiveProgress]:
-    """Show the progress of the task run we are in, for as long as the block lasts."""
+    """Show the progress of the current task run while this block runs.
+
+    Args:
+        stage: name of the stage.
+        seconds: smallest time between two updates; None uses the default.
+    """
     context = TaskRunContext.get()
     assert context is not None, "live() belongs inside a task"  # noqa: S101 - ours alone call it
     run = context.task_run

@@ -1,7 +1,7 @@
-"""How long a run waits for a Prefect server that no longer answers: a minute in all, and then it goes on without it.
+"""Limit how long a run waits for a Prefect server that no longer answers: one minute in all, then it goes on without.
 
-Prefect waits a minute for each request anew, and a run makes several at its end. Here all requests share one wait.
-A server that comes back within it is told everything; one that comes back later is told what happens from then on.
+Prefect waits a minute for every request, and a run makes several at its end. Here all requests share one wait. A server
+that returns within it receives everything; one that returns later receives what happens from then on.
 """
 
 import threading
@@ -20,7 +20,7 @@ BROKEN = 500
 
 
 class ServerGoneError(httpx.TransportError):
-    """The server has not answered for as long as a run waits; Prefect does not try this again."""
+    """The server has not answered within the wait; Prefect does not retry this error."""
 
 
 class Patience:
@@ -30,9 +30,9 @@ class Patience:
         seconds: how long a server may be silent before it is given up.
 
     Attributes:
-        ended: the run was told to leave.
-        tell: is called once, with the reason, when the server is given up.
-        farewell: is called when a run that leaves has saved what it must.
+        ended: whether the run was asked to end.
+        tell: called once, with the reason, when the server is given up.
+        farewell: called when a run that ends has saved its checkpoint.
     """
 
     def __init__(self, seconds: float = WAIT_SECONDS) -> None:
@@ -47,16 +47,16 @@ class Patience:
         self.tell: Callable[[str], None] = lambda _line: None
 
     def __reduce__(self) -> str:
-        """A worker in another process, to whom a task is sent with all that it names, has its own."""
+        """Pickle as the name of the module's instance, so that a worker in another process uses its own."""
         return "patience"
 
     def end(self) -> None:
-        """Wait no more: the run was told to leave. A server that is there is still told of it."""
+        """Shorten the wait, because the run was asked to end; a server that answers still receives its last state."""
         self.ended = True
         self._seconds = LEAVING_SECONDS
 
     def leave(self) -> None:
-        """All that matters is saved: what Prefect still has to say has only a moment."""
+        """Shorten the wait after everything was saved; Prefect's last requests get only a moment."""
         self.end()
         self.farewell()
 
@@ -71,17 +71,28 @@ class Patience:
         return self._silent_since is not None and time.monotonic() - self._silent_since >= self._seconds
 
     def before(self) -> None:
-        """A request is about to be sent; raises ``ServerGoneError`` where it would only cost time."""
+        """Register a request before it is sent.
+
+        Raises:
+            ServerGoneError: the server was given up, and it is too early to try it again.
+        """
         if self.over and time.monotonic() - self._asked < SECONDS_BETWEEN_PROBES:
             self._give_up(self._reason)
         self._asked = time.monotonic()
 
     def answered(self) -> None:
-        """The server is there."""
+        """Register an answer of the server."""
         self._silent_since = None
 
     def failed(self, reason: str) -> None:
-        """The server is not there, or broken; raises ``ServerGoneError`` once that has lasted too long."""
+        """Register a request that failed.
+
+        Args:
+            reason: the error, for people.
+
+        Raises:
+            ServerGoneError: requests have failed for longer than the wait.
+        """
         if self._silent_since is None:
             self._silent_since = self._asked
         self._reason = reason
@@ -101,7 +112,7 @@ Send = Callable[..., Any]
 
 
 def wait_together() -> None:
-    """Let all of Prefect's clients in this process share one wait; it has no setting for it."""
+    """Let all of Prefect's clients in this process share one wait; Prefect has no setting for that."""
     from prefect.client import base
 
     if getattr(base, "waits_together", False):
@@ -121,12 +132,12 @@ def wait_together() -> None:
 
 
 def _shared(send: Send) -> Send:
-    """A request that tells the shared patience how it went."""
+    """Wrap a request so that its outcome is registered with the shared wait."""
 
     def sent(*given: Any, **options: Any) -> httpx.Response:
         patience.before()
         try:
-            return _judged(send(*given, **options))
+            return _registered(send(*given, **options))
         except httpx.TransportError as error:
             patience.failed(str(error) or type(error).__name__)
             raise
@@ -135,12 +146,12 @@ def _shared(send: Send) -> Send:
 
 
 def _shared_async(send: Callable[..., Awaitable[httpx.Response]]) -> Send:
-    """The same for a request that others may overtake."""
+    """Wrap an asynchronous request likewise."""
 
     async def sent(*given: Any, **options: Any) -> httpx.Response:
         patience.before()
         try:
-            return _judged(await send(*given, **options))
+            return _registered(await send(*given, **options))
         except httpx.TransportError as error:
             patience.failed(str(error) or type(error).__name__)
             raise
@@ -148,8 +159,8 @@ def _shared_async(send: Callable[..., Awaitable[httpx.Response]]) -> Send:
     return sent
 
 
-def _judged(response: httpx.Response) -> httpx.Response:
-    """A server whose database is away answers that it is broken."""
+def _registered(response: httpx.Response) -> httpx.Response:
+    """Register a response; an error of the server, such as a lost database, counts as a failure."""
     if response.status_code >= BROKEN:
         patience.failed(f"it answers {response.status_code}")
     else:

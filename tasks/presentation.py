@@ -1,4 +1,4 @@
-"""What is told of a finished stage, as plain values: its figures, its losses, its results, and where it lies."""
+"""Present a finished stage as plain values: its figures, losses, results and files."""
 
 import json
 import re
@@ -17,12 +17,17 @@ MOST_FILES = 12
 
 
 def key(stage: str, what: str) -> str:
-    """Name under which Prefect keeps one kind of showpiece of a stage, run after run: a-z, 0-9 and dashes."""
+    """Return the key of one kind of Prefect artifact of a stage, the same in every run: a-z, 0-9 and dashes."""
     return re.sub("[^a-z0-9]+", "-", f"{stage} {what}".lower()).strip("-")
 
 
 def figures(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float | str]]:
-    """Nested metrics as (name, value): the plain ones first, then the groups, small ones before large ones."""
+    """Flatten nested metrics to (name, value): plain values first, then groups, small groups before large ones.
+
+    Args:
+        metrics: values that a stage recorded.
+        prefix: prepended to every name.
+    """
     plain: list[tuple[str, float | str]] = []
     groups: list[list[tuple[str, float | str]]] = []
     for name, value in metrics.items():
@@ -36,7 +41,12 @@ def figures(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, flo
 
 
 def metric_rows(metrics: Mapping[str, Any], curves: Mapping[str, list[dict[str, float]]]) -> list[dict[str, str]]:
-    """The table of a stage: where each loss began and ended, then every figure its stage recorded."""
+    """Return the table of a stage: first and last value of each loss, then every recorded figure.
+
+    Args:
+        metrics: values that the stage recorded.
+        curves: title -> logged points, as from ``loss_histories``.
+    """
     rows = [
         {"figure": f"{words(title)}: {words(name)}".removeprefix(": "), "value": f"{show(first)} \u2192 {show(last)}"}
         for title, points in curves.items()
@@ -49,13 +59,13 @@ def metric_rows(metrics: Mapping[str, Any], curves: Mapping[str, list[dict[str, 
 
 
 def _figure(path: str, names: Mapping[str, str]) -> str:
-    """The name of a figure as it is spoken; that of a score says what it is a score of."""
+    """Return the name of a figure for people; that of a score says what it measures."""
     *groups, last = path.split(".")
     return ": ".join([*map(words, groups), names.get(last) or words(last)])
 
 
 def loss_histories(folder: Path) -> dict[str, list[dict[str, float]]]:
-    """What each training of a stage logged, by a title that is empty if there was only one."""
+    """Read the loss curve of each training of a stage, by title; the title is "" if there is only one."""
     found = {
         (path.name.removesuffix("_history.json"), learner): history["curve"]
         for path in sorted(folder.glob("*_history.json"))
@@ -93,12 +103,12 @@ def result_rows(results: list[dict[str, Any]], names: Mapping[str, str]) -> list
 
 
 def links(artifact: Artifact, state: str, base_url: str | None) -> str:
-    """Markdown that names the artifact, says how it came to be and leads to its files.
+    """Write Markdown with an artifact's name, how it was made, and links to its files.
 
     Args:
-        artifact: what the stage has now.
-        state: reused, resumed or completed.
-        base_url: where the store's folder is served over HTTP; without one, paths are shown.
+        artifact: the stage's artifact.
+        state: "reused", "resumed" or "completed".
+        base_url: address under which the store's folder is served; None shows paths instead of links.
     """
     manifest = artifact.manifest
     base = f"{base_url.rstrip('/')}/{artifact.ref}/" if base_url else None
@@ -128,7 +138,7 @@ def links(artifact: Artifact, state: str, base_url: str | None) -> str:
 
 
 def failure(stage: str, reason: str) -> str:
-    """Markdown that says why a stage has no artifact, and that nothing else is lost."""
+    """Write Markdown that says why a stage has no artifact, and that finished stages are kept."""
     quoted = "\n".join(f"> {line}" for line in reason.splitlines())
     again = "What is finished is kept: the next run goes on from there."
     return f"## {words(stage)} failed\n\n{quoted}\n\n{again}"
@@ -139,7 +149,7 @@ def _inputs(artifact: Artifact) -> list[tuple[str, Any]]:
 
 
 def _ends(points: list[dict[str, float]]) -> dict[str, tuple[float, float]]:
-    """First and last value of each loss."""
+    """Return the first and last value of each loss."""
     names = [name for name in (points[-1] if points else {}) if name not in {"step", "learning_rate"}]
     return {name: (points[0].get(name, points[-1][name]), points[-1][name]) for name in names}
 

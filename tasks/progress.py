@@ -1,7 +1,7 @@
-"""Where the progress of a running stage goes: to whoever is listening, or to the log, line by line.
+"""Route the progress of a running stage to a listener, or without one to the log.
 
-The command line listens with its bars; a worker has nobody listening and writes a line now and then,
-which the Prefect UI shows beside the task.
+The command line listens with its bars. A worker has no listener and logs a line every few seconds, which the Prefect
+UI shows beside the task.
 """
 
 import logging
@@ -21,9 +21,9 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 class Pace:
-    """How long a stage has left, told by what was done here and not by what an earlier attempt had done.
+    """Estimates the time that a stage has left, from the work of this attempt only.
 
-    A stage may count from the start again, for its next training say; so does the pace.
+    A stage may start to count again, for instance for its next training; then the estimate starts again too.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,12 @@ class Pace:
         self._total: float | None = None
 
     def seconds_left(self, done: float, total: float | None) -> float | None:
-        """Seconds until ``total`` at the pace so far; None while nobody can know."""
+        """Estimate the seconds until ``total`` units are done; None if that cannot be known yet.
+
+        Args:
+            done: units done so far.
+            total: units in all; None if unknown.
+        """
         if done < self._last or total != self._total:
             self._first, self._began = done, time.monotonic()
         self._last, self._total = done, total
@@ -46,45 +51,52 @@ class LoggedProgress:
 
     Args:
         stage: name of the stage.
-        logger: where the lines go.
-        seconds: least time between two lines.
+        logger: receives the lines.
+        seconds: smallest time between two lines.
     """
 
     def __init__(self, stage: str, logger: Logger, seconds: float) -> None:
         self._stage = stage
         self._logger = logger
         self._seconds = seconds
-        self._spoken = time.monotonic()
+        self._logged = time.monotonic()
         self._pace = Pace()
 
     def update(self, done: float, total: float | None, **fields: float | str) -> None:
-        """Say how far it is, if the last line is old enough."""
+        """Log the progress if the last line is old enough."""
         left = self._pace.seconds_left(done, total)
         now = time.monotonic()
-        if now - self._spoken >= self._seconds:
-            self._spoken = now
-            self._logger.info("%s: %s", self._stage, spoken(done, total, left, fields))
+        if now - self._logged >= self._seconds:
+            self._logged = now
+            self._logger.info("%s: %s", self._stage, progress_line(done, total, left, fields))
 
     def note(self, message: str) -> None:
-        """Say it at once."""
+        """Log a message at once."""
         self._logger.info("%s: %s", self._stage, message)
 
 
-def spoken(done: float, total: float | None, left: float | None, fields: Mapping[str, float | str]) -> str:
-    """A moment of a stage in one line."""
+def progress_line(done: float, total: float | None, left: float | None, fields: Mapping[str, float | str]) -> str:
+    """Write the progress of a stage in one line.
+
+    Args:
+        done: units done so far.
+        total: units in all; None if unknown.
+        left: estimated seconds left; None if unknown.
+        fields: figures by name.
+    """
     parts = [f"{done:g} of {total:g}" if total else f"{done:g}"]
     parts += [] if left is None else [f"{left:.0f} s left"]
     return ", ".join(parts + [f"{name} {show(value)}" for name, value in fields.items()])
 
 
 def show(value: float | str) -> str:
-    """A number short enough to read in passing."""
+    """Write a figure in about four digits."""
     return value if isinstance(value, str) else f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Send the progress of every stage that runs meanwhile to ``listener(stage name)``."""
+    """While this block runs, send the progress of every stage to ``listener(stage name)``."""
     token = _listener.set(listener)
     try:
         yield
@@ -93,6 +105,6 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def progress_for(stage: str, logger: Logger) -> Progress:
-    """The progress of a stage: the listener's, or log lines."""
+    """Return the progress of a stage: the listener's, or log lines without a listener."""
     listener = _listener.get()
     return listener(stage) if listener else LoggedProgress(stage, logger, SECONDS_BETWEEN_LINES)

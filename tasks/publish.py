@@ -1,4 +1,4 @@
-"""What a finished stage leaves in the Prefect UI: its figures, its loss curves, and the way to its artifact."""
+"""Show a finished stage in the Prefect UI: its figures, loss curves, results and links to its artifact."""
 
 import json
 import os
@@ -21,7 +21,7 @@ RESULTS = "results.json"
 
 
 def publish(outcome: Outcome) -> None:
-    """Show what a stage has made, or has again; a server that cannot be reached is no reason to fail.
+    """Show a stage's artifact in the UI; a server that cannot be reached does not make the stage fail.
 
     Loss curves are drawn once, in the run that trained; a run that reuses the stage links to its artifact.
     """
@@ -47,7 +47,7 @@ def publish(outcome: Outcome) -> None:
 
 
 def _post_results(client: SyncPrefectClient, artifact: Artifact) -> None:
-    """The result table belongs to the run as a whole: the evaluation's first, then the report's, which has times."""
+    """Show the result table of the whole run: first that of the evaluation, then that of the report, with times."""
     found = json.loads((artifact.path / RESULTS).read_text(encoding="utf-8"))
     title = f"Results on {found['dev_rows']:,} dev rows"
     if "machine" in found:
@@ -59,7 +59,7 @@ def _post_results(client: SyncPrefectClient, artifact: Artifact) -> None:
 
 
 def loss_pictures(stage: str, histories: dict[str, list[dict[str, float]]]) -> str:
-    """Markdown that holds the loss curves of a stage; empty if it has none.
+    """Write Markdown with the loss curves of a stage as pictures; "" if it has none.
 
     An artifact of Prefect's kind "image" would show the whole address of each picture beneath it.
     """

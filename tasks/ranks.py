@@ -1,9 +1,8 @@
-"""A run on several processes: the first runs it as if it were alone, the others join it in every training.
+"""A run on several processes: the first one runs it as if it were alone, the others join it in every training.
 
-The leader owns the store, Prefect and the terminal, and says a word before each stage that trains. A follower
-runs that stage's function on the same settings and inputs in a folder of its own, which it then throws away: the
-processes meet where it trains, and share the batches out. What had to be decided, such as the precision, the leader
-has decided; a follower on another kind of machine goes by it.
+The leader uses the store, Prefect and the terminal, and sends a message before each stage that trains. A follower runs
+that stage's function with the same settings and inputs in a temporary folder; the processes meet in the training and
+split the batches. Decisions such as the precision are the leader's, even if a follower runs on another kind of machine.
 """
 
 import os
@@ -36,7 +35,7 @@ SAME_MISTAKE_SECONDS = 10.0
 
 @contextmanager
 def leading() -> Iterator[None]:
-    """Lead the followers, if there are any: they leave when this ends, and fail when it fails."""
+    """Lead the followers, if there are any: they end when this block ends, and fail when it fails."""
     own = join()
     try:
         yield
@@ -50,12 +49,12 @@ def leading() -> Iterator[None]:
 
 
 def begin(config: RunConfig, until: str | None) -> None:
-    """Tell the followers which run it is, and where; they read no configuration themselves."""
+    """Send the followers the run's configuration, last stage and folder; they read no configuration themselves."""
     team().tell({"config": config.model_dump(mode="json"), "until": until, "folder": str(Path.cwd())})
 
 
 def announcer(stage: Stage[Any]) -> Callable[[StageRun], None] | None:
-    """What calls the followers to a stage that is about to run; None if they are not needed."""
+    """Return the function that calls the followers to a stage about to run; None if they are not needed."""
     own = team()
     if own.size == 1 or not stage.parallel:
         return None
@@ -63,10 +62,10 @@ def announcer(stage: Stage[Any]) -> Callable[[StageRun], None] | None:
 
 
 def follow(own: Team) -> int:
-    """Take part in the leader's run to its end, silently; the exit code.
+    """Take part in the leader's run until it ends, without output; return the exit code.
 
     Raises:
-        PipelineError: a mistake that shows on this process alone; names the process.
+        PipelineError: an error that occurs only on this process; names the process.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # an orderly exit clears the folder away
     try:
@@ -101,7 +100,7 @@ def _take_part(own: Team) -> None:
 
 
 def _enter(folder: str) -> None:
-    """Go where the leader is: relative paths start there."""
+    """Change to the leader's working directory, where relative paths start."""
     try:
         os.chdir(folder)
     except OSError as error:
@@ -114,7 +113,7 @@ def _enter(folder: str) -> None:
 def _train_along(
     stage: Stage[Any], settings: Mapping[str, Any], inputs: Mapping[str, str | list[str]], runtime: Runtime
 ) -> None:
-    """Run the stage as the leader does, with the leader's settings, for the sake of its training alone."""
+    """Run a stage's function with the leader's settings, to take part in its training; its output is discarded."""
     with TemporaryDirectory(prefix=f"tinybert-{stage.name}-", ignore_cleanup_errors=True) as private:
         output, scratch = Path(private) / "output", Path(private) / "scratch"
         output.mkdir()
@@ -126,14 +125,14 @@ def _train_along(
 
 
 def _spelt(inputs: Mapping[str, Path | tuple[Path, ...]]) -> dict[str, str | list[str]]:
-    """Inputs as a word."""
+    """Return a stage's inputs as JSON values, for a message."""
     return {
         role: str(given) if isinstance(given, Path) else [str(path) for path in given] for role, given in inputs.items()
     }
 
 
 def _leader_failed(own: Team) -> int | None:
-    """The leader's exit code if it failed too; a collective breaks when any process leaves."""
+    """Return the leader's exit code if it failed: a collective operation breaks when any process ends."""
     try:
         return own.failure(within=SAME_MISTAKE_SECONDS)
     except RuntimeError:  # not even its store is there any more

@@ -1,7 +1,7 @@
-"""Which failures pass by themselves: a lost connection, and nothing else.
+"""Decide which failures are retried: lost connections, and nothing else.
 
-A mistake stays one however often it is repeated, a loss that is not finite comes again from the same data,
-a full disk or a device without memory has to be seen to. The next run resumes all of those.
+A mistake in the configuration stays one, a loss that is not finite comes again from the same data, and a full disk or
+device needs a person. The next run resumes after all of those.
 """
 
 from collections.abc import Iterator
@@ -16,30 +16,30 @@ CONNECTION = (*LOST, httpx.TransportError)
 
 
 def transient(error: BaseException) -> bool:
-    """Whether trying again in a moment may help: the error is a lost connection, or was raised from one."""
+    """Return whether trying again soon may help: the error is a lost connection, or was raised from one."""
     chain = list(_causes(error))
     return any(isinstance(one, CONNECTION) for one in chain) and ASKED_FOR not in {type(one).__name__ for one in chain}
 
 
 def retry_condition(_task: Any, _task_run: Any, state: Any) -> bool:
-    """Prefect's question whether a failed task is tried again."""
+    """Tell Prefect whether to retry a failed task."""
     found = state.data
     error = getattr(found, "result", found)
     return isinstance(error, BaseException) and transient(error)
 
 
 def again_in(error: BaseException, attempts: int) -> float | None:
-    """Seconds until a failed task is tried again; None if it is not.
+    """Return the seconds until a failed task is retried; None if it is not.
 
     Args:
-        error: it failed with.
-        attempts: made so far.
+        error: the error it failed with.
+        attempts: number of attempts so far.
     """
     return RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) and transient(error) else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised from, to the bottom; what merely happened before does not count."""
+    """Yield the error and the chain of its explicit causes; implicit contexts do not count."""
     current: BaseException | None = error
     while current is not None:
         yield current

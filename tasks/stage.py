@@ -1,4 +1,4 @@
-"""A stage as a Prefect task: the store decides whether it runs, Prefect shows what came of it."""
+"""A stage as a Prefect task: the store decides whether it runs, Prefect shows the outcome."""
 
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from pipeline.config.runtime import Runtime
 from pipeline.errors import PipelineError
 from pipeline.store.stage import Stage
 from tasks.build import build_stage
-from tasks.failure import tell_failure
+from tasks.failure import report_failure
 from tasks.fan_out import fan_out_of
 from tasks.live import Both, live
 from tasks.progress import listening, progress_for
@@ -22,10 +22,10 @@ from tasks.publish import publish
 from tasks.retries import RETRY_DELAYS, again_in, retry_condition
 
 
-def told(_task: Any, run: Any, state: State[Any]) -> None:
-    """Once the stage has failed for good, say so to whoever waits for such news."""
+def on_failure(_task: Any, run: Any, state: State[Any]) -> None:
+    """Report a stage that has finally failed, after all retries."""
     with get_client(sync_client=True) as client:
-        tell_failure(client, run.name, state.message or state.name or "", run.id, run.flow_run_id)
+        report_failure(client, run.name, state.message or state.name or "", run.id, run.flow_run_id)
 
 
 @task(
@@ -36,7 +36,7 @@ def told(_task: Any, run: Any, state: State[Any]) -> None:
     retries=len(RETRY_DELAYS),
     retry_delay_seconds=RETRY_DELAYS,
     retry_condition_fn=retry_condition,
-    on_failure=[told],
+    on_failure=[on_failure],
 )
 def materialize_stage(name: str, stage: Stage[Any], runtime: Runtime) -> State[Any]:
     """Find or build a stage's artifact.
@@ -59,10 +59,14 @@ def materialize_stage(name: str, stage: Stage[Any], runtime: Runtime) -> State[A
 
 
 def run_stage(stage: Stage[Any] | None, runtime: Runtime) -> str | None:
-    """Run a stage's task and wait for it; its artifact's ref, None for a stage that is left out.
+    """Run a stage as a task and wait for it; return its artifact's ref, None for a stage that is left out.
+
+    Args:
+        stage: the stage; None if the run has none.
+        runtime: device, store, threads.
 
     Raises:
-        Exception: whatever the stage raised.
+        Exception: the error that the stage raised.
     """
     if stage is None:
         return None

@@ -1,4 +1,4 @@
-"""What a run owes its store: nothing it uses may be pruned meanwhile, and after it the retention policy is applied."""
+"""Protect the artifacts that a run uses from pruning, and apply the retention policy after it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,12 @@ from tasks.progress import Logger
 
 @contextmanager
 def upkeep(runtime: Runtime, logger: Logger) -> Iterator[None]:
-    """Use the store while this lasts; then remove what ``runtime.retention`` does not keep, if it is set."""
+    """Protect the artifacts that this block uses; then remove what ``runtime.retention`` does not keep, if it is set.
+
+    Args:
+        runtime: store and retention policy.
+        logger: receives a line about what was removed.
+    """
     store = Store(runtime.store)
     with store.in_use():
         yield
