@@ -1,9 +1,9 @@
 """How much there is to read: counts of the source of a tree, the files a training step passes, seconds of two commands.
 
-    python benchmarks/structure.py [--tree OTHER_CHECKOUT] [--repeats 11]
+    python benchmarks/structure.py [--trees BEFORE AFTER] [--repeats 11]
 
 The training step is the third one of the phase ``intermediate`` of the tiny run in the tree's own tests. Seconds are
-those of the processor, user and system together, of a process from its start to its end.
+those of the processor, user and system together, of a process from its start to its end; trees take turns.
 """
 
 import argparse
@@ -119,23 +119,16 @@ def longest_function(modules: dict[str, ast.Module]) -> tuple[int, str]:
     )
 
 
-def processor_seconds(tree: Path, repeats: int, *arguments: str) -> float:
-    """Median of the processor's seconds for ``tinybert ARGUMENTS``, after one call that is not counted."""
-    taken = []
-    for _ in range(repeats + 1):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "flows.cli", *arguments], cwd=tree, check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
-    return statistics.median(taken[1:])
+def processor_seconds(tree: Path, *arguments: str) -> float:
+    """Seconds of the processor for ``tinybert ARGUMENTS``."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "flows.cli", *arguments], cwd=tree, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tree", type=Path, default=Path(__file__).parents[1])
-    parser.add_argument("--repeats", type=int, default=11)
-    given = parser.parse_args()
-    tree = given.tree.resolve()
+def show_counts(tree: Path) -> None:
+    """Print what is counted in a tree."""
     modules = sources(tree)
     lines = sum(len(path.read_text("utf-8").splitlines()) for one in FOLDERS for path in (tree / one).rglob("*.py"))
     print(f"files: {len(modules)}, lines: {lines}")
@@ -147,11 +140,26 @@ def main() -> None:
     stack, ran = json.loads(step.stdout.splitlines()[-1])
     print(f"from materialize to a term: {len(stack)} files\n  " + "\n  ".join(stack))
     print(f"that a training step runs: {len(ran)} files\n  " + "\n  ".join(ran))
-    if given.repeats:
-        with tempfile.TemporaryDirectory() as store:
-            plan = ("plan", "--recipe", "demo", f"runtime.store={store}/artifacts")
-            for name, arguments in {"--help": ("--help",), "plan --recipe demo": plan}.items():
-                print(f"tinybert {name}: {processor_seconds(tree, given.repeats, *arguments):.2f} s of the processor")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trees", type=Path, nargs="+", default=[Path(__file__).parents[1]])
+    parser.add_argument("--repeats", type=int, default=11)
+    given = parser.parse_args()
+    trees = [tree.resolve() for tree in given.trees]
+    for tree in trees:
+        print(f"{tree}:")
+        show_counts(tree)
+    if not given.repeats:
+        return
+    with tempfile.TemporaryDirectory() as store:
+        plan = ("plan", "--recipe", "demo", f"runtime.store={store}/artifacts")
+        for name, arguments in {"--help": ("--help",), "plan --recipe demo": plan}.items():
+            rounds = [[processor_seconds(tree, *arguments) for tree in trees] for _ in range(given.repeats + 1)]
+            for tree, taken in zip(trees, zip(*rounds[1:], strict=True), strict=True):  # the first one fills caches
+                low, middle, high = min(taken), statistics.median(taken), max(taken)
+                print(f"{tree}: tinybert {name}: {middle:.3f} s of the processor ({low:.3f} to {high:.3f})")
 
 
 if __name__ == "__main__":
