@@ -4,7 +4,7 @@ import math
 import re
 from typing import Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 
 from pipeline.config.base import Config
 
@@ -67,6 +67,13 @@ class TaskConfig(Config):
     dev_rows: PositiveInt | None = Field(None, title="Development rows", description="All when empty.")
     unlabelled_rows: PositiveInt | Literal["rest"] | None = Field(
         None, title="Unlabelled rows", description="From the training rows not drawn; 'rest' takes them all."
+    )
+
+    recombined: NonNegativeFloat = Field(
+        0.0,
+        title="Recombined pairs",
+        description="Of a task of pairs: so many new pairs a labelled row, the first text of one beside the second of "
+        "another; the teacher labels them.",
     )
 
     @field_validator("label_names", mode="before")

@@ -93,6 +93,7 @@ def distil(
     teacher: ShownTeacher | None = None,
     score: Callable[[nn.Module], float] | None = None,
     evaluations_per_epoch: float = 1.0,
+    scores_start: bool = False,
     name: str = "training",
     keep_end: bool = False,
 ) -> dict[str, History]:
@@ -108,6 +109,7 @@ def distil(
         teacher: whose layers the terms read; None where they read outputs and labels alone.
         score: a learner's dev score, higher is better.
         evaluations_per_epoch: how often it is asked for.
+        scores_start: ask for it before the first step too, so that no learner ends with a worse one.
         name: of this training, where a stage does several.
         keep_end: that it has ended outlives a kill too, which pays where others follow.
     """
@@ -146,6 +148,7 @@ def distil(
             target_flops=flops,
             score=score,
             evaluations_per_epoch=evaluations_per_epoch,
+            scores_start=scores_start,
         ),
         training,
         run,

@@ -15,6 +15,7 @@ from pipeline.config.precision import Precision
 from pipeline.data.tasks.table import TaskData, load_task
 from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.engine.distil import LOGITS, Columns, Rows, ShownTeacher, distil
+from pipeline.engine.heads import fit_heads
 from pipeline.engine.inference import dev_scorer
 from pipeline.engine.objectives import build_learners
 from pipeline.engine.projections import load_projections, save_projections
@@ -66,17 +67,12 @@ def run(
     for role in ("pretrained_initialisation", "general", "initialisation", "previous"):
         if run.has(role):
             load_projections(made, run.artifact(role))
+    columns = _columns(transfer, phase, labels, outcome)
+    rows = Rows(transfer.table, tokenizer.pad_token_id, task.max_length, role="rows", chosen=chosen, columns=columns)
     histories = distil(
         run,
         made,
-        Rows(
-            transfer.table,
-            tokenizer.pad_token_id,
-            task.max_length,
-            role="rows",
-            chosen=chosen,
-            columns=_columns(transfer, phase, labels, outcome),
-        ),
+        rows,
         phase.training,
         seed=seed,
         precision=precision,
@@ -85,7 +81,10 @@ def run(
         else None,
         score=score,
         evaluations_per_epoch=phase.evaluations_per_epoch,
+        scores_start=run.has("previous") or run.has("initialisation"),
     )
+    if phase.fit_head:
+        fit_heads(run, models, rows)
     save_projections(made, run.output)
     for student in students:
         save_model(models[student.name], tokenizer, folder(run.output, student), max_length=task.max_length)

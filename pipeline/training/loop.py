@@ -60,6 +60,7 @@ class Training:
         target_flops: (counts) -> floating-point operations that ``target`` has spent on so much.
         score: a learner's dev score, higher is better; the best weights are kept. None keeps the last.
         evaluations_per_epoch: how often ``score`` is asked for.
+        scores_start: ask for it before the first step too: no learner ends with a worse score than it began with.
     """
 
     learners: Mapping[str, nn.Module]
@@ -70,9 +71,10 @@ class Training:
     target_flops: Callable[[Mapping[str, float]], float] | None = None
     score: Callable[[nn.Module], float] | None = None
     evaluations_per_epoch: float = 1.0
+    scores_start: bool = False
 
 
-def train(  # noqa: PLR0915 - the whole loop, to be read in one place
+def train(  # noqa: C901, PLR0915 - the whole loop, to be read in one place
     training: Training,
     config: TrainingConfig,
     *,
@@ -135,6 +137,10 @@ def train(  # noqa: PLR0915 - the whole loop, to be read in one place
     )
 
     with feed, rescued(state, checkpoints, saves=accelerator.is_main_process):
+        if training.score is not None and training.scores_start and not state.step:
+            now = clock.now()
+            _score(training.score, state, accelerator)
+            clock.spend("score", now)
         while state.step < total:
             state.begin()
             began = time.perf_counter()

@@ -100,10 +100,11 @@ class State:
         }
 
     def score(self, name: str, value: float) -> None:
-        """Note a dev score and keep the weights if it is the best yet."""
+        """Note a dev score and keep the weights if it is the best yet; what was trained wins over an equal start."""
         history = self.histories[name]
+        untrained = all(step == 0 for step, _ in history.scores)
         history.scores.append((self.step, value))
-        if history.best is None or value > history.best:
+        if history.best is None or value > history.best or (untrained and value == history.best):
             history.best = value
             self.best.update(module_tensors(f"best.{name}.", self.learners[name]))
 

@@ -59,11 +59,13 @@ def test_it_is_reused_and_rebuilt_byte_for_byte(run: Tiny) -> None:
 
 def test_an_artifact_stands_for_its_stage(run: Tiny) -> None:
     """What is exported by name is what the graph of the whole run would export."""
-    stages = {stage.name: stage for stage in run.stages()}
+    stages = run.stages()
+    assert stages.phases
+    assert stages.task_data
     in_graph = export(
         ExportConfig(),
-        stages["prediction"],
-        stages["task_data"],
+        stages.phases[-1],
+        stages.task_data,
         folder="students/distilled",
         seed=5,
     )

@@ -98,6 +98,7 @@ def test_counts(lengths: list[int]) -> None:
     found = count({"attention_mask": mask, "labels": labels})
     assert found == {
         "rows": len(lengths),
+        "labelled": 0,
         "tokens": sum(lengths),
         "pairs": sum(length**2 for length in lengths),
         "positions": 7 * len(lengths),

@@ -13,6 +13,7 @@ from pipeline.config.task import TaskConfig
 from pipeline.data.tasks.label_doubts import refuse_doubles
 from pipeline.data.tasks.labels import label_indices, regression_labels, row_label_names, task_label_names
 from pipeline.data.tasks.readers import Source
+from pipeline.data.tasks.recombine import recombined
 from pipeline.data.tasks.rows import Rows
 from pipeline.data.tasks.sample import draw
 from pipeline.errors import DataError
@@ -137,6 +138,36 @@ def draw_parts(parts: Parts, config: TaskConfig, seed: int, label_names: Sequenc
             for split, part in dev.items()
         }
     return Parts(train, dev, (rest, *parts.unlabelled))
+
+
+def recombined_part(parts: Parts, share: float, seed: int) -> Part:
+    """Unlabelled pairs made of the training rows' texts, numbered after every other row.
+
+    Args:
+        parts: all rows of the task.
+        share: how many pairs a training row.
+        seed: of the draws.
+
+    Raises:
+        DataError: the task's rows have one text.
+    """
+    texts, pairs = parts.train.rows.texts, parts.train.rows.pairs
+    if pairs is None:
+        raise DataError(
+            f"task.recombined is {share:g}, but the rows of {parts.train.rows.source} have one text: set it to 0, or "
+            "name a second text column (task.text_pair)"
+        )
+    chosen = recombined(texts, pairs, round(share * len(texts)), seed)
+    rows = Rows(
+        source="recombined pairs",
+        texts=[texts[row] for row, _ in chosen],
+        pairs=[pairs[other] for _, other in chosen],
+        labels=None,
+        numbers=range(1, len(chosen) + 1),
+        by_line=False,
+    )
+    last = max(int(part.ids.max()) for part in (parts.train, *parts.dev.values(), *parts.unlabelled) if len(part))
+    return Part(rows, np.arange(last + 1, last + 1 + len(chosen), dtype=np.int64))
 
 
 def _drawn(part: Part, count: int, seed: int, purpose: str, *, stratify: bool) -> np.ndarray:

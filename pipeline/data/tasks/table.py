@@ -11,7 +11,7 @@ only counted: a score over fewer rows than the file has could not be compared wi
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pipeline.config.task import TaskConfig
 from pipeline.data.tasks.doubts import doubts, quoted, repeated_rows
 from pipeline.data.tasks.label_doubts import refuse_measurements
-from pipeline.data.tasks.parts import Part, draw_parts, label_parts, readable_parts
+from pipeline.data.tasks.parts import Part, draw_parts, label_parts, readable_parts, recombined_part
 from pipeline.data.tasks.positive_class import positive_class
 from pipeline.data.tasks.readers import Source, read_source
 from pipeline.data.tasks.statistics import label_counts
@@ -73,6 +73,8 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
         refuse_measurements(parts.train.rows, label_names)
     if not source.drawn:
         parts = draw_parts(parts, config, seed, label_names)
+    if config.recombined:
+        parts = replace(parts, unlabelled=(*parts.unlabelled, recombined_part(parts, config.recombined, seed)))
     read = (source.train, *source.dev.values(), *source.unlabelled)
     label_type = pa.int64() if source.kind == "classification" else pa.float64()
     splits = {split: _table(pieces, label_type) for split, pieces in parts.by_split().items()}
