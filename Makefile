@@ -7,7 +7,7 @@ TEST_ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 
 .PHONY: run test lint types tests faults format clean
 
-run: $(VENV)/ready
+run: $(VENV)/run-ready
 	$(BIN)/tinybert run --recipe demo
 
 test: lint types tests
@@ -30,9 +30,14 @@ format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(VENV)/ready: pyproject.toml constraints.txt
+# What a run needs; tests, checks and export need more.
+$(VENV)/run-ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $(VENV)/run-ready
+
+$(VENV)/ready: $(VENV)/run-ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $(VENV)/ready
 

@@ -81,7 +81,7 @@ class PretrainConfig(Config):
         return self
 
 
-STARTS = ("general", "random", "teacher", "pretrained")  # anything else is a model of the user's
+STARTS = ("auto", "general", "random", "teacher", "pretrained")  # anything else is a model of the user's
 CUT_STARTS = ("teacher", "pretrained")
 
 
@@ -102,10 +102,10 @@ class StudentConfig(Config):
         None, ge=0, lt=1, title="Dropout", description="When empty: of the model it starts from, 0.1 otherwise."
     )
     start: str = Field(
-        "general",
+        "auto",
         title="Start from",
         description="general (distilled), teacher (cut out of the fine-tuned teacher), pretrained (cut out of the "
-        "pretrained teacher), random, or a folder or hub id.",
+        "pretrained teacher), random, or a folder or hub id; auto: general where there is a corpus, else teacher.",
     )
     take: Literal["uniform", "every_second", "first", "last"] | tuple[PositiveInt, ...] | None = Field(
         None,
@@ -128,9 +128,6 @@ class StudentConfig(Config):
         if self.hidden and self.heads and self.hidden % self.heads:
             way_out = heads_misfit(self.hidden, self.heads)
             msg = f"student {self.name!r} is {self.hidden} wide, not a multiple of its {self.heads} heads: {way_out}"
-            raise ValueError(msg)
-        if self.take is not None and self.start not in CUT_STARTS:
-            msg = f"student {self.name!r} takes teacher layers but starts from {self.start}: set its start to 'teacher'"
             raise ValueError(msg)
         return self
 

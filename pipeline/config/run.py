@@ -7,7 +7,7 @@ from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig
 from pipeline.config.distillation import TINYBERT_PHASES, GeneralDistillationConfig, PhaseConfig
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.config.models import PretrainConfig, StudentConfig, TeacherConfig
+from pipeline.config.models import CUT_STARTS, PretrainConfig, StudentConfig, TeacherConfig
 from pipeline.config.precision import WantedPrecision
 from pipeline.config.runtime import Runtime
 from pipeline.config.task import TaskConfig
@@ -48,13 +48,8 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":
-        names = [student.name for student in self.students]
-        if len(set(names)) != len(names):
-            msg = f"students are named {names}: give each its own name"
-            raise ValueError(msg)
-        if not self.students:
-            msg = "students is empty: name at least one, e.g. [{preset: tinybert-4l-312d}]"
-            raise ValueError(msg)
+        self._resolve_starts()
+        self._check_students()
         self._check_phases()
         scratch = self.pretrain is not None and self.pretrain.mode == "scratch"
         if scratch == bool(self.teacher.model):
@@ -64,9 +59,44 @@ class RunConfig(Config):
                 else "there is no teacher: set teacher.model (a folder or hub id), or pretrain one from scratch"
             )
             raise ValueError(msg)
+        if self.corpus is None and self.task is None:
+            msg = "there is no corpus and no task: set corpus.paths, task.dir (or task.train and task.dev), or both"
+            raise ValueError(msg)
+        self._check_starts()
+        return self
+
+    def _resolve_starts(self) -> None:
+        """Say where a student starts that leaves it to the run."""
+        start = "general" if self.corpus is not None and self.general_distillation is not None else "teacher"
+        students = (
+            student.model_copy(update={"start": start}) if student.start == "auto" else student
+            for student in self.students
+        )
+        object.__setattr__(self, "students", tuple(students))  # the model is frozen for everybody else
+
+    def _check_students(self) -> None:
+        names = [student.name for student in self.students]
+        if len(set(names)) != len(names):
+            msg = f"students are named {names}: give each its own name"
+            raise ValueError(msg)
+        if not self.students:
+            msg = "students is empty: name at least one, e.g. [{preset: tinybert-4l-312d}]"
+            raise ValueError(msg)
+        for student in self.students:
+            if student.take is not None and student.start not in CUT_STARTS:
+                msg = (
+                    f"student {student.name!r} takes teacher layers but starts from {student.start}: "
+                    "set its start to 'teacher'"
+                )
+                raise ValueError(msg)
+
+    def _check_starts(self) -> None:
         general = [student.name for student in self.students if student.start == "general"]
         if general and self.general_distillation is None:
             msg = f"student {general[0]!r} starts from general distillation, which is off: set its start to 'random'"
+            raise ValueError(msg)
+        if self.corpus is None and (self.pretrain or general):
+            msg = "there is no corpus, but pretraining or general distillation reads one: set corpus.paths"
             raise ValueError(msg)
         cut = [student.name for student in self.students if student.start == "teacher"]
         if cut and self.relu_logits:
@@ -75,10 +105,6 @@ class RunConfig(Config):
         if cut and self.task is None:
             msg = f"student {cut[0]!r} starts from the fine-tuned teacher, but there is no task: set task, or its start"
             raise ValueError(msg)
-        if self.corpus is None and (self.pretrain or (general and self.general_distillation)):
-            msg = "there is no corpus, but pretraining or general distillation reads one: set corpus.paths"
-            raise ValueError(msg)
-        return self
 
     def _check_phases(self) -> None:
         names = [phase.name for phase in self.phases]

@@ -316,7 +316,7 @@ MISTAKES = {
     "nothing to run": Mistake(
         overrides("task=null", "corpus=null", "general_distillation=null", "students.0.start=random"),
         ConfigError,
-        ("nothing to run", "set a corpus"),
+        ("no corpus and no task", "set corpus.paths"),
     ),
     "a store below a file": Mistake(
         overrides("runtime.store=corpus.txt/store"), StoreError, ("corpus.txt", "runtime.store")
