@@ -48,7 +48,14 @@ def refuse_keys_as_options(app: typer.Typer, arguments: Sequence[str]) -> None:
     for place, argument in enumerate(arguments):
         name, equals, value = argument.removeprefix("--").partition("=")
         key = name.replace("-", "_")
-        if not argument.startswith("--") or f"--{name}" in options or key not in known_keys(RunConfig):
+        if not argument.startswith("--") or f"--{name}" in options or not _is_key(key):
             continue
         value = value if equals else next(iter(arguments[place + 1 :]), "VALUE")
         raise ConfigError(f"--{name} is no option of tinybert {arguments[0]}: a key is written {key}={value}")
+
+
+def _is_key(key: str) -> bool:
+    """Whether the configuration has such a key; an item of a list goes by its place or by its name."""
+    known, parts = known_keys(RunConfig), key.split(".")
+    as_items = (".".join((*parts[:place], "0", *parts[place + 1 :])) for place in range(1, len(parts)))
+    return key in known or any(item in known for item in as_items)

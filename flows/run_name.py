@@ -11,7 +11,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
 
 
 def run_name(name: str, began: datetime, changes: Sequence[str] = ()) -> str:
-    """``demo 2026-11-30 09:12 prediction.training.epochs=5``: tells the runs of one configuration apart.
+    """``demo 2026-11-30 09:12 phases.prediction.training.epochs=5``: tells the runs of one configuration apart.
 
     Args:
         name: of the configuration.

@@ -2,16 +2,18 @@
 
 import ipaddress
 import os
-import signal
 from typing import Annotated
 
 import typer
 
 from flows.artifacts import STORE, StoreOption
+from flows.later import later
 from flows.predict import BundleArgument, EngineOption, ThreadsOption, VariantOption
 from pipeline.errors import ConfigError
+from pipeline.export.requirements import TO_SERVE, require
 
 API_KEY = "TINYBERT_API_KEY"
+work_of_serve = later("flows.shipping.serve:serve")
 
 
 def serve(
@@ -34,42 +36,25 @@ def serve(
     store: StoreOption = STORE,
 ) -> None:
     """Answer POST /predict with a bundle; GET /healthz and /metrics beside it."""
-    from pipeline.export.requirements import TO_SERVE, require
-
     require(*TO_SERVE)
     key = os.environ.get(API_KEY) or None
     _check_key(host, key)
-
-    from flows.predict import open_scorer
-    from pipeline.export.locate import find_bundle, is_folder
-    from pipeline.export.serving.application import ServerSettings, build_application
-    from pipeline.export.serving.batcher import BatchLimits
-    from pipeline.export.serving.requests import RequestLimits
-    from pipeline.export.serving.served import Served
-    from pipeline.export.serving.server import Server, open_socket
-    from pipeline.store.store import Store
-
-    try:
-        listening = open_socket(host, port)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port} ({error.strerror}): choose another --host or --port"
-        ) from error
-    keeper = Store(store)
-    served = Served(lambda: find_bundle(bundle, keeper), lambda found: open_scorer(found, engine, variant, threads))
-    settings = ServerSettings(
-        BatchLimits(batch_rows, wait_ms / 1000, queue_rows),
-        RequestLimits(body_kb * 1000, request_rows),
-        key,
-        reload_seconds if reload_seconds and not is_folder(bundle) else None,
+    work_of_serve(
+        bundle,
+        host=host,
+        port=port,
+        key=key,
+        engine=engine,
+        variant=variant,
+        threads=threads,
+        batch_rows=batch_rows,
+        wait_ms=wait_ms,
+        queue_rows=queue_rows,
+        request_rows=request_rows,
+        body_kb=body_kb,
+        reload_seconds=reload_seconds,
+        store=store,
     )
-    server = Server(build_application(served, settings))
-    for number in (signal.SIGINT, signal.SIGTERM):  # the server repeats the signal once it has ended in order
-        signal.signal(number, lambda _number, _frame: None)
-    address, number = listening.getsockname()[:2]
-    shown = f"[{address}]" if ":" in address else address
-    print(f"{served.bundle.folder} answers on http://{shown}:{number}/predict; Ctrl-C ends it", flush=True)  # noqa: T201
-    server.run(sockets=[listening])
 
 
 def _check_key(host: str, key: str | None) -> None:

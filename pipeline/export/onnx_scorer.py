@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
 from pipeline.export.bundle import Bundle, OpenBundle
-from pipeline.export.requirements import require
 from pipeline.export.scorer import Encoded, Row, RowTokenizer, padded
 
 
@@ -21,14 +21,10 @@ class OnnxScorer:
         num_threads: that a forward pass computes with; None takes all cores.
 
     Raises:
-        ConfigError: ONNX Runtime is not installed.
         ModelError: the file cannot be run here, or the tokenizer was changed.
     """
 
     def __init__(self, bundle: OpenBundle, model: Path, num_threads: int | None = None) -> None:
-        require("onnxruntime")
-        import onnxruntime
-
         self._bundle = bundle.facts
         self._tokenizer = RowTokenizer(bundle)
         options = onnxruntime.SessionOptions()

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from pipeline.errors import ModelError
 from pipeline.export.bundle import Bundle, OpenBundle
@@ -61,8 +62,6 @@ class RowTokenizer:
     """
 
     def __init__(self, bundle: OpenBundle) -> None:
-        from tokenizers import Tokenizer
-
         path = bundle.file("tokenizer.json")
         try:
             self._tokenizer = Tokenizer.from_file(str(path))

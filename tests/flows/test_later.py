@@ -4,13 +4,14 @@ from importlib import import_module
 
 import pytest
 
-from flows import automate, cli, commands, deploy
+from flows import automate, cli, commands, deploy, export, predict, serve
 from flows.later import Later
 from flows.services import commands as services
+from flows.shipping import engines
 
 NAMED = [
     value
-    for module in (automate, cli, commands, deploy, services)
+    for module in (automate, cli, commands, deploy, engines, export, predict, serve, services)
     for value in vars(module).values()
     if isinstance(value, Later)
 ]
