@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig
 
-from pipeline.config.distillation import Terms
+from pipeline.config.distillation import TRANSFORMER_LAYERS, Terms
 from pipeline.config.models import Shape, StudentConfig
 from pipeline.engine.guides.frozen import frozen_teacher
-from pipeline.engine.objectives import TEACHER, guide_taps, imitators
+from pipeline.engine.objectives import TEACHER, build_learners, guide_taps
 from pipeline.engine.student_identity import mapped_layers
 from pipeline.errors import ModelError
 from pipeline.features import Moment
@@ -93,7 +93,9 @@ def test_a_student_of_another_shape_learns_and_opens_again(
     student, own = student_of(model.config, shape, strategy)
     assert own.config.model_type == family
     attention = float(family in SCORES_READABLE)
-    learners = imitators([student], {"student": own}, model.config, Terms(attention=attention), seed=0)
+    learners = build_learners(
+        [student], {"student": own}, model.config, Terms(embedding=1, hidden=1, attention=attention), seed=0
+    )
     taps = guide_taps(learners)
     whole = Reader(deepcopy(model), taps)(batch())
     target = frozen_teacher(deepcopy(model), taps, torch.device("cpu"))(batch())
@@ -120,7 +122,7 @@ def test_scores_that_cannot_be_read_are_refused_before_any_training(family: str)
     model = teacher(family)
     student, own = student_of(model.config, SHAPES[0])
     with pytest.raises(ModelError, match=r"cannot be read: .* set terms\.attention to 0"):
-        imitators([student], {"student": own}, model.config, Terms(), seed=0)
+        build_learners([student], {"student": own}, model.config, TRANSFORMER_LAYERS, seed=0)
 
 
 @pytest.mark.parametrize("family", REFUSED)
@@ -139,4 +141,4 @@ def test_layers_attend_as_those_they_imitate_and_other_starts_are_refused() -> N
     assert attention_windows(own.config) == (None, 2)
     own.config.layer_types = ["full_attention", "full_attention"]
     with pytest.raises(ModelError, match=r"layer 2 of student 'student' attends to the whole row, layer 2 of .* 2 tok"):
-        imitators([student], {"student": own}, model.config, Terms(), seed=0)
+        build_learners([student], {"student": own}, model.config, TRANSFORMER_LAYERS, seed=0)
