@@ -9,9 +9,9 @@ import torch
 from test_families import SETTINGS, USUAL
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
-from pipeline.config.distillation import Terms
+from pipeline.config.distillation import TRANSFORMER_LAYERS
 from pipeline.config.models import Shape
-from pipeline.engine.objectives import TEACHER, imitation
+from pipeline.engine.objectives import TEACHER, Pair, objective
 from pipeline.features import Moment
 from pipeline.models.initialise.cut import Cut, cut
 from pipeline.models.initialise.post_norm import after_attention, after_feed_forward, embedding_output, layers_of
@@ -234,13 +234,14 @@ def test_before_any_training_the_loss_is_far_below_a_random_starts() -> None:
     students = {"random": build_encoder(config, 0).eval(), "cut": found.model}
     loss = {}
     for name, student in students.items():
-        objective = imitation(Terms(), student.config, teacher.config, layers, seed=0)
+        pair = Pair(student.config, teacher.config, list(enumerate(layers, start=1)), None, 0)
+        made = objective(TRANSFORMER_LAYERS, pair)
         if name == "cut":
-            objective.terms["embedding"].projection.weight.data.copy_(found.embedding_projection)
-            objective.terms["hidden"].projection.weight.data.copy_(found.hidden_projection)
-        own, guide = Reader(student, objective.student_taps), Reader(teacher, objective.guide_taps(TEACHER))
+            made.terms["embedding"].projection.weight.data.copy_(found.embedding_projection)
+            made.terms["hidden"].projection.weight.data.copy_(found.hidden_projection)
+        own, guide = Reader(student, made.student_taps), Reader(teacher, made.guide_taps(TEACHER))
         with torch.no_grad():
-            parts = [objective(own(batch), {TEACHER: guide(batch)}, batch, Moment()) for batch in others]
+            parts = [made(own(batch), {TEACHER: guide(batch)}, batch, Moment()) for batch in others]
         loss[name] = sum(float(value) for part in parts for value in part.values()) / len(others)
     assert loss["cut"] < 0.25 * loss["random"]
     agree = logits(found.model, others).argmax(dim=1) == logits(teacher, others).argmax(dim=1)
