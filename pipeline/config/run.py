@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig
-from pipeline.config.distillation import TINYBERT_PHASES, GeneralDistillationConfig, PhaseConfig
+from pipeline.config.distillation import TWO_PHASES, GeneralDistillationConfig, PhaseConfig
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.models import CUT_STARTS, PretrainConfig, StudentConfig, TeacherConfig
 from pipeline.config.precision import WantedPrecision
@@ -32,7 +32,7 @@ class RunConfig(Config):
     general_distillation: GeneralDistillationConfig | None = GeneralDistillationConfig()
     augmentation: AugmentationConfig | None = AugmentationConfig()
     phases: tuple[PhaseConfig, ...] = Field(
-        TINYBERT_PHASES, description="Task distillation, one phase after the other; TinyBERT's two by default."
+        TWO_PHASES, description="Task distillation, one phase after the other; TinyBERT's two by default."
     )
     evaluation: EvaluationConfig = EvaluationConfig()
     relu_logits: bool = Field(

@@ -52,7 +52,7 @@ def test_a_section_switched_off_below_comes_back_with_its_own_defaults(written):
     path = written("teacher: {model: bert}\ncorpus: {paths: [a]}\nphases: {intermediate: null}\n")
     assert [phase.name for phase in load_config(path, []).phases] == ["prediction"]
     path = written("teacher: {model: bert}\ncorpus: {paths: [a]}\n")
-    assert load_config(path, ["phases.intermediate.training.epochs=2"]).phases[0].training.learning_rate == 5e-5
+    assert load_config(path, ["phases.intermediate.training.epochs=2"]).phases[0].training.learning_rate == 5e-4
     pretrain = load_config(path, ["pretrain.mode=continue", "pretrain.training.epochs=2"]).pretrain
     assert (pretrain.training.max_tokens, pretrain.training.epochs) == (8192, 2)
 

@@ -9,6 +9,7 @@ from test_initialise_cut import config_of, cut_to, logits, teacher_of, text
 from pipeline.config.models import Shape
 from pipeline.errors import ModelError
 from pipeline.models.initialise.head import copy_head, fit_head, head_of
+from pipeline.models.released import relu_before_classifier
 from pipeline.models.students import build_encoder
 from pipeline.models.taps import encode
 
@@ -105,3 +106,16 @@ def test_a_head_needs_a_teachers_head_and_rows() -> None:
     before = deepcopy(without.state_dict())
     fit_head(without, teacher_of("electra"), text())  # an ELECTRA encoder has no pooler: nothing to fit
     assert all(torch.equal(tensor, before[name]) for name, tensor in without.state_dict().items())
+
+
+def test_a_head_behind_the_released_codes_relu_is_fitted_through_it() -> None:
+    """Fitted to itself a model keeps its logits, whatever stands before the classifier."""
+    teacher, rows = teacher_of("bert"), text(200)
+    student = deepcopy(teacher)
+    for model in (teacher, student):
+        relu_before_classifier(model)
+    plain = deepcopy(teacher)
+    plain.classifier._forward_pre_hooks.clear()
+    assert not torch.allclose(logits(plain, rows), logits(teacher, rows), atol=1e-2)
+    fit_head(student, teacher, rows, penalty=0.0)
+    torch.testing.assert_close(logits(student, rows), logits(teacher, rows), atol=1e-4, rtol=1e-3)

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from pipeline.errors import ModelError
 from pipeline.models.initialise.moments import Moments, ridge
 from pipeline.models.initialise.post_norm import Batch, copy_linear
+from pipeline.models.released import has_relu
 from pipeline.models.taps import encode
 
 HEAD_PENALTY = 1e-2
@@ -45,7 +46,13 @@ def head_of(model: PreTrainedModel) -> Head | None:
     pooler: Any = getattr(model.base_model, "pooler", None)
     if pooler is None or not isinstance(getattr(pooler, "dense", None), nn.Linear):
         return None
-    return Head(pooler.dense, pooler.activation, classifier if isinstance(classifier, nn.Linear) else None)
+    activation = _rectified(pooler.activation) if has_relu(model.config) else pooler.activation
+    return Head(pooler.dense, activation, classifier if isinstance(classifier, nn.Linear) else None)
+
+
+def _rectified(activation: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """What the classifier of the released code sees of a hidden unit."""
+    return lambda before: activation(before).relu()
 
 
 def check_head(model: PreTrainedModel) -> None:
