@@ -55,7 +55,10 @@ def _located(config: RunConfig, folder: Path, spelt: Callable[[Path], str]) -> R
         if not location or location in words or location.startswith(PREFIX):
             return location
         found = folder / home_path(location)
-        return spelt(found) if location.startswith(LIKE_A_PATH) or found.is_dir() else location
+        if not (location.startswith(LIKE_A_PATH) or found.is_dir()):
+            return location
+        place = spelt(found)
+        return f"./{place}" if place in words else place  # a folder named like a word is still a folder
 
     corpus, task, augmentation = config.corpus, config.task, config.augmentation
     if corpus is not None:
