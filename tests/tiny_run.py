@@ -64,7 +64,7 @@ TREE: dict[str, Any] = {
     ],
     "general_distillation": {"training": TRAINING},
     "augmentation": {"variants": 2, "candidates": 5, "context": "paired"},
-    "phases": {"intermediate": {"training": TRAINING}, "prediction": {"training": TRAINING}},
+    "phases": {"intermediate": {"training": TRAINING, "fit_head": False}, "prediction": {"training": TRAINING}},
     "evaluation": {
         "label_only": TRAINING,
         "bootstrap": 20,

@@ -57,6 +57,19 @@ def test_projections_go_on_from_stage_to_stage(run: Tiny) -> None:
         torch.testing.assert_close(kept[name], weight)
 
 
+def test_a_phase_may_end_with_a_head_in_closed_form(run: Tiny) -> None:
+    """The encoder is the same with and without; the head is another."""
+
+    def weights(fit: str) -> dict[str, torch.Tensor]:
+        run.run(CUT, *ALONE, *SHORT, f"phases.intermediate.fit_head={fit}", until="intermediate")
+        return load_file(run.path("intermediate") / "students" / "cut" / "model.safetensors")
+
+    plain, fitted = weights("false"), weights("true")
+    moved = {name for name, tensor in plain.items() if not torch.equal(tensor, fitted[name])}
+    heads = {f"{part}.{kind}" for part in ("classifier", "bert.pooler.dense") for kind in ("weight", "bias")}
+    assert moved == heads
+
+
 def test_a_student_cut_out_of_the_pretrained_teacher_learns_general_distillation(run: Tiny) -> None:
     outcomes = run.run(BASE, *SHORT, "general_distillation.training.max_steps=2", until="prediction")
     assert "initialisation" not in outcomes
