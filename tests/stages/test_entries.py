@@ -4,15 +4,20 @@ import inspect
 from importlib import import_module
 from pathlib import Path
 
-from tiny_run import tiny
+import pytest
+from tiny_run import PRETRAINED, TREE, tiny, write_tree
 
 from pipeline.store.entry import Entry
 
 
-def test_the_work_of_a_stage_takes_the_fields_of_its_slice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["general", "teacher", "pretrained"])
+@pytest.mark.parametrize("tree", [TREE, PRETRAINED], ids=["teacher", "pretrained"])
+def test_the_work_of_a_stage_takes_the_fields_of_its_slice(tmp_path: Path, tree: dict[str, object], start: str) -> None:
     """The slice is what is fingerprinted: a field that the work ignores would rerun it for nothing."""
-    for stage in tiny(tmp_path).stages():
-        if isinstance(stage.run, Entry):
-            parameters = inspect.signature(import_module(stage.run.module).run).parameters
-            assert next(iter(parameters)) == "run", stage.name
-            assert {*parameters} - {"run"} == {*type(stage.config).model_fields}, stage.name
+    run = tiny(tmp_path)
+    write_tree(run.folder, tree)
+    for stage in run.stages(f"students.0.start={start}"):
+        assert isinstance(stage.run, Entry), stage.name
+        parameters = inspect.signature(import_module(stage.run.module).run).parameters
+        assert next(iter(parameters)) == "run", stage.name
+        assert {*parameters} - {"run"} == {*type(stage.config).model_fields}, stage.name
