@@ -24,6 +24,7 @@ OPTIONAL = {
 }  # used if there
 LOADED = """
 import sys
+before = set(sys.modules)  # a venv's own start-up hooks
 from importlib.metadata import packages_distributions
 import flows.cli
 from pipeline.export import answers, locate, onnx_scorer, rows
@@ -31,7 +32,7 @@ from pipeline.export.serving import application, server
 from pipeline.store import store
 import onnxruntime, tokenizers, flows.serve, flows.predict, flows.shipping.serve, flows.shipping.predict
 owners = packages_distributions()
-print(*sorted({owners[top][0] for name in sys.modules if (top := name.partition(".")[0]) in owners}))
+print(*sorted({owners[top][0] for name in set(sys.modules) - before if (top := name.partition(".")[0]) in owners}))
 """
 
 
