@@ -16,13 +16,16 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-# Two threads that spin are what libgomp does by default.
-ENGINE = "a thread each"  # for teacher and students: what the engine does
-WAYS: Mapping[str, Mapping[str, str]] = {
-    "spinning": {},
-    "yielding": {"OMP_WAIT_POLICY": "PASSIVE"},
-    "one thread": {"OMP_NUM_THREADS": "1"},
-    ENGINE: {"OMP_NUM_THREADS": "1"},
+from pipeline.device.waiting import ask_for_short_slices  # sets how threads wait, before torch is imported
+
+USUAL = "--usual-slices"
+# The environment and the options of each way; by itself libgomp spins 300,000 times.
+WAYS: Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]] = {
+    "spinning, as torch does": ({"GOMP_SPINCOUNT": "300000"}, (USUAL,)),
+    "sleeping at once": ({"OMP_WAIT_POLICY": "PASSIVE"}, (USUAL,)),
+    "one thread": ({"OMP_NUM_THREADS": "1"}, (USUAL,)),
+    "spinning briefly": ({}, (USUAL,)),
+    "the engine: and short slices": ({}, ()),
 }
 LOOPS = (0, 2, 4)
 GOALS = {2: 2.5, 4: 4.0}
@@ -33,15 +36,15 @@ def main() -> None:
     """Print seconds by way and load, and what the load costs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each cell (3)")
-    parser.add_argument("--rows", type=int, default=1_500, help="rows of the training (1,500)")
+    parser.add_argument("--rows", type=int, default=1_200, help="rows of the training (1,200)")
     parser.add_argument("--train", type=int, metavar="LOOPS", help=argparse.SUPPRESS)
-    parser.add_argument("--ahead", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(USUAL, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="few rows, one round: does it run?")
     asked = parser.parse_args()
     if asked.quick:
         asked.rounds, asked.rows = 1, 60
     if asked.train is not None:
-        train(asked.rows, asked.train, ahead=asked.ahead)
+        train(asked.rows, asked.train, short=not asked.usual_slices)
         return
     found: dict[tuple[str, int], list[float]] = {}
     for number in range(asked.rounds):
@@ -50,7 +53,7 @@ def main() -> None:
                 seconds = measure(way, loops, asked.rows)
                 found.setdefault((way, loops), []).append(seconds)
                 print(f"  round {number + 1}, {loops} loops, {way}: {seconds:.1f} s", flush=True)
-    usual = statistics.median(found["spinning", 0])
+    usual = statistics.median(found[next(iter(WAYS)), 0])
     for way in WAYS:
         quiet, *loaded = (statistics.median(found[way, loops]) for loops in LOOPS)
         costs = ", ".join(
@@ -62,10 +65,11 @@ def main() -> None:
 
 def measure(way: str, loops: int, rows: int) -> float:
     """Seconds of a training whose threads wait in this way, beside ``loops`` busy loops."""
+    variables, options = WAYS[way]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     done = subprocess.run(
-        [sys.executable, __file__, "--train", str(loops), "--rows", str(rows), *(["--ahead"] if way == ENGINE else [])],
-        env=environment | WAYS[way],
+        [sys.executable, __file__, "--train", str(loops), "--rows", str(rows), *options],
+        env=environment | variables,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -74,17 +78,19 @@ def measure(way: str, loops: int, rows: int) -> float:
     return seconds
 
 
-def train(rows: int, loops: int, *, ahead: bool) -> None:
+def train(rows: int, loops: int, *, short: bool) -> None:
     """Train once to warm up and once with a clock, the loops beside it then; print the seconds."""
+    others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(loops)]  # before slices are inherited
     sys.path.insert(0, str(Path(__file__).parent))
     from setting import Engine, Shape, made_up_rows
 
-    student = Shape(2, 84, 336)
-    engine = Engine(made_up_rows(rows, mean=25), Shape(4, 192, 768), {"first": student, "second": student})
-    engine.epoch(ahead=ahead)
-    others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(loops)]
     try:
-        seconds = engine.epoch(ahead=ahead)["seconds"]
+        if short:
+            ask_for_short_slices()
+        student = Shape(2, 84, 336)
+        engine = Engine(made_up_rows(rows, mean=25), Shape(4, 192, 768), {"first": student, "second": student})
+        engine.epoch()
+        seconds = engine.epoch()["seconds"]
     finally:
         for other in others:
             other.kill()

@@ -3,7 +3,7 @@
 import argparse
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -177,11 +177,11 @@ class Engine:
             learners, batches, reader(token_table(rows), pad_id=0), lambda batch, _rows: {TEACHER: show(batch)}
         )
 
-    def epoch(self, *, ahead: bool = False) -> dict[str, float]:
-        """Train on every row once, the teacher a step ahead or in turn; returns what the loop says of its speed."""
+    def epoch(self) -> dict[str, float]:
+        """Train on every row once; returns what the loop says of its speed."""
         with tempfile.TemporaryDirectory() as scratch:
             _, speed = train(
-                replace(self._training, ahead=ahead),
+                self._training,
                 self._config,
                 seed=0,
                 accelerator=Accelerator(cpu=True),

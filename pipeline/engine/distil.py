@@ -27,7 +27,6 @@ from pipeline.engine.rows import plan, reader
 from pipeline.engine.run_training import device, run_training
 from pipeline.engine.teacher_cache.build import cached_teacher
 from pipeline.engine.teacher_cache.cached_teacher import CachedTeacher
-from pipeline.engine.threads import runs_ahead
 from pipeline.features import OUTPUT, Seen
 from pipeline.store.stage import StageRun
 from pipeline.training.loop import History, Training
@@ -116,7 +115,7 @@ def distil(
     batches = rows.batches(training, seed)
     taps = tuple(tap for tap in guide_taps(learners) if tap != OUTPUT)
     outputs = OUTPUT in guide_taps(learners)
-    where, features, flops, ahead = device(run.runtime), None, None, False
+    where, features, flops = device(run.runtime), None, None
     if teacher is not None and taps:
         show = frozen_teacher(
             teacher.model,
@@ -137,8 +136,6 @@ def distil(
         )
         stored = features
         flops = teacher_flops(teacher.model, lambda: stored.computed_share)
-        widths = [model.config.hidden_size for model in (teacher.model, *(each.model for each in learners.values()))]
-        ahead = runs_ahead(run.runtime, where, widths, dropout=teacher.dropout)
     histories = run_training(
         Training(
             learners,
@@ -156,7 +153,6 @@ def distil(
         precision=precision,
         name=name,
         keep_end=keep_end,
-        ahead=ahead,
     )
     if features is not None:
         run.record(teacher_store=features.record())

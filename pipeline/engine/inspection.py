@@ -196,8 +196,8 @@ def warnings(config: RunConfig, found: Findings) -> list[str]:
     ):
         said.append(
             f"other processes keep {others:.1f} of {found.host.cores} cores busy: threads that share a small product "
-            "wait for each other, and a training may take several times as long; end them, or set runtime.num_threads "
-            f"to {max(1, round(found.host.cores - others))}"
+            "wait for each other, and a training takes longer than its share of the cores says; end them, or set "
+            f"runtime.num_threads to {max(1, round(found.host.cores - others))}"
         )
     if found.gpu_files and not found.gpus:
         said.append("this machine shows a GPU that torch cannot use: install its driver and a torch built for it")
@@ -235,10 +235,7 @@ def _why_threads(config: RunConfig) -> str:
         return "runtime.num_threads"
     if os.environ.get("OMP_NUM_THREADS"):
         return "OMP_NUM_THREADS"
-    return (
-        "torch's choice: one a core; on two cores a teacher and students of at most 256 take one each, which other "
-        "work on the machine slows least"
-    )
+    return "torch's choice: one a core; they spin for a moment and then sleep, which leaves room for other work"
 
 
 def _why_precision(config: RunConfig, found: Findings, chosen: Precision, whose: str, *, cuda: bool) -> str:

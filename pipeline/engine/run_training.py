@@ -15,10 +15,10 @@ from pipeline.config.precision import Precision
 from pipeline.config.runtime import Runtime
 from pipeline.config.training import TrainingConfig
 from pipeline.device.peak import matmul_peak
+from pipeline.device.waiting import ask_for_short_slices
 from pipeline.engine.compilation import compilation
 from pipeline.engine.learner import Learner
 from pipeline.engine.precision import NO_GPU_HERE
-from pipeline.engine.threads import one_thread_each
 from pipeline.errors import ConfigError
 from pipeline.models.precision import autocast, exact_float32
 from pipeline.models.speed.compilation import compile_encoder
@@ -54,6 +54,7 @@ def accelerator(runtime: Runtime, *, partly: bool = False) -> Accelerator:
     )
     if engine.device.type == "cpu":
         keep_freed_memory()
+        ask_for_short_slices()
     return engine
 
 
@@ -84,7 +85,6 @@ def run_training(
     precision: Precision,
     name: str = "training",
     keep_end: bool = False,
-    ahead: bool = False,
 ) -> dict[str, History]:
     """Train with this stage's checkpoints and progress; write the histories into its artifact and record the speed.
 
@@ -97,7 +97,6 @@ def run_training(
         name: name of this training, for a stage that runs several.
         keep_end: write a checkpoint after the last step too, so that a stage which runs several trainings and is
             killed later does not repeat this one.
-        ahead: teacher and students use one thread each (see ``threads.runs_ahead``).
 
     Returns:
         The history of each learner, by name.
@@ -110,25 +109,23 @@ def run_training(
     compiled, why = compilation(run.runtime, engine.device)
     for learner in training.learners.values() if compiled else ():
         compile_encoder(cast("Learner", learner).model)
-    with one_thread_each(training, ahead=ahead) as shared:
-        histories, speed = train(
-            shared,
-            config,
-            seed=seed,
-            accelerator=engine,
-            checkpoints=Path(agree(str((run.scratch / name).absolute()))),
-            checkpoint_seconds=run.runtime.checkpoint_seconds,
-            checkpoint_share=run.runtime.checkpoint_share,
-            progress=run.progress,
-            autocast=lambda: autocast(precision, engine.device),
-            keep_end=keep_end,
-        )
+    histories, speed = train(
+        training,
+        config,
+        seed=seed,
+        accelerator=engine,
+        checkpoints=Path(agree(str((run.scratch / name).absolute()))),
+        checkpoint_seconds=run.runtime.checkpoint_seconds,
+        checkpoint_share=run.runtime.checkpoint_share,
+        progress=run.progress,
+        autocast=lambda: autocast(precision, engine.device),
+        keep_end=keep_end,
+    )
     measured = (
         speed
         | share_of_peak(speed, engine, precision)
         | {
             "compiled": f"{'on' if compiled else 'off'}: {why}",
-            "teacher_ahead": ahead,
         }
     )
     run.record(**{f"{name}_speed": measured}, **describe_device(run.runtime))

@@ -1,4 +1,4 @@
-"""Read the batches of the next step, and perhaps compute the teacher's features, while this step is computed.
+"""Read the batches of the next step while this one is computed.
 
 Every process reads the whole batch, which is cheap, and keeps every ``world``-th row. So the random masks of a
 batch, its padded length and its counts are the same as in a run on one process.
@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -40,14 +39,12 @@ class MicroBatch:
         pass_number: number of the pass in the whole training; the seeds of its random numbers depend on it.
         batch: tensors on the CPU, each with first dimension ``rows``.
         counts: counts of the whole optimisation step, over all processes.
-        target: the teacher's features of the batch if the feed computes them, else None.
     """
 
     rows: NDArray[np.int64]
     pass_number: int
     batch: Batch
     counts: dict[str, float]
-    target: Any = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +71,6 @@ class Feed:
         rank: number of this process, from 0.
         world: number of processes.
         pin: copy the batches into page-locked memory, from which a GPU can fetch them while it computes.
-        ask: (batch, row indices) -> the teacher's features of the batch, called without gradients; None if the loop
-            computes them.
         windows: distances of local attention; pairs of tokens within them are counted too.
         alike: pad all batches of a step to its longest row, for losses whose means include padding: the step's loss
             then does not depend on how the step is cut into batches.
@@ -91,11 +86,9 @@ class Feed:
         rank: int = 0,
         world: int = 1,
         pin: bool = False,
-        ask: Callable[[Batch, NDArray[np.int64]], Any] | None = None,
         windows: Iterable[int] = (),
         alike: bool = False,
     ) -> None:
-        self._ask = ask
         self._windows, self._alike = tuple(windows), alike
         self._plan, self._read, self._accumulate, self._total = plan, read, accumulate, total
         self._rank, self._world, self._pin = rank, world, pin
@@ -157,7 +150,4 @@ class Feed:
             rows, batch = rows[mine], {name: tensor[mine] for name, tensor in batch.items()}
         if self._pin:
             batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
-        if self._ask is None:
-            return MicroBatch(rows, pass_number, batch, counts)
-        with torch.no_grad():
-            return MicroBatch(rows, pass_number, batch, counts, self._ask(batch, rows))
+        return MicroBatch(rows, pass_number, batch, counts)

@@ -55,8 +55,6 @@ class Training:
         read: (row indices, pass number) -> batch on the CPU.
         target: (batch on the device, row indices) -> the teacher's features, given to every learner beside the
             batch; called without gradients. None trains on the batch alone.
-        ahead: compute the target of the next step while the learners train on this one (CPU only); ``target`` must
-            then use no random numbers.
         target_flops: (counts of all steps) -> floating-point operations spent in ``target``.
         score: learner -> dev score, higher is better; the best weights are kept. None keeps the last weights.
         evaluations_per_epoch: how many times an epoch ``score`` is called.
@@ -68,7 +66,6 @@ class Training:
     plan: Plan
     read: Read
     target: Callable[[Batch, NDArray[np.int64]], Any] | None = None
-    ahead: bool = False
     target_flops: Callable[[Mapping[str, float]], float] | None = None
     score: Callable[[nn.Module], float] | None = None
     evaluations_per_epoch: float = 1.0
@@ -134,7 +131,6 @@ def train(  # noqa: C901, PLR0915 - the whole loop, to be read in one place
         rank=accelerator.process_index,
         world=accelerator.num_processes,
         pin=accelerator.device.type == "cuda",
-        ask=training.target if training.ahead else None,
         windows=sorted({window for learner in plain.values() for window in getattr(learner, "windows", ())}),
         alike=any(getattr(learner, "counts_padding", False) for learner in plain.values()),
     )
@@ -149,7 +145,7 @@ def train(  # noqa: C901, PLR0915 - the whole loop, to be read in one place
             began = time.perf_counter()
             clock.sample(state.step)
             step = feed.take(state.step)
-            clock.spend("teacher" if training.ahead else "data", began)
+            clock.spend("data", began)
             terms = _backward(
                 training,
                 learners,
@@ -270,8 +266,8 @@ def _fetch(
     now = clock.now()
     batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in micro.batch.items()}
     now = clock.spend("data", now)
-    if training.target is None or training.ahead:
-        return batch, micro.target
+    if training.target is None:
+        return batch, None
     _seed(seed, "teacher", micro.pass_number, accelerator)
     with torch.no_grad():
         target = training.target(batch, micro.rows)

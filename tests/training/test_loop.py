@@ -1,4 +1,3 @@
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,39 +223,3 @@ def test_the_learning_rate_of_each_step() -> None:
         falling = rates(schedule)[2:]
         assert falling == sorted(falling, reverse=True)
         assert falling[-1] > 0  # no step is spent on nothing
-
-
-def one_hot(batch: dict[str, torch.Tensor], _rows: np.ndarray) -> torch.Tensor:
-    """A teacher that draws nothing at random."""
-    return torch.nn.functional.one_hot(batch["input_ids"] % 6, 6).float()
-
-
-@pytest.mark.parametrize("accumulation", [1, 2])
-def test_a_teacher_that_is_a_step_ahead_changes_nothing(
-    accumulation: int, world: Any, make_learner: Any, bytes_of: Any
-) -> None:
-    """Students with dropout, whose draws come from the same generator; the teacher runs in another thread."""
-    found = []
-    threads: set[int] = set()
-
-    def teacher(batch: dict[str, torch.Tensor], rows: np.ndarray) -> torch.Tensor:
-        threads.add(threading.get_ident())
-        assert not torch.is_grad_enabled()
-        return one_hot(batch, rows)
-
-    config = TrainingConfig(epochs=2, learning_rate=0.05, batch_size=4, gradient_accumulation=accumulation)
-    for ahead in (False, True):
-        threads.clear()
-        learners = {"a": make_learner(1), "b": make_learner(2)}
-        histories, _ = world.train(world.training(learners, target=teacher, ahead=ahead), config=config)
-        assert (threading.get_ident() in threads) != ahead
-        found.append([(histories[name].curve, bytes_of(learner)) for name, learner in learners.items()])
-    assert found[0] == found[1]
-
-
-def test_a_mistake_of_a_teacher_ahead_ends_the_training(world: Any, make_learner: Any) -> None:
-    def starved(_batch: Any, _rows: Any) -> Any:
-        raise MemoryError("the teacher's")
-
-    with pytest.raises((MemoryError, TrainingError), match="the teacher's"):
-        world.train(world.training({"a": make_learner(1)}, target=starved, ahead=True))
