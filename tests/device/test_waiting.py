@@ -27,7 +27,8 @@ print(json.dumps([agreed, before, after, child[0]]))
 def spin_count(**environment: str) -> str | None:
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     code = "import os, pipeline; print(os.environ.get('GOMP_SPINCOUNT'))"
-    done = subprocess.run([sys.executable, "-c", code], env=usual | environment, capture_output=True, text=True, check=True)
+    everything = usual | environment
+    done = subprocess.run([sys.executable, "-c", code], env=everything, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
