@@ -15,7 +15,7 @@ from pipeline.config.retention import Retention
 from pipeline.config.runtime import Runtime
 from pipeline.errors import StoreError
 from pipeline.report.formats import size
-from pipeline.store.lineage import Lineage
+from pipeline.store.catalog import Lineage
 from pipeline.store.store import Store
 
 artifacts = typer.Typer(help="Look at what the store keeps.", no_args_is_help=True)

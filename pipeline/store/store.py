@@ -8,25 +8,16 @@ from typing import Any
 from pipeline.config.builtin import home_path
 from pipeline.errors import StoreError
 from pipeline.progress import Progress, Silent
-from pipeline.store.artifact import (
-    Artifact,
-    DamagedError,
-    InputRecord,
-    Manifest,
-    Timings,
-    content_digest,
-)
-from pipeline.store.catalog import Catalog
+from pipeline.store.artifact import Artifact, DamagedError, InputRecord, Manifest, Timings, content_digest
+from pipeline.store.catalog import Catalog, Lineage, Tags, lineage, open_ref
 from pipeline.store.compare import Diff, diff
 from pipeline.store.digest_cache import DigestCache
 from pipeline.store.disk import check_folder, folder_bytes, move_aside, store_errors
 from pipeline.store.layout import Layout
 from pipeline.store.leases import forget_dead, inventory, leased, leasing, own_lease
-from pipeline.store.lineage import Lineage, lineage
 from pipeline.store.locks import hold
 from pipeline.store.provenance import git_commit, machine, packages, python
 from pipeline.store.prune import DAYS, Unneeded, leftovers, prunable, refuse_links
-from pipeline.store.refs import Tags, open_ref
 from pipeline.store.resolve import Resolver
 from pipeline.store.stage import Stage
 from pipeline.store.verify import verify_artifacts
