@@ -1,13 +1,21 @@
-"""File locks, for the store, the devices and the runs: held by a living process, freed by the system when it dies."""
+"""File locks for the store, the devices and the runs: held by a living process, freed by the system when it dies.
+
+A lease is a list of the artifacts that a run uses, in a file that the run's process locks. They are not pruned while
+the process lives, however it ends.
+"""
 
 import errno
+import json
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StoreError
+from pipeline.store.layout import Layout
 
 POLL_SECONDS = 0.2
 
@@ -84,3 +92,70 @@ def is_free(path: Path) -> bool:
 def _lock(path: Path) -> FileLock:
     # A lock that is merely a file would outlive a killed holder, so there is no fallback to one.
     return FileLock(path, fallback_to_soft=False)
+
+
+class Lease:
+    """The lease of this process's run.
+
+    Args:
+        layout: the paths of the store.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.root = layout.root
+        self.path = layout.leases / f"{uuid.uuid4().hex}.json"
+
+    def note(self, ref: str) -> None:
+        """Add the reference of an artifact to the list; on a full disk it is silently left out."""
+        with suppress(OSError), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(ref) + "\n")
+
+
+_current: ContextVar[Lease | None] = ContextVar("lease", default=None)
+
+
+def own_lease(layout: Layout) -> Lease | None:
+    """Return this run's lease in a store; None if it took none."""
+    lease = _current.get()
+    return lease if lease is not None and lease.root == layout.root else None
+
+
+@contextmanager
+def leasing(layout: Layout) -> Iterator[None]:
+    """Hold a lease while the block runs; a store that cannot be written needs none, because it cannot be pruned."""
+    lease = Lease(layout)
+    lock = lease.path.with_suffix(".lock")
+    with ExitStack() as held:
+        with suppress(OSError), inventory(layout):
+            held.enter_context(hold(lock))
+        token = _current.set(lease)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+            with suppress(OSError):
+                lease.path.unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)
+
+
+def leased(layout: Layout) -> list[str]:
+    """Return the references that living runs hold."""
+    refs: list[str] = []
+    for lock in layout.leases.glob("*.lock"):
+        with suppress(FileNotFoundError):  # nothing is noted yet, or the run has just ended
+            if not is_free(lock):
+                refs += map(json.loads, lock.with_suffix(".json").read_text(encoding="utf-8").splitlines())
+    return refs
+
+
+def forget_dead(layout: Layout) -> None:
+    """Delete the leases of runs that were killed; the caller holds the inventory."""
+    for lock in layout.leases.glob("*.lock"):
+        if is_free(lock):
+            lock.with_suffix(".json").unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
+
+
+def inventory(layout: Layout) -> AbstractContextManager[None]:
+    """Hold the lock under which needs are written down, and under which what is not needed is removed."""
+    return hold(layout.lock("inventory"))

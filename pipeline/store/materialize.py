@@ -20,7 +20,7 @@ from pipeline.store.artifact import Artifact, InputRecord, Timings
 from pipeline.store.disk import store_errors
 from pipeline.store.explain import Reason, explain, plan
 from pipeline.store.fan_out import FanOut, one_after_other
-from pipeline.store.leases import inventory
+from pipeline.store.locks import inventory
 from pipeline.store.source import Source, pinned, unpinned_note
 from pipeline.store.stage import Stage, StageRun, ancestors
 from pipeline.store.store import Store

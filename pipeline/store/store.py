@@ -14,7 +14,7 @@ from pipeline.store.compare import Diff, diff
 from pipeline.store.digest_cache import DigestCache
 from pipeline.store.disk import check_folder, folder_bytes, move_aside, store_errors
 from pipeline.store.layout import Layout
-from pipeline.store.leases import forget_dead, inventory, leased, leasing, own_lease
+from pipeline.store.locks import forget_dead, inventory, leased, leasing, own_lease
 from pipeline.store.locks import hold
 from pipeline.store.provenance import git_commit, machine, packages, python
 from pipeline.store.prune import DAYS, Unneeded, leftovers, prunable, refuse_links

@@ -11,7 +11,7 @@ from killed_run import killed
 from tiny_run import Notes, Tiny, tiny
 
 from pipeline.stages.two_stage import two_stage
-from pipeline.store.leases import leased, leasing
+from pipeline.store.locks import leased, leasing
 from pipeline.store.materialize import materialize
 from pipeline.store.prune import leftovers
 from pipeline.store.store import Store
