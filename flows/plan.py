@@ -14,7 +14,7 @@ from pipeline.errors import DataError, ModelError, PipelineError
 from pipeline.stages.mistakes import refuse_mistakes
 from pipeline.stages.students_fit import check_students
 from pipeline.stages.two_stage import two_stage
-from pipeline.store.explain import Reason, plan
+from pipeline.store.materialize import Reason, plan
 from pipeline.store.provenance import other_versions
 from pipeline.store.source import Source, unpinned_note
 from pipeline.store.stage import Stage

@@ -19,7 +19,7 @@ from pipeline.engine.run_training import placed
 from pipeline.models.source import ModelSource
 from pipeline.models.taps import encode
 from pipeline.progress import Silent
-from pipeline.store.explain import Reason
+from pipeline.store.materialize import Reason
 from pipeline.store.source import Source, pinned
 from pipeline.store.stage import Stage, StageRun
 from pipeline.store.store import Store

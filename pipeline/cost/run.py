@@ -18,7 +18,7 @@ from pipeline.cost.rehearsal import probe_disk
 from pipeline.cost.task import logits_cost, teacher_cost
 from pipeline.cost.task_rows import TaskRows, load_task_rows
 from pipeline.cost.training import small, train_cost
-from pipeline.store.explain import Reason
+from pipeline.store.materialize import Reason
 from pipeline.store.stage import Stage, by_name
 from pipeline.store.store import Store
 

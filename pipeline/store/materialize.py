@@ -1,11 +1,11 @@
-"""Materialize a stage: return its artifact if there is one, else build it.
+"""Materialize a stage: return its artifact if there is one, else build it; a plan says which, and why.
 
 Resuming, retrying, caching and reproducing are all this one operation. A stage that fails leaves its scratch folder
 and nothing else.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,15 +17,66 @@ from pipeline.errors import DataError, PipelineError, StoreError
 from pipeline.memory import memory_errors
 from pipeline.progress import Progress, Silent
 from pipeline.store.artifact import Artifact, InputRecord, Timings
+from pipeline.store.compare import changes
 from pipeline.store.disk import store_errors
-from pipeline.store.explain import Reason, explain, plan
 from pipeline.store.fan_out import FanOut, one_after_other
 from pipeline.store.locks import inventory
+from pipeline.store.resolve import Resolver
 from pipeline.store.source import Source, pinned, unpinned_note
-from pipeline.store.stage import Stage, StageRun, ancestors
+from pipeline.store.stage import Stage, StageRun
 from pipeline.store.store import Store
 
-__all__ = ["Outcome", "Reason", "ancestors", "explain", "materialize", "plan"]
+
+@dataclass(frozen=True)
+class Reason:
+    """What would happen to a stage, and why; the reasons are one line each, none for a reuse.
+
+    A reason starts with its kind: ``no artifact yet``, ``configuration:``, ``input:``,
+    ``code version``, ``artifact damaged:``, ``unfinished work``.
+    """
+
+    action: Literal["reuse", "resume", "run"]
+    reasons: tuple[str, ...] = ()
+
+
+def plan(stages: Iterable[Stage[Any]], store: Store) -> list[tuple[Stage[Any], Reason]]:
+    """Say for each stage whether it would be reused, resumed or run, and why; changes nothing."""
+    with store_errors(store.root):
+        resolver = store.resolver()
+        return [(stage, _reason(stage, store, resolver)) for stage in stages]
+
+
+def _reason(stage: Stage[Any], store: Store, resolver: Resolver) -> Reason:
+    if resolver.find(stage).artifact is not None:
+        return Reason("reuse")
+    reasons = _differences(stage, store, resolver)
+    if store.work_dir(resolver.fingerprint(stage)).started(resolver.inputs(stage)):
+        return Reason("resume", ("unfinished work is kept", *reasons))
+    return Reason("run", tuple(reasons))
+
+
+def _differences(stage: Stage[Any], store: Store, resolver: Resolver) -> list[str]:
+    """Return what differs from the most similar artifact of the stage, one line each."""
+    rebuilt = [
+        f"input: {role} will be rebuilt"
+        for role, upstream in stage.inputs.items()
+        if isinstance(upstream, Stage) and resolver.find(upstream).artifact is None
+    ]
+    damaged = resolver.find(stage).damaged
+    if damaged:
+        return [*(f"artifact damaged: {error.reason}" for error in damaged), *rebuilt]
+    earlier, _ = store.catalog.scan(stage.name)
+    if not earlier:
+        return ["no artifact yet"]
+    inputs, roles = resolver.inputs(stage), set(stage.inputs)
+    candidates = [
+        [
+            *changes(artifact.manifest, stage.version, stage.settings, inputs),
+            *(f"input: {role} removed" for role in sorted(set(artifact.manifest.inputs) - roles)),
+        ]
+        for artifact in earlier
+    ]
+    return [*min(candidates, key=len), *rebuilt]  # of equals the newest: scan lists it first
 
 
 @dataclass(frozen=True)
@@ -106,11 +157,11 @@ def _build(
     with inventory(store.layout):  # from here on nobody prunes what the work says it needs
         resumed = work.started(records)
         work.open(records)
-        lost = [role for role, found in folders.items() if isinstance(found, Path) and not found.is_dir()]
+        lost = [role for role, folder in folders.items() if isinstance(folder, Path) and not folder.is_dir()]
     if lost:
         raise StoreError(f"the input {' and '.join(lost)} of {stage.name} has just been pruned: run again")
-    for given in stage.inputs.values():
-        if isinstance(given, Source) and (note := unpinned_note(given)):
+    for source in stage.inputs.values():
+        if isinstance(source, Source) and (note := unpinned_note(source)):
             progress.note(note)
     run = StageRun(folders, work.output, work.scratch, runtime, progress, fan_out)
     if announce is not None:
@@ -145,8 +196,8 @@ def _inputs(stage: Stage[Any], store: Store) -> tuple[dict[str, InputRecord], di
         raise StoreError(
             f"{stage.name} cannot run before its input {' and '.join(missing)} is there: run that stage first"
         )
-    folders: dict[str, Path | tuple[Path, ...]] = {role: found.path for role, found in artifacts.items()}
-    for role, given in stage.inputs.items():
-        if isinstance(given, Source):
-            folders[role] = tuple(Path(path) for path in pinned(given).paths)
+    folders: dict[str, Path | tuple[Path, ...]] = {role: artifact.path for role, artifact in artifacts.items()}
+    for role, source in stage.inputs.items():
+        if isinstance(source, Source):
+            folders[role] = tuple(Path(path) for path in pinned(source).paths)
     return records, folders

@@ -7,7 +7,7 @@ from tiny_run import tiny
 from pipeline.config.load import load_config
 from pipeline.config.locations import anchored, as_shown
 from pipeline.stages.two_stage import two_stage
-from pipeline.store.explain import plan
+from pipeline.store.materialize import plan
 
 
 def test_every_file_of_a_run_is_named_from_the_root(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from pipeline.config.base import Config
-from pipeline.store.materialize import ancestors, explain, plan
+from pipeline.store.materialize import plan
+from pipeline.store.stage import ancestors
 from pipeline.store.source import Source
 
 
@@ -67,7 +68,7 @@ def test_code_version_and_inputs_are_named(house, tmp_path):
     file = stages(house, source=Source((str(tmp_path / "text.txt"),)))
     assert said(house, file)["corpus"] == ("run", "input: text changed")
     more = house.stage("corpus", Settings(text="x"), more=Source(identity="m"))
-    assert explain(more, house.store).reasons == ("input: more added", "input: text removed")
+    assert plan([more], house.store)[0][1].reasons == ("input: more added", "input: text removed")
 
 
 def test_an_upstream_that_is_another_one_is_named(house):
@@ -99,6 +100,6 @@ def test_unfinished_work_is_resumed(house):
     try:
         house.run(stage)
     except KeyboardInterrupt:
-        reason = explain(stage, house.store)
+        reason = plan([stage], house.store)[0][1]
     assert reason.action == "resume"
     assert reason.reasons == ("unfinished work is kept", "no artifact yet")

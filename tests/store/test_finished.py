@@ -4,7 +4,8 @@ import pytest
 
 from pipeline.errors import StoreError
 from pipeline.store.finished import FinishedStage
-from pipeline.store.materialize import ancestors, explain
+from pipeline.store.materialize import plan
+from pipeline.store.stage import ancestors
 
 
 def test_what_is_built_on_an_artifact_is_what_is_built_on_its_stage(house):
@@ -19,7 +20,7 @@ def test_what_is_built_on_an_artifact_is_what_is_built_on_its_stage(house):
     assert house.run(on_stage).state == "reused"
     assert artifact.manifest.inputs["corpus"].ref == made.ref
     assert [stage.name for stage in ancestors(on_artifact)] == ["corpus"]
-    assert explain(on_artifact, house.store).action == "reuse"
+    assert plan([on_artifact], house.store)[0][1].action == "reuse"
 
 
 def test_a_damaged_artifact_stands_for_nothing(house):

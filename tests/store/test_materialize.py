@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.config.runtime import Runtime
 from pipeline.errors import DataError, StoreError
-from pipeline.store.materialize import ancestors, materialize
+from pipeline.store.materialize import materialize
+from pipeline.store.stage import ancestors
 from pipeline.store.source import Source
 from pipeline.store.stage import by_name
 from pipeline.store.store import Store
@@ -246,7 +247,7 @@ import os, sys, json
 from tests_store_stage import stage
 from pipeline.config.runtime import Runtime
 from pipeline.errors import StoreError
-from pipeline.store.materialize import materialize, explain
+from pipeline.store.materialize import materialize, plan
 from pipeline.store.store import Store
 store = Store(sys.argv[1])
 materialize(stage("teacher"), store, Runtime())
@@ -260,7 +261,7 @@ try:
     materialize(stage("student"), Store(sys.argv[1]), Runtime())
 except StoreError as error:
     answer["error"] = str(error)
-answer["plan"] = explain(stage("student"), store).action
+answer["plan"] = plan([stage("student")], store)[0][1].action
 print(json.dumps(answer))
 """
 
