@@ -171,22 +171,33 @@ def check_files(artifact: Artifact, digest: Callable[[Path], str]) -> None:
         DamagedError: a file is missing, a link, or has another size or content.
     """
     for name, record in artifact.manifest.files.items():
-        if is_linked(artifact.path, name):
-            raise DamagedError(artifact.path, f"{name} is a link")
         try:
-            size = (artifact.path / name).stat().st_size
+            problem = file_problem(artifact.path, name, record, digest)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise DamagedError(artifact.path, f"{name} is missing") from error
-        if size != record.size:
-            raise DamagedError(artifact.path, f"{name} has {size} bytes instead of {record.size}")
-        if digest(artifact.path / name) != record.sha256:
-            raise DamagedError(artifact.path, f"{name} has other content (same size)")
+        if problem:
+            raise DamagedError(artifact.path, problem)
 
 
-def is_linked(folder: Path, name: str) -> bool:
-    """Return whether a file of an artifact, or a folder on the path to it, is a link."""
-    place = PurePosixPath(name)
-    return any((folder / step).is_symlink() for step in (place, *place.parents[:-1]))
+def file_problem(folder: Path, name: str, record: FileRecord, digest: Callable[[Path], str]) -> str:
+    """Return how a file of an artifact differs from its record; "" if it does not.
+
+    Args:
+        folder: folder of the artifact.
+        name: name of the file.
+        record: its size and digest when it was sealed.
+        digest: file -> digest of its content.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    path, relative = folder / name, PurePosixPath(name)
+    if any((folder / step).is_symlink() for step in (relative, *relative.parents[:-1])):
+        return f"{name} is a link"
+    size = path.stat().st_size
+    if size != record.size:
+        return f"{name} has {size} bytes instead of {record.size}"
+    return "" if digest(path) == record.sha256 else f"{name} has other content (same size)"
 
 
 def artifact_version(folder: Path) -> int | None:
