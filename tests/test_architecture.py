@@ -32,7 +32,6 @@ LAZY = {
     "pipeline/stages/corpus.py": 1,
     "pipeline/stages/known.py": 1,
     "pipeline/stages/students_fit.py": 1,
-    "pipeline/store/hub.py": 1,
     "pipeline/training/team.py": 2,
     "tasks/device_lock.py": 1,
     "tasks/fan_out.py": 1,
