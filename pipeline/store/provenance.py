@@ -1,28 +1,25 @@
-"""Where a result was made: versions of the libraries, of Python, of the machine, of the code."""
+"""Provenance: the versions of the libraries and of the project's code that made a result."""
 
-import platform
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-PACKAGES = (
-    "accelerate", "datasets", "jieba", "nlpaug", "numpy", "prefect", "pyarrow", "pydantic", "safetensors",
-    "scikit-learn", "scipy", "tinybert-pipeline", "tokenizers", "torch", "transformers",
-)  # fmt: skip
-# Those that compute, or cut a text into what is computed with: another version may give another result.
+# Libraries that compute or tokenise: another version may give another result.
 DECISIVE = (
     *("accelerate", "datasets", "jieba", "nlpaug", "numpy", "scikit-learn", "scipy"),
     *("tokenizers", "torch", "transformers"),
 )
+RECORDED = sorted([*DECISIVE, "prefect", "pyarrow", "pydantic", "safetensors", "tinybert-pipeline"])
 
 
 def other_versions(then: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Libraries that may change a result, in another version now than then: name -> then, now.
+    """Return the libraries that may change a result and have another version now: name -> (then, now).
 
     Args:
-        then: versions of an artifact's manifest; what it does not name is not compared.
+        then: versions in an artifact's manifest; libraries that it does not name are not compared.
     """
     now = packages()
     pairs = {name: (then[name], now.get(name, "not installed")) for name in DECISIVE if name in then}
@@ -30,28 +27,16 @@ def other_versions(then: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def packages() -> dict[str, str]:
-    """Installed version of each library that can change a result, without importing any."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def machine() -> str:
-    """Operating system and processor in one line."""
-    return platform.platform()
-
-
-def python() -> str:
-    """Version of the interpreter."""
-    return platform.python_version()
+    """Return the installed version of each recorded library, without importing any."""
+    versions = {}
+    for name in RECORDED:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def git_commit() -> str | None:
-    """Commit of this project's own checkout, with ``-dirty`` if files differ from it; None outside a repository."""
+    """Return the commit of the project's checkout, with ``-dirty`` if files differ; None outside a repository."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, cwd=PROJECT)  # noqa: S603

@@ -1,7 +1,7 @@
-"""Pruning keeps what is new, tagged or in use, and whatever those were built from; the rest may go.
+"""Pruning keeps artifacts that are new, tagged or in use, and all that these were built from; the others are removed.
 
-What goes is renamed into the trash, descendants first, and deleted there: a crash on the way leaves a store
-in which everything has what it was made from, and a trash that the next pruning empties.
+They are moved to the trash, descendants first, and deleted there: after a crash every artifact in the store still has
+its inputs, and the next pruning empties the trash.
 """
 
 import time
@@ -22,45 +22,45 @@ DAY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Unneeded:
-    """What may go: an artifact, by its reference, or something hidden, by its place in the store; and its bytes."""
+    """An artifact or leftover that may be removed: its reference (path in the store), its path, its size in bytes."""
 
     ref: str
     path: Path
     size: int
 
 
-def prunable(artifacts: Iterable[Artifact], keep: int, wanted: Iterable[str]) -> list[Artifact]:
-    """Artifacts that nothing kept depends on; each before what it was made from, else oldest first.
+def prunable(artifacts: Iterable[Artifact], keep: int, needed: Iterable[str]) -> list[Artifact]:
+    """Return artifacts that nothing kept depends on, each before those it was made from, else oldest first.
 
     Args:
-        artifacts: everything in the store.
+        artifacts: all artifacts of the store.
         keep: how many of the newest to keep of each stage.
-        wanted: references to keep besides: tags, inputs of unfinished work, what living runs use.
+        needed: references to keep besides: tags, inputs of unfinished work, artifacts that living runs use.
     """
     by_ref = {artifact.ref: artifact for artifact in artifacts}
     stages: dict[str, list[Artifact]] = {}
     for artifact in sorted(by_ref.values(), key=lambda artifact: -artifact.manifest.version):
         stages.setdefault(artifact.manifest.stage, []).append(artifact)
     kept: set[str] = set()
-    pending = [*wanted, *(artifact.ref for versions in stages.values() for artifact in versions[:keep])]
+    pending = [*needed, *(artifact.ref for versions in stages.values() for artifact in versions[:keep])]
     while pending:
         ref = pending.pop()
         if ref in by_ref and ref not in kept:
             kept.add(ref)
-            pending += _made_from(by_ref[ref])
+            pending += _input_refs(by_ref[ref])
     gone = {ref: artifact for ref, artifact in by_ref.items() if ref not in kept}
     heights: dict[str, int] = {}
 
     def height(ref: str) -> int:
         if ref not in heights:
-            heights[ref] = 1 + max((height(below) for below in _made_from(gone[ref]) if below in gone), default=0)
+            heights[ref] = 1 + max((height(below) for below in _input_refs(gone[ref]) if below in gone), default=0)
         return heights[ref]
 
-    return sorted(gone.values(), key=lambda one: (-height(one.ref), one.manifest.stage, one.manifest.version))
+    return sorted(gone.values(), key=lambda a: (-height(a.ref), a.manifest.stage, a.manifest.version))
 
 
 def leftovers(layout: Layout, days: float) -> Iterator[Unneeded]:
-    """What nobody has touched for some days: abandoned work, teacher features, quarantine, half-written files."""
+    """Yield what has not changed for some days: abandoned work, teacher features, quarantine, half-written files."""
     for folder in (layout.works, layout.teacher_store, layout.quarantine):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if _untouched(path, days) and (folder != layout.works or is_free(layout.lock(path.name))):
@@ -71,26 +71,21 @@ def leftovers(layout: Layout, days: float) -> Iterator[Unneeded]:
 
 
 def refuse_links(layout: Layout) -> None:
-    """Refuse to empty what a link leads to: it is not the store's.
-
-    Raises:
-        StoreError: one of the store's own folders is a link.
-    """
+    """Raise StoreError if one of the store's own folders is a link: what it leads to is not the store's."""
     folders = (layout.works, layout.teacher_store, layout.quarantine, layout.trash, layout.tags, layout.leases)
     linked = next((folder for folder in folders if folder.is_symlink()), None)
     if linked is not None:
         raise StoreError(f"{linked} is a link, and pruning follows none: replace it by a folder")
 
 
-def _made_from(artifact: Artifact) -> list[str]:
-    """References of the artifacts that this one was made from."""
+def _input_refs(artifact: Artifact) -> list[str]:
     return [record.ref for record in artifact.manifest.inputs.values() if record.ref]
 
 
 def _untouched(path: Path, days: float) -> bool:
-    """Whether nothing in a folder changed for so long; a clock that was set back only keeps things longer."""
+    """Return whether nothing in a folder changed for ``days``; a clock that was set back only keeps things longer."""
     try:
-        newest = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
-    except FileNotFoundError:  # somebody is at it
+        newest = max(entry.lstat().st_mtime for entry in (path, *path.rglob("*")))
+    except FileNotFoundError:  # another process is changing it
         return False
     return time.time() - newest >= days * DAY_SECONDS

@@ -1,7 +1,8 @@
 """The store: a folder of artifacts, which alone decides what is already done."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+import platform
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pipeline.store.disk import check_folder, folder_bytes, move_aside, store_er
 from pipeline.store.layout import Layout
 from pipeline.store.locks import forget_dead, inventory, leased, leasing, own_lease
 from pipeline.store.locks import hold
-from pipeline.store.provenance import git_commit, machine, packages, python
+from pipeline.store.provenance import git_commit, packages
 from pipeline.store.prune import DAYS, Unneeded, leftovers, prunable, refuse_links
 from pipeline.store.resolve import Resolver
 from pipeline.store.stage import Stage
@@ -175,25 +176,23 @@ class Store:
                 return self._unneeded(keep, days)
             with inventory(self.layout):
                 gone = self._unneeded(keep, days)
-                for one in gone:
-                    move_aside(one.path, self.layout.trash)
+                for unneeded in gone:
+                    move_aside(unneeded.path, self.layout.trash)
                 forget_dead(self.layout)
             empty_trash(self.layout)
             return gone
 
     def _unneeded(self, keep: int, days: float) -> Unneededs:
         """Return what can be removed, each artifact before the ones it was made from."""
-        left = [*leftovers(self.layout, days)]
-        works = {*(self.layout.works.iterdir() if self.layout.works.is_dir() else ())} - {one.path for one in left}
+        old = [*leftovers(self.layout, days)]
+        works = {*(self.layout.works.iterdir() if self.layout.works.is_dir() else ())} - {item.path for item in old}
         needed = [*self.tags().values(), *leased(self.layout), *(ref for work in works for ref in needs(work))]
         gone = prunable(self.list(), keep, needed)
-        return [*(Unneeded(one.ref, one.path, folder_bytes(one.path)) for one in gone), *left]
+        return [*(Unneeded(artifact.ref, artifact.path, folder_bytes(artifact.path)) for artifact in gone), *old]
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> AbstractContextManager[None]:
         """While this block runs, keep every process from pruning the artifacts that this run uses."""
-        with leasing(self.layout):
-            yield
+        return leasing(self.layout)
 
     def claim(self, artifact: Artifact) -> bool:
         """Protect an artifact from pruning during ``in_use``; return whether it still exists."""
@@ -207,8 +206,7 @@ class Store:
         """Return the work folder for a fingerprint; the caller holds its lock."""
         return WorkDir(self.layout, fingerprint)
 
-    @contextmanager
-    def lock(self, stage: Stage[Any], fingerprint: str, progress: Progress) -> Iterator[None]:
+    def lock(self, stage: Stage[Any], fingerprint: str, progress: Progress) -> AbstractContextManager[None]:
         """Hold the lock for building a fingerprint, waiting for another process that builds it.
 
         Args:
@@ -216,12 +214,8 @@ class Store:
             fingerprint: identity of the result.
             progress: receives a note if it has to wait.
         """
-
-        def waiting() -> None:
-            progress.note(f"{stage.name} is being built by another process: waiting for it")
-
-        with hold(self.layout.lock(fingerprint), waiting):
-            yield
+        note = f"{stage.name} is being built by another process: waiting for it"
+        return hold(self.layout.lock(fingerprint), lambda: progress.note(note))
 
     def commit(
         self,
@@ -256,8 +250,8 @@ class Store:
                 metrics=dict(metrics),
                 timings=timings,
                 packages=packages(),
-                python=python(),
-                platform=machine(),
+                python=platform.python_version(),
+                platform=platform.platform(),
                 git_commit=git_commit(),
                 seed=seed if isinstance(seed, int) else None,
             )

@@ -1,7 +1,6 @@
 """Work is what a stage has not finished yet: an output that starts empty, a scratch that survives a crash.
 
-Committing turns an output into an artifact in one rename. Before that rename there is nothing, after
-it everything: what has no manifest in its place does not exist.
+Committing turns an output into an artifact by a single rename; a folder without a manifest is no artifact.
 """
 
 import json
@@ -11,14 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import StoreError
-from pipeline.store.artifact import (
-    Artifact,
-    FileRecord,
-    InputRecord,
-    Manifest,
-    artifact_version,
-    manifest_bytes,
-)
+from pipeline.store.artifact import Artifact, FileRecord, InputRecord, Manifest, artifact_version, manifest_bytes
 from pipeline.store.disk import delete, give_usual_mode, remove, sync, write_atomic
 from pipeline.store.fingerprint import digest_file
 from pipeline.store.layout import MANIFEST, Layout, folder_name
@@ -27,7 +19,7 @@ INPUTS = "inputs.json"
 
 
 class WorkDir:
-    """Unfinished work for one fingerprint; whoever holds its lock may touch it."""
+    """Unfinished work for one fingerprint; only the process that holds its lock may change it."""
 
     def __init__(self, layout: Layout, fingerprint: str) -> None:
         self.path = layout.work(fingerprint)
@@ -36,17 +28,17 @@ class WorkDir:
         self._trash = layout.trash
 
     def started(self, inputs: Mapping[str, InputRecord]) -> bool:
-        """Whether an earlier attempt left something in scratch that fits these inputs.
+        """Return whether an earlier attempt with the same inputs left something in scratch.
 
-        An upstream artifact may have been rebuilt since, under the same fingerprint and yet with
-        other content (another device, say); going on from its scratch would mix the two.
+        An upstream artifact may have been rebuilt since, under the same fingerprint but with other content (on another
+        device, say); resuming would mix the two.
         """
         begun = read_inputs(self.path)
         fits = all(role in begun and begun[role]["digest"] == record.digest for role, record in inputs.items())
         return fits and self.scratch.is_dir() and any(self.scratch.iterdir())
 
     def open(self, inputs: Mapping[str, InputRecord]) -> None:
-        """Empty the output, keep a scratch that fits, and write down what the work starts from."""
+        """Empty the output, keep scratch if its inputs are the same, and record the inputs."""
         if not self.started(inputs):
             self.drop()
         elif self.output.exists():
@@ -57,27 +49,27 @@ class WorkDir:
         self.scratch.mkdir(exist_ok=True)
 
     def drop(self) -> None:
-        """Forget the work, scratch and all."""
+        """Remove the work with its scratch."""
         if self.path.exists():
             remove(self.path, self._trash)
 
 
 def read_inputs(work: Path) -> dict[str, dict[str, str | None]]:
-    """Role -> digest and reference (None for a source) of what unfinished work was started from."""
+    """Return role -> digest and reference (None for a source) of the inputs of unfinished work."""
     try:
-        found: dict[str, dict[str, str | None]] = json.loads((work / INPUTS).read_bytes())
+        inputs: dict[str, dict[str, str | None]] = json.loads((work / INPUTS).read_bytes())
     except (OSError, ValueError):
         return {}
-    return found
+    return inputs
 
 
 def needs(work: Path) -> list[str]:
-    """References of the artifacts that unfinished work was started from."""
+    """Return the references of the artifacts that are inputs of unfinished work."""
     return [ref for record in read_inputs(work).values() if (ref := record["ref"])]
 
 
 def record_files(output: Path) -> dict[str, FileRecord]:
-    """Hash every file of an output, make it survive a power cut and readable to whom the umask allows it.
+    """Hash every file of an output, make it survive a power cut and give it the permissions of the umask.
 
     Raises:
         StoreError: it holds something that cannot be sealed: a link, a device, a manifest.
@@ -97,14 +89,14 @@ def record_files(output: Path) -> dict[str, FileRecord]:
 
 
 def next_version(layout: Layout, stage: str) -> int:
-    """One more than any artifact of the stage ever had that is still here, damaged ones included."""
+    """Return the next version number of a stage: one above its artifacts, damaged ones included."""
     names = [path.name for path in layout.stage(stage).glob("v*")]
     names += [path.name.split("~")[1] for path in layout.quarantine.glob(f"{stage}~*~*")]
     return 1 + max((artifact_version(Path(name)) or 0 for name in names), default=0)
 
 
 def commit(layout: Layout, output: Path, manifest: Manifest) -> Artifact:
-    """Seal an output whose files are recorded and put it in its place, under the stage's version lock."""
+    """Seal an output whose files are recorded and move it to its place; the caller holds the stage's version lock."""
     target = layout.stage(manifest.stage) / folder_name(manifest.version, manifest.fingerprint)
     if target.parent.is_symlink():
         raise StoreError(f"{target.parent} is a link, and a store follows none: move what it leads to into its place")
@@ -117,6 +109,6 @@ def commit(layout: Layout, output: Path, manifest: Manifest) -> Artifact:
 
 
 def empty_trash(layout: Layout) -> None:
-    """Finish what a crash interrupted on its way out."""
+    """Delete everything in the trash."""
     for path in layout.trash.iterdir() if layout.trash.is_dir() else ():
         delete(path)
