@@ -1,4 +1,4 @@
-"""What differs between two artifacts, or between an artifact and what a stage would make now."""
+"""Differences between two artifacts, or between an artifact and what a stage would make now."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Pairs = dict[str, tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class Diff:
-    """Values that differ, each by its dotted key as (in a, in b); ``(absent)`` where there is none."""
+    """Dotted key -> (value in a, value in b) of what differs; ``(absent)`` for a missing value."""
 
     config: Pairs
     inputs: Pairs
@@ -22,7 +22,7 @@ class Diff:
 
 
 def diff(a: Artifact, b: Artifact) -> Diff:
-    """Every configuration key, input, metric and file that is not the same in both."""
+    """Return the configuration keys, inputs, metrics and files that differ."""
     return Diff(
         config=differences(a.manifest.config, b.manifest.config),
         inputs=differences(_inputs(a.manifest), _inputs(b.manifest)),
@@ -32,12 +32,12 @@ def diff(a: Artifact, b: Artifact) -> Diff:
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> Pairs:
-    """Leaves of two nested values that differ, by dotted key, sorted."""
+    """Return the leaves of two nested values that differ, by dotted key, sorted."""
     return _unequal(flatten(a), flatten(b))
 
 
 def flatten(value: Any, path: str = "") -> dict[str, Any]:
-    """Dotted key -> leaf: ``{"a": {"b": [1]}}`` is ``{"a.b[0]": 1}``; an empty dict or list is a leaf."""
+    """Return dotted key -> leaf: ``{"a": {"b": [1]}}`` gives ``{"a.b[0]": 1}``; an empty dict or list is a leaf."""
     if isinstance(value, dict) and value:
         items = [(f"{path}.{key}" if path else key, item) for key, item in value.items()]
     elif isinstance(value, (list, tuple)) and value:
@@ -50,35 +50,31 @@ def flatten(value: Any, path: str = "") -> dict[str, Any]:
 def changes(
     old: Manifest, code_version: int, config: Mapping[str, Any], inputs: Mapping[str, InputRecord]
 ) -> list[str]:
-    """One line for each thing in which a stage, as it is now, differs from an artifact it made before.
+    """Return one line for each difference between a stage as it is now and an artifact that it made before.
 
     Args:
         old: manifest of that artifact.
         code_version: version of the stage's code now.
         config: its configuration now.
-        inputs: what fills its roles now.
+        inputs: its inputs now, by role.
     """
-    lines = []
-    if old.code_version != code_version:
-        lines.append(f"code version {old.code_version} -> {code_version}")
-    for key, (before, now) in differences(old.config, config).items():
-        lines.append(f"configuration: {key} {_show(before)} -> {_show(now)}")
-    lines += [
-        f"input: {role} {_input_change(old.inputs[role], inputs[role])}"
-        for role in sorted(set(old.inputs) & set(inputs))
-        if not _same_input(old.inputs[role], inputs[role])
+    pairs = {role: (old.inputs[role], inputs[role]) for role in sorted(set(old.inputs) & set(inputs))}
+    return [
+        *([f"code version {old.code_version} -> {code_version}"] if old.code_version != code_version else []),
+        *(
+            f"configuration: {key} {_show(before)} -> {_show(now)}"
+            for key, (before, now) in differences(old.config, config).items()
+        ),
+        *(
+            f"input: {role} {_input_change(before, now)}"
+            for role, (before, now) in pairs.items()
+            if (before.digest, before.fingerprint) != (now.digest, now.fingerprint)
+        ),
+        *(f"input: {role} added" for role in sorted(set(inputs) - set(old.inputs))),
     ]
-    lines += [f"input: {role} added" for role in sorted(set(inputs) - set(old.inputs))]
-    return lines
-
-
-def _same_input(before: InputRecord, now: InputRecord) -> bool:
-    """Whether a role is filled by the same content, made in the same way."""
-    return before.digest == now.digest and before.fingerprint == now.fingerprint
 
 
 def _input_change(before: InputRecord, now: InputRecord) -> str:
-    """How one role is filled differently."""
     if before.ref and now.ref:
         return f"{before.ref} -> {now.ref}"
     if before.identity and now.identity:
@@ -87,13 +83,13 @@ def _input_change(before: InputRecord, now: InputRecord) -> str:
 
 
 def _unequal(a: Mapping[str, Any], b: Mapping[str, Any]) -> Pairs:
-    """Keys whose values differ; 1, 1.0 and True are different values here, as in a fingerprint."""
+    """Return the keys whose values differ; 1, 1.0 and True are different values, as in a fingerprint."""
     pairs = {key: (a.get(key, ABSENT), b.get(key, ABSENT)) for key in sorted({*a, *b})}
     return {key: pair for key, pair in pairs.items() if _show(pair[0]) != _show(pair[1])}
 
 
 def _inputs(manifest: Manifest) -> dict[str, str]:
-    """Role -> what filled it, with the beginning of its digest."""
+    """Return role -> name of the input, with the start of its digest."""
     return {
         role: f"{record.ref or record.identity or ' '.join(record.paths or [])} ({record.digest[:12]})"
         for role, record in manifest.inputs.items()
@@ -101,10 +97,10 @@ def _inputs(manifest: Manifest) -> dict[str, str]:
 
 
 def _files(manifest: Manifest) -> dict[str, str]:
-    """File name -> size and the beginning of its content's digest."""
+    """Return file name -> size and the start of its digest."""
     return {name: f"{record.size} bytes ({record.sha256[:12]})" for name, record in manifest.files.items()}
 
 
 def _show(value: object) -> str:
-    """A value as a user would write it."""
+    """Return a value as a user would write it."""
     return value if value == ABSENT and isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,6 +1,6 @@
-"""The seam between a stage and its work: a module's name now, its import when the work begins.
+"""A stage names the module that does its work; the module is imported when the work begins.
 
-So a run is planned without any heavy library, and what does the work imports what it needs where imports belong.
+So a run is planned without any heavy library, and the module has its imports at its top.
 """
 
 from dataclasses import dataclass

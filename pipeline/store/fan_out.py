@@ -1,7 +1,7 @@
-"""To fan out is to have the shards of a stage made, here one after the other or wherever an engine sends them.
+"""Make the shards of a stage, one after the other in this process, or in other processes.
 
-A shard is a number. Whoever makes it writes a file that depends on nothing but the stage and that number, so
-it does not matter who makes it, when, or whether it is made twice.
+A shard is a number. Making it writes a file that depends on nothing but the stage and that number, so it does not
+matter which process makes it, when, or whether it is made twice.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +11,10 @@ Work = Callable[[int], None]
 
 
 class FanOut(Protocol):
-    """Has shards made, and says which are done."""
+    """A function that makes shards and yields those that are done."""
 
     def __call__(self, work: Work, shards: Sequence[int]) -> Iterator[int]:
-        """Call ``work`` with each of the shards; the numbers of those that are done, in any order.
+        """Call ``work`` with each shard; yield the numbers of finished shards, in any order.
 
         Args:
             work: can be sent to another process: a function of a module, or a ``partial`` of one.

@@ -1,10 +1,10 @@
-"""To resolve a stage is to say its fingerprint and which artifact, if any, is its result right now.
+"""Resolve a stage to its fingerprint and to the artifact, if any, that is its result now.
 
-An artifact is the result only if it was built from the very artifacts that the stage's inputs
-resolve to: an upstream that was rebuilt and came out different is noticed, one that came out the
-same is not a reason to run anything.
+An artifact is the result only if it was built from the artifacts that the stage's inputs resolve to: if an upstream
+stage was rebuilt with other content, the stage has to run again; with the same content, it does not.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +19,19 @@ from pipeline.store.stage import Stage
 
 @dataclass(frozen=True)
 class Finding:
-    """The artifact that a stage resolves to, and what was met on the way that can no longer be used."""
+    """The artifact that a stage resolves to, and the damaged artifacts that were found in its place."""
 
     artifact: Artifact | None
     damaged: tuple[DamagedError, ...]
 
 
 class Resolver:
-    """One look at a chain of stages: each stage and source is asked once, and the answer kept."""
+    """A snapshot of a store: each stage and source is resolved once, and the result kept.
+
+    Args:
+        catalog: the artifacts of the store.
+        digests: digests of files that have not changed.
+    """
 
     def __init__(self, catalog: Catalog, digests: DigestCache) -> None:
         self._catalog = catalog
@@ -36,41 +41,39 @@ class Resolver:
         self._findings: dict[Stage[Any], Finding] = {}
 
     def digest(self, source: Source) -> str:
-        """Digest of a source; raises ``DataError`` if it cannot be read."""
+        """Return the digest of a source; raises ``DataError`` if it cannot be read."""
         if source not in self._of_source:
             self._of_source[source] = source_digest(source, self._digests.digest)
             self._digests.save()
         return self._of_source[source]
 
     def fingerprint(self, stage: Stage[Any]) -> str:
-        """Identity of the stage's result, whether or not it exists."""
+        """Return the identity of the stage's result, whether or not it exists."""
         if isinstance(stage, FinishedStage):
             return stage.artifact.manifest.fingerprint
         if stage not in self._fingerprints:
             inputs = {
-                role: self.fingerprint(given) if isinstance(given, Stage) else self.digest(given)
-                for role, given in stage.inputs.items()
+                role: self.fingerprint(upstream) if isinstance(upstream, Stage) else self.digest(upstream)
+                for role, upstream in stage.inputs.items()
             }
             self._fingerprints[stage] = fingerprint(stage.name, stage.version, stage.settings, inputs)
         return self._fingerprints[stage]
 
     def find(self, stage: Stage[Any]) -> Finding:
-        """The newest whole artifact of the stage that was built from what its inputs resolve to."""
+        """Return the newest intact artifact of the stage that was built from what its inputs resolve to."""
         if stage not in self._findings:
             self._findings[stage] = self._find(stage)
         return self._findings[stage]
 
     def _find(self, stage: Stage[Any]) -> Finding:
+        damaged: list[DamagedError] = []
         if isinstance(stage, FinishedStage):
-            return self._check_finished(stage.artifact)
-        inputs = self.inputs(stage)
-        candidates, damaged = self._catalog.scan(stage.name, self.fingerprint(stage))
-        if len(inputs) < len(stage.inputs):
-            return Finding(None, tuple(damaged))
-        wanted = {role: record.digest for role, record in inputs.items()}
+            candidates = [stage.artifact]
+        else:
+            scanned, damaged = self._catalog.scan(stage.name, self.fingerprint(stage))
+            digests = _digests(self.inputs(stage))
+            candidates = [artifact for artifact in scanned if _digests(artifact.manifest.inputs) == digests]
         for artifact in candidates:
-            if {role: record.digest for role, record in artifact.manifest.inputs.items()} != wanted:
-                continue
             try:
                 check_files(artifact, self._digests.digest)
             except DamagedError as error:
@@ -80,28 +83,15 @@ class Resolver:
             return Finding(artifact, tuple(damaged))
         return Finding(None, tuple(damaged))
 
-    def _check_finished(self, artifact: Artifact) -> Finding:
-        """The artifact itself, unless its files are not what they were."""
-        try:
-            check_files(artifact, self._digests.digest)
-        except DamagedError as error:
-            return Finding(None, (error,))
-        self._digests.save()
-        return Finding(artifact, ())
-
     def inputs(self, stage: Stage[Any]) -> dict[str, InputRecord]:
-        """What fills each role right now; a stage that has no artifact is left out."""
+        """Return role -> the record of its input now; a stage that has no artifact is left out."""
         records = {}
-        for role, given in stage.inputs.items():
-            if isinstance(given, Source):
-                today = pinned(given)
-                records[role] = InputRecord(
-                    kind="source",
-                    digest=self.digest(given),
-                    paths=list(today.paths),
-                    identity=today.identity or None,
-                )
-            elif (artifact := self.find(given).artifact) is not None:
+        for role, upstream in stage.inputs.items():
+            if isinstance(upstream, Source):
+                source = pinned(upstream)
+                digest, identity = self.digest(upstream), source.identity or None
+                records[role] = InputRecord(kind="source", digest=digest, paths=list(source.paths), identity=identity)
+            elif (artifact := self.find(upstream).artifact) is not None:
                 records[role] = InputRecord(
                     kind="artifact",
                     stage=artifact.manifest.stage,
@@ -112,10 +102,17 @@ class Resolver:
         return records
 
     def artifacts(self, stage: Stage[Any]) -> dict[str, Artifact]:
-        """Role -> artifact, for every input that is a stage and has one."""
-        found = {r: self.find(given).artifact for r, given in stage.inputs.items() if isinstance(given, Stage)}
-        return {role: artifact for role, artifact in found.items() if artifact is not None}
+        """Return role -> artifact, for each input that is a stage and has one."""
+        return {
+            role: artifact
+            for role, upstream in stage.inputs.items()
+            if isinstance(upstream, Stage) and (artifact := self.find(upstream).artifact) is not None
+        }
 
     def damaged(self) -> list[DamagedError]:
-        """Everything damaged that was met so far."""
+        """Return the damaged artifacts that were found so far."""
         return [error for finding in self._findings.values() for error in finding.damaged]
+
+
+def _digests(inputs: Mapping[str, InputRecord]) -> dict[str, str]:
+    return {role: record.digest for role, record in inputs.items()}
