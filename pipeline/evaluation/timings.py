@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.evaluation.bootstrap import interval
+from pipeline.evaluation.metrics import interval
 
 LOW, MIDDLE, HIGH = 0.1, 0.5, 0.9
 LARGEST_SPREAD = 1.5  # of the ninetieth to the tenth percentile: on a quiet machine it is below 1.2
