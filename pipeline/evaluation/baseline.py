@@ -1,9 +1,8 @@
-"""The yardstick without a Transformer: word and word-pair counts, and a linear model on them.
+"""The baseline without a Transformer: a linear model on counts of words and word pairs.
 
-Where text is written without spaces a "word" would be a whole clause that hardly comes twice; there the counts are
-of characters and pairs of characters.
+For scripts without spaces between words, characters and pairs of characters are counted instead.
 
-A distilled student that does not beat this has learned nothing that its size is needed for.
+A distilled student that does not beat this baseline has learned nothing that needs its size.
 """
 
 import re
@@ -25,18 +24,18 @@ WORDS = rf"(?u)\b\w\w+\b|{SEPARATOR}"  # the separator is a word, so that no pai
 SPACELESS = re.compile(
     "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-LOOKED_AT = 2_000  # texts
-MOSTLY = 0.3  # of the letters; a page in Chinese has names and numbers in it
+SAMPLED_TEXTS = 2_000
+MIN_SPACELESS_SHARE = 0.3  # of the letters; a page in Chinese has names and numbers in it
 
 Row = str | tuple[str, ...]
 Unit = Literal["words", "characters"]
 
 
 def unit(train_texts: Sequence[Row]) -> Unit:
-    """What is counted, which the training texts decide by the script that most of their letters are of."""
-    text = " ".join(_joined(row) for row in islice(train_texts, LOOKED_AT))
+    """Return what is counted: characters if many letters of the training texts are of a script without spaces."""
+    text = " ".join(_joined(row) for row in islice(train_texts, SAMPLED_TEXTS))
     letters = sum(character.isalpha() for character in text)
-    return "characters" if letters and len(SPACELESS.findall(text)) > MOSTLY * letters else "words"
+    return "characters" if letters and len(SPACELESS.findall(text)) > MIN_SPACELESS_SHARE * letters else "words"
 
 
 def tfidf_baseline(
@@ -45,9 +44,9 @@ def tfidf_baseline(
     dev_texts: Sequence[Row],
     kind: Literal["classification", "regression"] = "classification",
 ) -> np.ndarray:
-    """Predictions for the dev rows of a linear model on TF-IDF weights of words and word pairs, or of characters.
+    """Predict the dev rows with a linear model on TF-IDF weights of words and word pairs, or of characters.
 
-    Classification is a logistic regression; regression is a ridge, kept within the labels seen.
+    Classification uses logistic regression; regression uses ridge regression, clipped to the range of the labels.
 
     Args:
         train_texts: one text a row, or a tuple of texts (a pair), which is joined with a separator.
@@ -63,24 +62,19 @@ def tfidf_baseline(
     """
     labels = np.asarray(train_labels)
     if kind == "classification" and len(np.unique(labels)) < 2:
-        found = f"one label only ({labels[0]})" if len(labels) else "no label"
-        msg = f"the {len(labels)} training rows hold {found}: add rows of another"
-        raise DataError(msg)
-    counted: dict[str, Any] = (
-        {"ngram_range": (1, 2), "token_pattern": WORDS}
-        if unit(train_texts) == "words"
-        else {"ngram_range": (1, 2), "analyzer": "char"}
-    )
-    words = TfidfVectorizer(sublinear_tf=True, **counted)
+        content = f"one label only ({labels[0]})" if len(labels) else "no label"
+        raise DataError(f"the {len(labels)} training rows hold {content}: add rows of another")
+    units: dict[str, Any] = {"token_pattern": WORDS} if unit(train_texts) == "words" else {"analyzer": "char"}
     linear = LogisticRegression(C=10.0, max_iter=1000) if kind == "classification" else Ridge()
-    model = make_pipeline(words, linear)
+    model = make_pipeline(TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), **units), linear)
     try:
         model.fit([_joined(row) for row in train_texts], labels)
     except ValueError as error:
         if "empty vocabulary" not in str(error):
             raise
-        msg = f"the {len(train_texts)} training rows hold no words to count: switch evaluation.tfidf off"
-        raise DataError(msg) from error
+        raise DataError(
+            f"the {len(train_texts)} training rows hold no words to count: switch evaluation.tfidf off"
+        ) from error
     predictions = model.predict([_joined(row) for row in dev_texts])
     return np.clip(predictions, labels.min(), labels.max()) if kind == "regression" else predictions
 

@@ -1,7 +1,7 @@
 """Scores of many tables at once: classification from counts, correlation from columns of numbers.
 
-Each function takes a first axis of independent tables (one, or every resample of a bootstrap) and answers
-with one number a table. What is undefined is 0: no positive anywhere, a constant column in a correlation.
+The first axis of each argument is independent tables: one, or every resample of a bootstrap. Each function returns one
+number a table. Undefined scores are 0: no positive row, a constant column in a correlation.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ Scores = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Scoring:
-    """How a task's rows are scored, decided once by the task: the same for every model and every resample.
+    """How a task's rows are scored: the same for every model and every resample.
 
     Attributes:
-        metric: what is measured.
-        classes: labels of the task, whether or not the rows at hand have them all; 0 for a regression.
-        positive: index of the class that F1 is of; None averages F1 over the classes.
+        metric: name of the metric.
+        classes: number of the task's labels, whether or not the rows have them all; 0 for a regression.
+        positive: index of the positive class of F1; None averages F1 over the classes.
     """
 
     metric: str
@@ -27,13 +27,13 @@ class Scoring:
 
 
 def count_pairs(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """How often each (label, prediction) occurs: (1, classes, classes), rows by label."""
+    """Count each (label, prediction): (1, classes, classes), rows by label."""
     flat = np.bincount(labels * classes + predictions, minlength=classes * classes)
     return flat.reshape(1, classes, classes)
 
 
 def count_scores(scoring: Scoring, counts: np.ndarray) -> Scores:
-    """Scores of tables of counts (tables, classes, classes), rows by label: each score (tables,)."""
+    """Score tables of counts (tables, classes, classes), rows by label; each score is (tables,)."""
     metric = scoring.metric
     if metric == "accuracy":
         return {metric: _accuracy(counts)}
@@ -52,15 +52,15 @@ def _accuracy(counts: np.ndarray) -> np.ndarray:
 def _f1(counts: np.ndarray, positive: int | None) -> np.ndarray:
     """Harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn), of one class or averaged over classes.
 
-    The average is over the classes that the labels hold. What a model predicts does not decide it, so that two
-    models are always measured by the same rule; a class that is predicted where there is none costs the others.
+    The average is over the classes that occur in the labels, whatever a model predicts, so that two models are always
+    compared by the same rule; predictions of an absent class lower the scores of the others.
     """
     right = np.diagonal(counts, axis1=1, axis2=2)
     labelled = counts.sum(axis=2)
-    each = _ratio(2 * right, counts.sum(axis=1) + labelled)
+    by_class = _ratio(2 * right, counts.sum(axis=1) + labelled)
     if positive is not None:
-        return each[:, positive]
-    return _ratio(each.sum(axis=1), (labelled > 0).sum(axis=1))
+        return by_class[:, positive]
+    return _ratio(by_class.sum(axis=1), (labelled > 0).sum(axis=1))
 
 
 def _matthews(counts: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def _matthews(counts: np.ndarray) -> np.ndarray:
 
 
 def correlations(predictions: np.ndarray, labels: np.ndarray) -> Scores:
-    """Correlations of paired columns (resamples, rows): each (resamples,)."""
+    """Correlate paired columns (resamples, rows); each correlation is (resamples,)."""
     from scipy.stats import rankdata
 
     pearson = _pearson(predictions, labels)
@@ -96,6 +96,6 @@ def _pearson(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """``above / below``, and 0 where ``below`` is 0."""
+    """Return ``above / below``, and 0 where ``below`` is 0."""
     above, below = np.broadcast_arrays(above, below)
     return np.divide(above, below, out=np.zeros(below.shape), where=below != 0)
