@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline.errors import ModelError
+from pipeline.models.described import read_config, shape_of
 from pipeline.models.weights import SAFE, refuse_pickles, weight_files
 
 Tensors = Mapping[str, tuple[int, ...]]
@@ -84,8 +85,8 @@ def read_model(folder: Path) -> UnloadedModel:
     Raises:
         ModelError: configuration or weights are missing or damaged, or the model is no encoder.
     """
-    config = _read_config(folder)
-    family = str(config.get("model_type", ""))
+    config = read_config(folder)
+    shape, family = shape_of(config), str(config.get("model_type", ""))
     if family in NOT_ENCODERS or config.get("is_encoder_decoder") or config.get("is_decoder"):
         raise ModelError(
             f"{folder} is a {family!r} model, which is not an encoder: "
@@ -101,9 +102,9 @@ def read_model(folder: Path) -> UnloadedModel:
     return UnloadedModel(
         location=str(folder),
         family=family,
-        hidden_size=_number(config, "hidden_size", "dim"),
-        num_hidden_layers=_number(config, "num_hidden_layers", "n_layers"),
-        num_attention_heads=_number(config, "num_attention_heads", "n_heads"),
+        hidden_size=shape.get("hidden", 0),
+        num_hidden_layers=shape.get("layers", 0),
+        num_attention_heads=shape.get("heads", 0),
         vocab_size=_number(config, "vocab_size"),
         positions=positions,
         labels=_labels(config),
@@ -146,22 +147,6 @@ def _misfits(model: UnloadedModel) -> Iterator[str]:
                 yield name[: name.rindex(f".{inner}")].rpartition(".")[0] + f".{number}.{inner}"
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ModelError(
-            f"cannot load {str(folder)!r}, a folder: its config.json cannot be read ({error.strerror}): name a folder "
-            "that save_pretrained wrote"
-        ) from error
-    except ValueError as error:
-        raise ModelError(f"cannot load {str(folder)!r}, a folder: its config.json is not JSON ({error})") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"cannot load {str(folder)!r}, a folder: its config.json holds no object")
-    return config
-
-
 def _read_header(folder: Path, file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Read the name and shape of each tensor of a safetensors file, and check the file's size against its header."""
     try:
@@ -193,6 +178,7 @@ def _labels(config: Mapping[str, Any]) -> Mapping[int, str]:
     return {index: f"LABEL_{index}" for index in range(_number(config, "num_labels") or 2)}
 
 
-def _number(config: Mapping[str, Any], *names: str) -> int:
-    """Return the first of some entries that is a whole number; 0 if none is."""
-    return next((value for name in names if isinstance(value := config.get(name), int)), 0)
+def _number(config: Mapping[str, Any], name: str) -> int:
+    """Return an entry that is a whole number; 0 if it is not."""
+    value = config.get(name)
+    return value if isinstance(value, int) else 0
