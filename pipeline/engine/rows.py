@@ -13,7 +13,7 @@ from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.data.tokens.special_tokens import Holes
 from pipeline.data.tokens.table import TokenTable
-from pipeline.data.tokens.table_writer import TokenTableWriter
+from pipeline.data.tokens.table import TokenTableWriter
 from pipeline.progress import Progress
 
 CHUNK_ROWS = 2_000

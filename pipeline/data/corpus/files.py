@@ -17,7 +17,7 @@ from pipeline.data.corpus.clean import Deduplicator, clean_paragraph
 from pipeline.data.corpus.packing import pack
 from pipeline.data.corpus.text import Document
 from pipeline.data.tokens.table import TokenTable
-from pipeline.data.tokens.table_writer import TokenTableWriter
+from pipeline.data.tokens.table import TokenTableWriter
 from pipeline.errors import DataError, ModelError
 from pipeline.progress import Progress, Silent
 

@@ -1,6 +1,5 @@
 """A table of logits: one Arrow IPC file of fixed-size float32 lists, read without loading it."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,17 +7,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.store.disk import write_atomic
+
 
 def write_logits(path: Path, logits: NDArray[np.float32]) -> None:
     """Write logits, (rows, classes), atomically: the file is complete or does not exist."""
     column = pa.FixedSizeListArray.from_arrays(pa.array(logits.reshape(-1)), logits.shape[1])
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        with pa.ipc.new_file(file, pa.schema([("logits", column.type)])) as writer:
-            writer.write_table(pa.table({"logits": column}))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, pa.schema([("logits", column.type)])) as writer:
+        writer.write_table(pa.table({"logits": column}))
+    write_atomic(path, sink.getvalue())
 
 
 def read_logits(path: Path) -> NDArray[np.float32]:
