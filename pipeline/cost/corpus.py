@@ -13,7 +13,7 @@ from pipeline.cost.arithmetic import StageCost, seconds_to
 from pipeline.cost.context import RehearsalContext
 from pipeline.cost.samples import sample_corpus, sample_text
 from pipeline.cost.training import small, train_cost
-from pipeline.data.tasks.hub_folder import hub_folder
+from pipeline.data.tasks.paths import hub_folder
 from pipeline.data.tokens.table import TokenTable
 from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.models.load import load_encoder

@@ -4,7 +4,7 @@ from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
 from pipeline.data.corpus.docstrings import package_dir, packages_identity
-from pipeline.data.tasks.hub_folder import hub_folder
+from pipeline.data.tasks.paths import hub_folder
 from pipeline.engine.inputs import expand, model_source
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.tasks.sample import draw, hashed_order
+from pipeline.data.tasks.parts import draw, hashed_order
 
 PINNED = [4, 2, 7, 0, 5, 3, 1, 6]
 strata = st.lists(st.integers(0, 4), min_size=1, max_size=200).map(np.array)

@@ -1,14 +1,65 @@
-"""Warnings about a task's rows, one sentence each, for problems that do not prevent a run."""
+"""Suspicious rows and labels of a task: some are refused, some give a warning of one sentence.
 
-from collections.abc import Iterable, Mapping
+Refused are a class that is spelled in two ways, and classes that look like measurements. Each error names the values
+and their rows, and each can be switched off by a configuration key.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from pipeline.config.task import NUMBER
 from pipeline.data.tasks.rows import Rows
+from pipeline.errors import DataError
 
-ALL_DIFFERENT = 0.5
-"""More labels a row than this are no classes that anything could be learned of."""
+MAX_LABELS_PER_ROW = 0.5  # with more labels a row, the labels are no classes that a model could learn
+MAX_FRACTIONS = 20  # more labels that are numbers with a fraction are measurements; fewer may be marks
+NUM_EXAMPLES = 3
+
+
+def refuse_doubles(rows: Rows, names: Sequence[str]) -> None:
+    """Refuse label names that differ only in case, spaces or the spelling of a number, such as ``1`` and ``1.0``.
+
+    Args:
+        rows: the rows, for their positions.
+        names: (rows,), name of each row's label.
+
+    Raises:
+        DataError: there are two such names; names both, each with its first row.
+    """
+    first: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        other = first.setdefault(_normalised(name), name)
+        if other != name:
+            places = " and ".join(f"{label!r} ({rows.place(names.index(label))})" for label in (other, name))
+            raise DataError(
+                f"labels {places} are written differently and would be two classes: write them alike, or say what "
+                "each is called in task.label_names"
+            )
+
+
+def refuse_measurements(rows: Rows, label_names: Sequence[str]) -> None:
+    """Refuse many classes that are numbers with fractions: the task is probably a regression.
+
+    Raises:
+        DataError: the labels look like measurements; names their number and some of them.
+    """
+    if len(label_names) <= MAX_FRACTIONS or not all(re.fullmatch(NUMBER, name) for name in label_names):
+        return
+    fractions = [name for name in label_names if not float(name).is_integer()]
+    if fractions:
+        some = ", ".join(fractions[:NUM_EXAMPLES])
+        raise DataError(
+            f"{rows.source} has {len(label_names)} labels that are numbers, such as {some}: set "
+            "task.kind to regression, or to classification if each is a class of its own"
+        )
+
+
+def _normalised(name: str) -> str:
+    folded = " ".join(name.casefold().split())
+    return repr(float(folded)) if re.fullmatch(NUMBER, folded) else folded
 
 
 def repeated_rows(splits: Mapping[str, pa.Table]) -> dict[str, dict[str, dict[str, int]]]:
@@ -23,7 +74,7 @@ def repeated_rows(splits: Mapping[str, pa.Table]) -> dict[str, dict[str, dict[st
     """
     learned = {split: _labels_of_texts(table) for split, table in splits.items() if not split.startswith("dev")}
     return {
-        split: {other: _found(table, known) for other, known in learned.items()}
+        split: {other: _count_repeated(table, known) for other, known in learned.items()}
         for split, table in splits.items()
         if split.startswith("dev")
     }
@@ -36,15 +87,13 @@ def doubts(splits: Mapping[str, pa.Table], label_names: tuple[str, ...]) -> list
 
 def quoted(sources: Iterable[Rows]) -> list[str]:
     """Return one warning for each tab-separated file whose texts were quoted by a spreadsheet or pandas."""
-    said = []
-    for rows in sources:
-        found = [text for text in rows.texts if _is_quoted(text)] if rows.source.endswith(".tsv") else []
-        if found:
-            said.append(
-                f"{len(found):,} texts of {rows.source} are quoted, such as {found[0]:.60}: .tsv is read without "
-                "quoting, so the quotation marks are part of the text; save it as .csv"
-            )
-    return said
+    files = [(rows.source, list(filter(_is_quoted, rows.texts))) for rows in sources if rows.source.endswith(".tsv")]
+    return [
+        f"{len(texts):,} texts of {file} are quoted, such as {texts[0]:.60}: .tsv is read without "
+        "quoting, so the quotation marks are part of the text; save it as .csv"
+        for file, texts in files
+        if texts
+    ]
 
 
 def _is_quoted(text: str) -> bool:
@@ -54,27 +103,27 @@ def _is_quoted(text: str) -> bool:
 
 
 def _leaks(splits: Mapping[str, pa.Table]) -> list[str]:
-    said = []
-    for split, found in repeated_rows(splits).items():
-        rows, other = found["train"]["rows"], found["train"]["other_label"]
+    warnings = []
+    for split, repeated in repeated_rows(splits).items():
+        rows, other = repeated["train"]["rows"], repeated["train"]["other_label"]
         if rows:
             differing = f", {other} of them with another label" if other else ""
-            said.append(
+            warnings.append(
                 f"{rows:,} of {splits[split].num_rows:,} {split} rows stand in the training rows too{differing}: "
                 "their scores measure memory; take them out of one of the two"
             )
-    return said
+    return warnings
 
 
 def _scattered(train: pa.Table, label_names: tuple[str, ...]) -> list[str]:
-    if len(label_names) <= max(2, ALL_DIFFERENT * train.num_rows):
+    if len(label_names) <= max(2, MAX_LABELS_PER_ROW * train.num_rows):
         return []
     some = ", ".join(map(repr, label_names[:3]))
     there = f"the task has {len(label_names):,} labels on {train.num_rows:,} training rows ({some} and so on)"
     return [f"{there}: most are seen once or never; name another label column"]
 
 
-def _found(table: pa.Table, known: Mapping[tuple[str, ...], set[Any]]) -> dict[str, int]:
+def _count_repeated(table: pa.Table, known: Mapping[tuple[str, ...], set[Any]]) -> dict[str, int]:
     rows = other = 0
     for text, label in zip(_texts(table), table.column("label").to_pylist(), strict=True):
         if text in known:
@@ -85,10 +134,10 @@ def _found(table: pa.Table, known: Mapping[tuple[str, ...], set[Any]]) -> dict[s
 
 
 def _labels_of_texts(table: pa.Table) -> dict[tuple[str, ...], set[Any]]:
-    found: dict[tuple[str, ...], set[Any]] = {}
+    labels: dict[tuple[str, ...], set[Any]] = {}
     for text, label in zip(_texts(table), table.column("label").to_pylist(), strict=True):
-        found.setdefault(text, set()).add(label)
-    return found
+        labels.setdefault(text, set()).add(label)
+    return labels
 
 
 def _texts(table: pa.Table) -> list[tuple[str, ...]]:

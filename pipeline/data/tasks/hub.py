@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config.task import TaskConfig
-from pipeline.data.tasks.hub_folder import hub_folder
+from pipeline.data.tasks.paths import hub_folder
 from pipeline.data.tasks.rows import Columns, Rows, require_columns, rows_from_columns
 from pipeline.errors import DataError
 from pipeline.hub import asking_hub

@@ -1,10 +1,19 @@
-"""A text file as numbered lines of UTF-8; anything else is told with the line and byte where it shows."""
+"""A text file as numbered lines of UTF-8, and the first line of a table, which names its columns.
 
-from collections.abc import Iterator
+Any other file is refused with the line and byte where it differs.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.config.task import NUMBER
+from pipeline.data.tasks.rows import require_columns
 from pipeline.errors import DataError
 
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+MAX_NAME_LENGTH, MAX_NAME_WORDS = 40, 3  # of a column's name; longer text is a row
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -22,7 +31,7 @@ def require_content(path: Path) -> None:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    r"""Each line with its number, counted from 1, and its line end taken off.
+    r"""Yield each line without its end, and its number, counted from 1.
 
     Lines end at ``\n`` or ``\r\n`` alone: the rarer separators of Unicode occur inside real sentences.
     A byte-order mark is dropped. The file is streamed.
@@ -55,3 +64,67 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                 ) from error
             start += len(raw)
             yield number, line.removesuffix("\n").removesuffix("\r")
+
+
+def separator(line: str, required: Sequence[str]) -> str:
+    """Return the separator of a .csv file: the first that gives all required columns, else the comma."""
+    return next((mark for mark in SEPARATORS if set(required) <= set(split_line(line, mark))), ",")
+
+
+def require_header(line: str, mark: str, names: Sequence[str], required: Sequence[str], source: str) -> None:
+    """Refuse a first line that lacks a column, with the likeliest reason.
+
+    Args:
+        line: the first line.
+        mark: the separator that it was split at.
+        names: the fields of the line.
+        required: the columns that are read.
+        source: the file.
+
+    Raises:
+        DataError: the line is a row, or has other separators, or other names.
+    """
+    if set(required) & set(names):
+        require_columns(required, names, source)
+        return
+    for other, plural in SEPARATORS.items():
+        if other != mark and set(required) <= set(split_line(line, other)):
+            ending = ".tsv" if other == "\t" else ".csv"
+            raise DataError(f"{source} separates its columns with {plural}, not {SEPARATORS[mark]}: name it {ending}")
+    for other in (mark, *SEPARATORS):
+        fields = split_line(line, other)
+        if len(fields) >= len(required) and any(map(_is_content, fields)):
+            header = other.join(_guess(fields, required))
+            raise DataError(
+                f"{source} has no header: its first line, {line!r:.60}, seems to be a row of {len(fields)} columns: "
+                f"put one with their names above it, such as {header!r}"
+            )
+    require_columns(required, names, source)
+
+
+def split_line(line: str, mark: str) -> list[str]:
+    """Return the fields of a line: split at tabs without quoting, at other separators with it."""
+    if mark == "\t":
+        return line.split(mark)
+    try:
+        return next(csv.reader([line], delimiter=mark), [])
+    except csv.Error:
+        return []
+
+
+def _is_content(field: str) -> bool:
+    """Return whether a field cannot be the name of a column: it is a number, or as long as a sentence."""
+    too_long = len(field) > MAX_NAME_LENGTH or len(field.split()) > MAX_NAME_WORDS
+    return too_long or re.fullmatch(NUMBER, field.strip()) is not None
+
+
+def _guess(fields: Sequence[str], required: Sequence[str]) -> list[str]:
+    """Return likely names of the fields: the longest are the texts, the shortest is the label."""
+    names = [f"column{number}" for number in range(1, len(fields) + 1)]
+    by_length = sorted(range(len(fields)), key=lambda place: -len(fields[place]))
+    texts = required[:-1] if len(required) > 1 else required
+    for place, name in zip(sorted(by_length[: len(texts)]), texts, strict=True):
+        names[place] = name
+    if len(required) > 1:
+        names[by_length[-1]] = required[-1]
+    return names

@@ -1,8 +1,13 @@
-"""From the rows of a source to the rows of a split: numbered, readable, labelled by index, drawn.
+"""Make the rows of a split from the rows of a source: number, filter, label and draw them.
 
 A ``Part`` is rows with their ids and, once known, their labels. Each step is a function from parts to parts.
+
+A draw is a prefix of one fixed order of the rows, so that a larger sample contains every smaller one. The order is a
+hash of (seed, purpose, row) instead of a random generator's: it is the same on every platform and with every release
+of every library.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,12 +15,11 @@ from typing import Literal
 import numpy as np
 
 from pipeline.config.task import TaskConfig
-from pipeline.data.tasks.label_doubts import refuse_doubles
+from pipeline.data.tasks.doubts import refuse_doubles
 from pipeline.data.tasks.labels import label_indices, regression_labels, row_label_names, task_label_names
 from pipeline.data.tasks.readers import Source
 from pipeline.data.tasks.recombine import recombined
 from pipeline.data.tasks.rows import Rows
-from pipeline.data.tasks.sample import draw
 from pipeline.errors import DataError
 
 
@@ -189,3 +193,27 @@ def _unlabelled(rest: Part, config: TaskConfig, seed: int) -> Part:
             f"{config.train_rows or 'empty: all are drawn'}): ask for fewer, or set it to rest"
         )
     return rest.take(draw(len(rest), count, seed, "unlabelled"))
+
+
+def hashed_order(rows: int, seed: int, purpose: str) -> np.ndarray:
+    """Return a permutation of ``range(rows)``, (rows,), int64; the same on every platform."""
+    keys = b"".join(hashlib.blake2b(f"{purpose}:{seed}:{row}".encode(), digest_size=8).digest() for row in range(rows))
+    return np.argsort(np.frombuffer(keys, dtype="<u8"), kind="stable")
+
+
+def draw(rows: int, count: int, seed: int, purpose: str, strata: np.ndarray | None = None) -> np.ndarray:
+    """Draw ``count`` of ``rows`` rows; return their indices, ascending, (count,), int64.
+
+    With ``strata`` (rows,) each stratum keeps its share to within a row or so, and none is left out as long
+    as as many rows are drawn as there are strata: the k-th row of a stratum of n comes when k/n of all rows
+    have been drawn.
+    """
+    order = hashed_order(rows, seed, purpose)
+    if strata is not None:
+        shares = np.empty(rows, dtype=np.float64)
+        ranked = strata[order]
+        for stratum in np.unique(strata):
+            members = np.flatnonzero(ranked == stratum)
+            shares[members] = np.arange(len(members)) / len(members)
+        order = order[np.argsort(shares, kind="stable")]
+    return np.sort(order[:count])

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.config.task import TaskConfig
-from pipeline.data.tasks.doubts import doubts, quoted, repeated_rows
-from pipeline.data.tasks.label_doubts import refuse_measurements
+from pipeline.data.tasks.doubts import doubts, quoted, refuse_measurements, repeated_rows
 from pipeline.data.tasks.parts import Part, draw_parts, label_parts, readable_parts, recombined_part
 from pipeline.data.tasks.positive_class import positive_class
 from pipeline.data.tasks.readers import Source, read_source
-from pipeline.data.tasks.statistics import label_counts
 from pipeline.errors import DataError
 from pipeline.features import Outcome
 
@@ -92,7 +91,7 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
         splits=splits,
         statistics={
             "rows": {split: table.num_rows for split, table in splits.items()},
-            "labels": label_counts(splits, label_names),
+            "labels": _label_counts(splits, label_names),
             **_left_out(source),
             "repeated": repeated_rows(splits),
             "warnings": [
@@ -107,19 +106,31 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
 
 def _table(pieces: Sequence[Part], label_type: pa.DataType) -> pa.Table:
     """Join the rows of all pieces into one table, in order."""
-    columns: dict[str, pa.ChunkedArray] = {
-        "row_id": pa.chunked_array([pa.array(part.ids, pa.int64()) for part in pieces]),
-        "text": pa.chunked_array([pa.array(part.rows.texts, pa.string()) for part in pieces]),
-    }
-    if pieces[0].rows.pairs is not None:
-        columns["text_pair"] = pa.chunked_array([pa.array(part.rows.pairs, pa.string()) for part in pieces])
-    columns["label"] = pa.chunked_array(
-        [
-            pa.nulls(len(part), label_type) if part.labels is None else pa.array(part.labels, label_type)
-            for part in pieces
-        ]
-    )
-    return pa.table(columns).combine_chunks()
+    tables = []
+    for part in pieces:
+        columns = {"row_id": pa.array(part.ids, pa.int64()), "text": pa.array(part.rows.texts, pa.string())}
+        if part.rows.pairs is not None:
+            columns["text_pair"] = pa.array(part.rows.pairs, pa.string())
+        unlabelled = part.labels is None
+        columns["label"] = pa.nulls(len(part), label_type) if unlabelled else pa.array(part.labels, label_type)
+        tables.append(pa.table(columns))
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _label_counts(splits: dict[str, pa.Table], label_names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return rows per label name of each labelled split; for regression the smallest, mean and largest label."""
+    counts: dict[str, dict[str, Any]] = {}
+    for split, table in splits.items():
+        labels = table.column("label")
+        if labels.null_count == len(labels):
+            continue
+        if label_names:
+            values = labels.to_numpy()
+            counts[split] = {name: int((values == index).sum()) for index, name in enumerate(label_names)}
+        else:
+            low, high = pc.min_max(labels).as_py().values()
+            counts[split] = {"min": low, "mean": pc.mean(labels).as_py(), "max": high}
+    return counts
 
 
 def _left_out(source: Source) -> dict[str, dict[str, int]]:
