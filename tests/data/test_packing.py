@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.corpus.packing import pack
+from pipeline.data.corpus.files import pack
 
 CLS, SEP = 101, 102
 DOCUMENTS = st.lists(st.lists(st.lists(st.integers(0, 9), max_size=9), max_size=5), max_size=4)

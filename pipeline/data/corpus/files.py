@@ -1,7 +1,8 @@
-"""From documents to a token table, in one pass and in memory that does not grow.
+"""Build a token table from documents, in one pass and in constant memory.
 
-A corpus is a token table of packed sequences and the statistics of how it came about: what was read, what
-was dropped and why, and how long the sequences are.
+A corpus is a token table of packed sequences with statistics: what was read, what was dropped and why, and how long
+the sequences are. A sequence is ``[CLS] paragraphs of one document [SEP]``: consecutive paragraphs are joined while
+they fit; a paragraph that is too long is split. No sequence crosses from one document to another.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,6 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.data.corpus.clean import Deduplicator, clean_paragraph
-from pipeline.data.corpus.packing import pack
 from pipeline.data.corpus.text import Document
 from pipeline.data.tokens.table import TokenTable
 from pipeline.data.tokens.table import TokenTableWriter
@@ -27,7 +27,7 @@ LENGTH_BINS = 8
 
 @dataclass
 class Counts:
-    """What was read and what was dropped."""
+    """Numbers of documents and paragraphs that were read, and of paragraphs that were dropped."""
 
     documents: int = 0
     paragraphs: int = 0
@@ -52,13 +52,13 @@ def build_corpus(
     Args:
         documents: lists of paragraphs.
         tokenizer: a fast tokenizer with a first and a separating token.
-        folder: where the table is written.
+        folder: folder of the table.
         max_length: greatest length of a sequence, special tokens included.
         min_words: a paragraph with fewer is dropped.
         deduplicate: drop paragraphs that were met before, in a Bloom filter.
         dedup_memory_mb: memory of that filter.
         max_tokens: stop after this many tokens, special tokens included.
-        progress: told the tokens written so far.
+        progress: receives the number of tokens written so far.
 
     Returns:
         documents, paragraphs, dropped_too_short, dropped_duplicate, sequences, tokens, mean_length,
@@ -82,7 +82,11 @@ def build_corpus(
             if max_tokens is not None and num_tokens >= max_tokens:
                 break
         if num_tokens == 0:
-            raise DataError(_nothing_left(counts, min_words))
+            raise DataError(
+                f"nothing is left of the corpus: {counts.documents} documents, {counts.paragraphs} paragraphs, "
+                f"{counts.dropped_too_short} under {min_words} words, {counts.dropped_duplicate} duplicates: "
+                "give more text or lower min_words"
+            )
     lengths = TokenTable.open(folder).lengths
     return asdict(counts) | {
         "sequences": len(lengths),
@@ -93,8 +97,39 @@ def build_corpus(
     }
 
 
+def pack(documents: Iterable[list[list[int]]], max_length: int, cls_id: int, sep_id: int) -> Iterator[list[int]]:
+    """Join the paragraphs of each document into sequences of at most ``max_length`` tokens.
+
+    Args:
+        documents: documents of paragraphs of token ids, without special tokens.
+        max_length: greatest length of a sequence, its two special tokens included; at least 3.
+        cls_id: first token of every sequence.
+        sep_id: last token of every sequence.
+    """
+    room = max_length - 2
+    if room < 1:
+        raise ValueError(f"max_length is {max_length}: two special tokens and text need at least 3")
+    for document in documents:
+        for tokens in _fill(document, room):
+            yield [cls_id, *tokens, sep_id]
+
+
+def _fill(document: list[list[int]], room: int) -> Iterator[list[int]]:
+    tokens: list[int] = []
+    for paragraph in document:
+        if tokens and len(tokens) + len(paragraph) > room:
+            yield tokens
+            tokens = []
+        tokens = tokens + paragraph
+        while len(tokens) > room:
+            yield tokens[:room]
+            tokens = tokens[room:]
+    if tokens:
+        yield tokens
+
+
 def length_histogram(lengths: np.ndarray, max_length: int) -> dict[int, int]:
-    """How many sequences are at most so long, and longer than the bin before; ``LENGTH_BINS`` bins."""
+    """Return greatest length of a bin -> number of sequences, for ``LENGTH_BINS`` bins."""
     edges = np.unique(np.linspace(0, max_length, LENGTH_BINS + 1).astype(int)[1:])
     counts = np.bincount(np.searchsorted(edges, lengths), minlength=len(edges))
     return {int(edge): int(count) for edge, count in zip(edges, counts, strict=True)}
@@ -103,7 +138,7 @@ def length_histogram(lengths: np.ndarray, max_length: int) -> dict[int, int]:
 def _kept(
     documents: Iterable[Document], counts: Counts, min_words: int, known: Deduplicator | None
 ) -> Iterator[Document]:
-    """Documents of clean paragraphs worth keeping; empty ones too, so that all are counted."""
+    """Yield documents of clean paragraphs that are kept; empty documents too, so that all are counted."""
     for document in documents:
         counts.documents += 1
         kept = []
@@ -119,7 +154,7 @@ def _kept(
 
 
 def _tokenised(documents: Iterable[Document], tokenizer: PreTrainedTokenizerFast) -> Iterator[list[list[int]]]:
-    """Documents as token ids, about ``BATCH_PARAGRAPHS`` paragraphs through the tokenizer at a time."""
+    """Yield documents as token ids; about ``BATCH_PARAGRAPHS`` paragraphs are tokenised at a time."""
     for batch in _batches(documents, BATCH_PARAGRAPHS):
         texts = [paragraph for document in batch for paragraph in document]
         if not texts:
@@ -137,28 +172,20 @@ def _tokenised(documents: Iterable[Document], tokenizer: PreTrainedTokenizerFast
 
 def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
     batch: list[Document] = []
-    held = 0
+    paragraphs = 0
     for document in documents:
         batch.append(document)
-        held += len(document) + 1  # an empty document counts too, or a batch could grow without end
-        if held >= size:
+        paragraphs += len(document) + 1  # an empty document counts too, or a batch could grow without end
+        if paragraphs >= size:
             yield batch
-            batch, held = [], 0
+            batch, paragraphs = [], 0
     if batch:
         yield batch
 
 
 def _boundary_ids(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
-    """The ids that begin and end a sequence, whatever the tokenizer's family calls them."""
+    """Return the ids of the first and last token of a sequence, whatever their names are."""
     ends = tokenizer("")["input_ids"]
     if len(ends) != 2:
         raise ModelError(f"the tokenizer puts {len(ends)} special tokens around a text, not 2: use an encoder's")
     return ends[0], ends[1]
-
-
-def _nothing_left(counts: Counts, min_words: int) -> str:
-    return (
-        f"nothing is left of the corpus: {counts.documents} documents, {counts.paragraphs} paragraphs, "
-        f"{counts.dropped_too_short} under {min_words} words, {counts.dropped_duplicate} duplicates: "
-        "give more text or lower min_words"
-    )

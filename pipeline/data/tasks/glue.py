@@ -1,8 +1,8 @@
-"""A GLUE task is one line of a table: which columns, which labels, which metric, how long.
+"""A GLUE task is one line of a table: its columns, labels, metric and length.
 
-Everything that differs between the nine tasks is data here; nothing else in the project knows a GLUE name.
-Layout and columns are those of the official download (Wang et al. 2018, arXiv:1804.07461); lengths are
-those of Jiao et al. 2020 (64 word pieces for single sentences, 128 for pairs).
+All that differs between the nine tasks is data here; nothing else in the project knows a GLUE name. Files and columns
+are those of the official download (Wang et al. 2018, arXiv:1804.07461); lengths are those of Jiao et al. 2020 (64 word
+pieces for single sentences, 128 for pairs).
 """
 
 import difflib
@@ -32,7 +32,7 @@ class GlueTask:
     """The columns, when the files have no header row."""
     dev_files: tuple[tuple[str, str], ...] = (("dev", "dev.tsv"),)
     skip_ragged: bool = False
-    """The official file is known to hold broken rows; everybody's row counts leave them out."""
+    """Leave out the broken rows of the official file, as published row counts do."""
 
     @property
     def kind(self) -> Literal["classification", "regression"]:
@@ -45,58 +45,26 @@ class GlueTask:
         return 128 if self.text_pair else 64
 
 
+_COLA_HEADER = ("source", "label", "mark", "sentence")
+_COLA = {"0": "unacceptable", "1": "acceptable"}
 _MNLI_DEV = (("dev", "dev_matched.tsv"), ("dev_mismatched", "dev_mismatched.tsv"))
 _MNLI = {name: name for name in ("entailment", "neutral", "contradiction")}
+_MRPC = {"0": "not_equivalent", "1": "equivalent"}
+_QQP = {"0": "not_duplicate", "1": "duplicate"}
+_BOTH = "accuracy_and_f1"
 
-GLUE: dict[str, GlueTask] = {
-    task.name: task
-    for task in (
-        GlueTask(
-            "cola",
-            "CoLA",
-            "sentence",
-            None,
-            "label",
-            {"0": "unacceptable", "1": "acceptable"},
-            metric="matthews",
-            header=("source", "label", "mark", "sentence"),
-        ),
-        GlueTask("sst2", "SST-2", "sentence", None, "label", {"0": "negative", "1": "positive"}),
-        GlueTask(
-            "mrpc",
-            "MRPC",
-            "#1 String",
-            "#2 String",
-            "Quality",
-            {"0": "not_equivalent", "1": "equivalent"},
-            metric="accuracy_and_f1",
-        ),
-        GlueTask(
-            "stsb",
-            "STS-B",
-            "sentence1",
-            "sentence2",
-            "score",
-            {},
-            metric="pearson_spearman",
-            label_range=(0.0, 5.0),
-        ),
-        GlueTask(
-            "qqp",
-            "QQP",
-            "question1",
-            "question2",
-            "is_duplicate",
-            {"0": "not_duplicate", "1": "duplicate"},
-            metric="accuracy_and_f1",
-            skip_ragged=True,
-        ),
-        GlueTask("mnli", "MNLI", "sentence1", "sentence2", "gold_label", _MNLI, dev_files=_MNLI_DEV),
-        GlueTask("qnli", "QNLI", "question", "sentence", "label", ENTAILMENT),
-        GlueTask("rte", "RTE", "sentence1", "sentence2", "label", ENTAILMENT),
-        GlueTask("wnli", "WNLI", "sentence1", "sentence2", "label", {"0": "not_entailment", "1": "entailment"}),
-    )
-}
+_TASKS = (
+    GlueTask("cola", "CoLA", "sentence", None, "label", _COLA, metric="matthews", header=_COLA_HEADER),
+    GlueTask("sst2", "SST-2", "sentence", None, "label", {"0": "negative", "1": "positive"}),
+    GlueTask("mrpc", "MRPC", "#1 String", "#2 String", "Quality", _MRPC, metric=_BOTH),
+    GlueTask("stsb", "STS-B", "sentence1", "sentence2", "score", {}, metric="pearson_spearman", label_range=(0.0, 5.0)),
+    GlueTask("qqp", "QQP", "question1", "question2", "is_duplicate", _QQP, metric=_BOTH, skip_ragged=True),
+    GlueTask("mnli", "MNLI", "sentence1", "sentence2", "gold_label", _MNLI, dev_files=_MNLI_DEV),
+    GlueTask("qnli", "QNLI", "question", "sentence", "label", ENTAILMENT),
+    GlueTask("rte", "RTE", "sentence1", "sentence2", "label", ENTAILMENT),
+    GlueTask("wnli", "WNLI", "sentence1", "sentence2", "label", {"0": "not_entailment", "1": "entailment"}),
+)
+GLUE: dict[str, GlueTask] = {task.name: task for task in _TASKS}
 
 
 def _key(name: str) -> str:
@@ -105,7 +73,7 @@ def _key(name: str) -> str:
 
 
 def glue_task(name: str) -> GlueTask:
-    """The task of that name, whatever its case and dashes.
+    """Return the task of that name; case and dashes do not matter.
 
     Raises:
         ConfigError: GLUE has no such task; names the nearest one and the way to read other files.
@@ -114,16 +82,15 @@ def glue_task(name: str) -> GlueTask:
     if task is None:
         near = difflib.get_close_matches(_key(name), GLUE, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        msg = (
+        raise ConfigError(
             f"task.dir reads the GLUE layout, but task.name {name!r} is no GLUE task ({', '.join(GLUE)}): "
             f"{hint}Other files are named with task.train and task.dev"
         )
-        raise ConfigError(msg)
     return task
 
 
 def glue_folder(folder: Path, task: GlueTask) -> Path:
-    """The folder that holds ``train.tsv``: the given one, or the task's own inside it (GLUE's root).
+    """Return the folder that holds ``train.tsv``: ``folder``, or the task's folder in it (GLUE's root).
 
     Raises:
         DataError: there is no such folder, or no ``train.tsv`` in it.
@@ -139,6 +106,6 @@ def glue_folder(folder: Path, task: GlueTask) -> Path:
 
 
 def glue_files(folder: Path, task: GlueTask) -> dict[str, Path]:
-    """The file of each split: ``train``, ``dev`` and, for MNLI, ``dev_mismatched``."""
-    home = glue_folder(folder, task)
-    return {"train": home / "train.tsv"} | {split: home / name for split, name in task.dev_files}
+    """Return split -> file: ``train``, ``dev`` and, for MNLI, ``dev_mismatched``."""
+    data_dir = glue_folder(folder, task)
+    return {"train": data_dir / "train.tsv"} | {split: data_dir / name for split, name in task.dev_files}
