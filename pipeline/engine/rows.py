@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
-from pipeline.data.tokens.special_tokens import Holes
+from pipeline.data.tokens.tokenizer import Holes
 from pipeline.data.tokens.table import TokenTable
 from pipeline.data.tokens.table import TokenTableWriter
 from pipeline.progress import Progress

@@ -2,18 +2,27 @@
 
 All are fast tokenizers of the Transformers library, written by ``save_pretrained`` and read by
 ``AutoTokenizer.from_pretrained``.
+
+Only the pipeline sets special tokens: ``[SEP]`` in a text is five characters, not the end of a sentence. A fast
+tokenizer encodes the names of its special tokens in any text as the tokens themselves, so a row could forge a sentence
+boundary. Here they are read as plain text. If the vocabulary has such a name as one piece (SentencePiece's may), the
+name is split first. The only exception are the holes that the augmenter ``mask`` makes. It marks them with ``HOLE``, a
+character that Unicode reserves for internal use, and ``Holes`` turns it into the mask token.
 """
 
+import copy
+import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from tokenizers import Tokenizer, trainers
+from tokenizers import Tokenizer, normalizers, trainers
 from tokenizers.models import WordPiece
-from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
+from transformers import AddedToken, AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
-from pipeline.data.tokens.special_tokens import read_names_as_text
+from pipeline.config.augmenters import HOLE, MARKERS
 from pipeline.data.tokens.stored_vocabulary import check_ids, require_tokenizer
 from pipeline.errors import DataError, ModelError
 from pipeline.hub import asking_hub
@@ -21,7 +30,8 @@ from pipeline.hub import asking_hub
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MAX_ALPHABET = 1000
 MIN_CHARACTER_COUNT = 2
-"""A character met less often is unknown: it would take two places in the vocabulary for nothing."""
+"""A rarer character is unknown: it would take two places in the vocabulary and hardly be used."""
+_MARKED = re.compile(f"{HOLE}(?:{MARKERS})")
 
 
 def train_wordpiece(
@@ -84,7 +94,8 @@ def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokeni
     except ModelError:
         raise
     except Exception as error:  # the library raises many kinds
-        raise ModelError(f"{source}: no tokenizer could be loaded ({_first_line(error)})") from error
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(f"{source}: no tokenizer could be loaded ({first_line})") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ModelError(f"{source}: {type(tokenizer).__name__} has no fast tokenizer: add a tokenizer.json")
     if tokenizer.pad_token_id is None:
@@ -116,5 +127,56 @@ def _alphabet(counts: Counter[str], limit: int) -> list[str]:
     return sorted(sorted(frequent, key=lambda c: (-counts[c], c))[:limit])
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def read_names_as_text(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Make a tokenizer, in place, read the names of its special tokens as plain text."""
+    tokenizer.split_special_tokens = True  # the default of a call
+    backend = tokenizer.backend_tokenizer
+    backend.encode_special_tokens = True
+    joined = [name for name in tokenizer.all_special_tokens if _spelled_in_one(tokenizer, name)]
+    if joined:
+        apart = [normalizers.Replace(name, f"{name[0]} {name[1:]}") for name in joined]
+        backend.normalizer = normalizers.Sequence([*([backend.normalizer] if backend.normalizer else []), *apart])
+
+
+def _spelled_in_one(tokenizer: PreTrainedTokenizerFast, name: str) -> bool:
+    own = tokenizer.convert_tokens_to_ids(name)
+    if own == tokenizer.unk_token_id or len(name) < 2:
+        return False
+    return own in tokenizer(f"a{name}a", add_special_tokens=False)["input_ids"]
+
+
+class Holes:
+    """Encodes texts in which ``HOLE`` followed by a marker stands for the mask token.
+
+    Args:
+        tokenizer: a tokenizer from ``load_tokenizer``; it is not changed.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self._mask = tokenizer.mask_token_id
+        self._tokenizer = tokenizer
+        if self._mask is not None:
+            mask = tokenizer.added_tokens_decoder.get(self._mask)
+            self._tokenizer = copy.deepcopy(tokenizer)
+            spaces = {"lstrip": mask.lstrip, "rstrip": mask.rstrip} if mask else {}
+            self._tokenizer.add_tokens([AddedToken(HOLE, special=False, normalized=False, **spaces)])
+            self._hole = self._tokenizer.convert_tokens_to_ids(HOLE)
+
+    def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None, **options: Any) -> Any:
+        """Tokenise texts, with the mask token in the holes.
+
+        Args:
+            texts: the texts.
+            pairs: the second texts of pairs; None without.
+            options: passed on to the tokenizer.
+        """
+        encoded = self._tokenizer(_bare(texts), None if pairs is None else _bare(pairs), **options)
+        if self._mask is not None:
+            encoded["input_ids"] = [
+                [self._mask if token == self._hole else token for token in ids] for ids in encoded["input_ids"]
+            ]
+        return encoded
+
+
+def _bare(texts: Sequence[str]) -> list[str]:
+    return [_MARKED.sub(HOLE, text) if HOLE in text else text for text in texts]
