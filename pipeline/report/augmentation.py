@@ -1,4 +1,4 @@
-"""What the page says of the variants: figures with their meaning, and rows beside what was made of them."""
+"""The report's section on variants: figures with their meaning, and rows beside their variants."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ WORDS = re.compile(r"\s+|[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u
 
 
 class Figure(NamedTuple):
-    """A figure as it is written, and what it says."""
+    """A formatted figure and its meaning."""
 
     name: str
     figure: str
@@ -21,7 +21,7 @@ class Figure(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A row, a variant as words of which some are new, and what the teacher says of either."""
+    """A row, its variant as words with a flag for new ones, and the teacher's label of each."""
 
     original: str
     parts: Parts
@@ -31,10 +31,10 @@ class Example(NamedTuple):
 
 
 def quality_figures(quality: Quality) -> list[Figure]:
-    """The figures there are, in the order in which a reader asks for them."""
+    """Return the figures that were measured."""
     length, teacher, perplexity = (quality.get(part) or {} for part in ("length_ratio", "teacher", "pseudo_perplexity"))
     rows, without = quality["rows"], quality["rows_without"]
-    found = [
+    figures = [
         Figure(
             "variants a row",
             f"{quality['distinct_a_row']:.1f}",
@@ -44,20 +44,19 @@ def quality_figures(quality: Quality) -> list[Figure]:
     ]
     if length:
         spread = f"nine in ten lie between {length['p05']:.2f} and {length['p95']:.2f}"
-        found.append(Figure("length", f"{length['mean']:.2f}", f"word pieces of a variant over its origin's; {spread}"))
+        figures.append(Figure("length", f"{length['mean']:.2f}", f"word pieces of a variant over its origin's; {spread}"))
     if teacher:
         numbers = "score_shift" in teacher
         apart = f"by more than {teacher['flip_tolerance']:.3g}" if numbers else "by its likeliest class"
-        found.append(Figure("teacher flip rate", percent(teacher["flip_rate"]), f"disagree with their origin, {apart}"))
-        found.append(
-            Figure("score shift", f"{teacher['score_shift']:.3f}", "mean absolute difference of the teacher's scores")
-            if numbers
-            else Figure(
-                "probability shift", percent(teacher["probability_shift"]), "moved to other classes, on average"
-            )
-        )
+        figures.append(Figure("teacher flip rate", percent(teacher["flip_rate"]), f"disagree with their origin, {apart}"))
+        if numbers:
+            meaning = "mean absolute difference of the teacher's scores"
+            figures.append(Figure("score shift", f"{teacher['score_shift']:.3f}", meaning))
+        else:
+            shift = percent(teacher["probability_shift"])
+            figures.append(Figure("probability shift", shift, "moved to other classes, on average"))
     if perplexity and perplexity["origin"] is not None and perplexity["variant"] is not None:
-        found.append(
+        figures.append(
             Figure(
                 "pseudo-perplexity",
                 f"{perplexity['variant']:.3g}",
@@ -65,25 +64,25 @@ def quality_figures(quality: Quality) -> list[Figure]:
                 f"({perplexity['pairs']} sampled)",
             )
         )
-    return found
+    return figures
 
 
 def quality_examples(quality: Quality) -> list[Example]:
-    """The sampled variants with their new words marked."""
+    """Return the sampled variants with their new words marked."""
     return [
         Example(
-            one["original"],
-            changed_words(one["original"], one["variant"]),
-            one["original_label"],
-            one["variant_label"],
-            one["flipped"],
+            row["original"],
+            changed_words(row["original"], row["variant"]),
+            row["original_label"],
+            row["variant_label"],
+            row["flipped"],
         )
-        for one in quality["examples"]
+        for row in quality["examples"]
     ]
 
 
 def changed_words(original: str, variant: str) -> Parts:
-    """The variant's words, white space and Chinese or Japanese characters, and whether each is new."""
+    """Split a variant into words, white space and Chinese or Japanese characters, with a flag for new ones."""
     before, after = WORDS.findall(original), WORDS.findall(variant)
     matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
     return [

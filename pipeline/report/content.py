@@ -1,7 +1,7 @@
-"""What a report says, before anybody decides how it looks: plain values, nothing to load or compute.
+"""The content of a report as plain values, without its layout.
 
-Names that appear in several places mean the same thing in all of them: a model's name in ``results`` and in
-``latency``, a stage's reference in ``StageRow.ref`` and in ``inputs``.
+A model has the same name in ``results`` and in ``latency``, a stage the same reference in ``StageRow.ref`` and in
+``inputs``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ Role = Literal["teacher", "student", "label-only", "tfidf", "ablation"]
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One model's figures; None where the question does not arise (a TF-IDF model has no latency).
+    """One model's figures; None for a figure that the model does not have (a TF-IDF model has no latency).
 
     Attributes:
         metrics: every metric, the main one among them; between -1 and 1, higher is better.
@@ -22,8 +22,8 @@ class ResultRow:
         flops: operations of one row at ``ReportData.latency_length``.
         latency_ms: of one batch at ``ReportData.latency_length`` and ``latency_batch``, the tenth percentile.
         speed: how many times faster than the teacher that is: (ratio, low, high).
-        latency_reliable: whether the times were steady enough to be believed.
-        confusion: dev rows by true class (rows) and answer (columns); None without classes.
+        latency_reliable: whether the times were steady.
+        confusion: dev rows by true class (rows) and predicted class (columns); None without classes.
         difference: of the main metric to the label-only student: (difference, low, high).
     """
 
@@ -44,11 +44,11 @@ class ResultRow:
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage of the run: what it made, whether it had to, and from what.
+    """One stage of the run: its artifact, its state and its inputs.
 
     Attributes:
         ref: the artifact, e.g. ``teacher/v0002``.
-        inputs: the refs it was made from.
+        inputs: the references of the artifacts it was made from.
     """
 
     name: str
@@ -65,24 +65,21 @@ class ReportData:
 
     Attributes:
         created: ISO 8601.
-        summary: one sentence; computed from ``results`` when None.
         dev_rows: rows the metrics were measured on.
         curves: stage -> logged points: ``step``, ``loss``, one key a named term, perhaps ``learning_rate``.
         evaluations: stage -> (step, main metric on the dev rows).
         latency: rows of ``model``, ``length``, ``batch``, ``milliseconds``, ``speed``, ``reliable``.
-        machine: what the times were measured on, in words.
-        label_names: of the classes, in the order of ``ResultRow.confusion``.
+        machine: the machine on which the times were measured, in words.
+        label_names: names of the classes, in the order of ``ResultRow.confusion``.
         configuration: YAML.
-        augmentation: what ``quality.json`` of stage ``teacher_logits`` says of the variants; None without any.
+        augmentation: content of ``quality.json`` of stage ``teacher_logits``; None without variants.
     """
 
     title: str
     created: str
     main_metric: str
     results: Sequence[ResultRow]
-    summary: str | None = None
     dev_rows: int | None = None
-    confidence: float = 0.95
     resamples: int | None = None
     latency_length: int | None = None
     latency_batch: int | None = None
@@ -98,5 +95,5 @@ class ReportData:
     augmentation: Mapping[str, Any] | None = None
 
     def first(self, role: Role) -> ResultRow | None:
-        """The first result of a role, or None."""
+        """Return the first result of a role, or None."""
         return next((row for row in self.results if row.role == role), None)

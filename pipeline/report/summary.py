@@ -1,4 +1,4 @@
-"""The sentence a reader takes away, computed from the figures so that it cannot flatter them."""
+"""The summary of a report in one sentence, computed from the figures."""
 
 from collections.abc import Sequence
 
@@ -7,51 +7,46 @@ from pipeline.report.formats import percent, times, words
 
 
 def summarise(results: Sequence[ResultRow], main_metric: str) -> str:
-    """What the best student keeps of its teacher, at what size and speed, and whether distilling it paid.
+    """Say what the best student keeps of its teacher, at what size and speed, and how it compares to label-only.
 
-    The best is the student with the highest main metric. Its lead over the label-only student is only
-    called a lead when the confidence interval of the difference excludes zero.
+    It is only called better or worse than the label-only student if the confidence interval of the difference
+    excludes zero.
     """
-    students = [row for row in results if row.role == "student" and main_metric in row.metrics]
-    if not students:
+    student = best_student(results, main_metric)
+    if student is None:
         return "No student was evaluated."
-    student = max(students, key=lambda row: row.metrics[main_metric])
     teacher = next((row for row in results if row.role == "teacher"), None)
     metric = words(main_metric)
     if student.retention is None:
         sentence = f"{_named(student)} scores {student.metrics[main_metric]:.3f} {metric}"
     else:
         sentence = f"{_named(student)} keeps {percent(student.retention)} of its teacher's {metric}"
-    bargain = [part for part in (relative_size(student, teacher), relative_speed(student)) if part]
-    if bargain:
-        sentence += " at " + " and ".join(bargain)
+    size, speed = size_ratio(student, teacher), speed_ratio(student)
+    costs = [f"{size:.0%} of its size"] if size is not None else []
+    costs += [f"{times(speed)} its speed"] if speed is not None else []
+    if costs:
+        sentence += " at " + " and ".join(costs)
     if student.speed and not student.latency_reliable:
         sentence += " (its speed was not measured reliably)"
     return sentence + _lead(student) + "."
 
 
+def best_student(results: Sequence[ResultRow], main_metric: str) -> ResultRow | None:
+    """Return the student with the highest main metric; None if none has it."""
+    students = [row for row in results if row.role == "student" and main_metric in row.metrics]
+    return max(students, key=lambda row: row.metrics[main_metric], default=None)
+
+
 def size_ratio(row: ResultRow, teacher: ResultRow | None) -> float | None:
-    """Parameters as a share of the teacher's."""
+    """Return the parameters as a share of the teacher's."""
     if teacher is None or not row.parameters or not teacher.parameters:
         return None
     return row.parameters / teacher.parameters
 
 
 def speed_ratio(row: ResultRow) -> float | None:
-    """How many times faster than the teacher one batch is; None where it was not measured reliably."""
+    """Return how many times faster than the teacher a model is; None if that was not measured reliably."""
     return row.speed[0] if row.speed and row.latency_reliable else None
-
-
-def relative_size(row: ResultRow, teacher: ResultRow | None) -> str | None:
-    """The size ratio in words."""
-    ratio = size_ratio(row, teacher)
-    return None if ratio is None else f"{ratio:.0%} of its size"
-
-
-def relative_speed(row: ResultRow) -> str | None:
-    """The speed ratio in words."""
-    ratio = speed_ratio(row)
-    return None if ratio is None else f"{times(ratio)} its speed"
 
 
 def _named(row: ResultRow) -> str:

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.report.classes import MOST_CLASSES, classes, majority
+from pipeline.report.report import MOST_CLASSES, classes, majority
 from pipeline.report.content import ReportData, ResultRow
 from pipeline.report.diagnosis import diagnose
 from pipeline.report.report import render

@@ -133,7 +133,7 @@ def test_hostile_names_are_only_text():
     stages = [StageRow(HOSTILE, f"{HOSTILE}/v1", HOSTILE, "completed", 1.0)]
     data = replace(
         FULL, title=HOSTILE, results=rows, stages=stages, configuration=HOSTILE, notes=[HOSTILE],
-        environment={HOSTILE: HOSTILE}, augmentation=QUALITY | {"examples": [hostile_example()]}, summary=HOSTILE,
+        environment={HOSTILE: HOSTILE}, augmentation=QUALITY | {"examples": [hostile_example()]},
         curves={HOSTILE: [{"step": 1, "loss": 1.0, HOSTILE: 2.0}]}, evaluations={HOSTILE: [(1, 0.5)]},
         latency=[row | {"model": HOSTILE} for row in LATENCY],
     )  # fmt: skip
