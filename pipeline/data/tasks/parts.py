@@ -35,7 +35,7 @@ class Part:
         return len(self.ids)
 
     def take(self, indices: np.ndarray) -> "Part":
-        """The rows at ``indices``."""
+        """Return the rows at ``indices``."""
         labels = None if self.labels is None else self.labels[indices]
         return Part(self.rows.take(indices.tolist()), self.ids[indices], labels)
 
@@ -49,17 +49,16 @@ class Parts:
     unlabelled: tuple[Part, ...]
 
     def by_split(self) -> dict[str, tuple[Part, ...]]:
-        """What each split is made of; a split without rows is not there."""
+        """Return split -> its parts, without splits that have no rows."""
         splits = {"train": (self.train,)} | {name: (part,) for name, part in self.dev.items()}
         unlabelled = tuple(part for part in self.unlabelled if len(part))
         return splits | ({"unlabelled": unlabelled} if unlabelled else {})
 
 
 def readable_parts(source: Source) -> Parts:
-    """Every row with its id; rows with nothing to read dropped from training and unlabelled text.
+    """Give every row an id; drop rows with an empty text from training and unlabelled text.
 
-    Ids count on through training, development and unlabelled rows in the order they are read, dropped ones
-    included.
+    Ids count through training, development and unlabelled rows in the order they are read, dropped ones included.
 
     Raises:
         DataError: a source has no rows, or none with a text.
@@ -90,39 +89,37 @@ def label_parts(
     names: Mapping[str, str],
     label_range: tuple[float, float] | None,
 ) -> tuple[Parts, tuple[str, ...]]:
-    """The parts with their labels, and the task's label names (none for regression).
+    """Return the parts with their labels, and the task's label names (none for regression).
 
     Raises:
-        DataError: as ``pipeline.data.tasks.labels`` has it; or all training labels are equal.
+        DataError: a label is missing or wrong; or all training labels are equal.
     """
+    train = parts.train
     if kind == "regression":
-        train = replace(parts.train, labels=regression_labels(parts.train.rows, label_range))
-        assert train.labels is not None, "they were just computed"  # noqa: S101
-        if train.labels.min() == train.labels.max():
-            raise DataError(f"{train.rows.source}: every row has label {train.labels[0]:g}: there is nothing to learn")
-        dev = {
-            split: replace(part, labels=regression_labels(part.rows, label_range)) for split, part in parts.dev.items()
-        }
-        return Parts(train, dev, parts.unlabelled), ()
-    found = row_label_names(parts.train.rows, names)
+        numbers = regression_labels(train.rows, label_range)
+        if numbers.min() == numbers.max():
+            raise DataError(f"{train.rows.source}: every row has label {numbers[0]:g}: there is nothing to learn")
+        dev = {split: replace(p, labels=regression_labels(p.rows, label_range)) for split, p in parts.dev.items()}
+        return Parts(replace(train, labels=numbers), dev, parts.unlabelled), ()
+    row_names = row_label_names(train.rows, names)
     if not names:
-        refuse_doubles(parts.train.rows, found)
-    label_names = task_label_names(found, names, parts.train.rows.source)
-    train = replace(parts.train, labels=label_indices(parts.train.rows, found, label_names))
+        refuse_doubles(train.rows, row_names)
+    label_names = task_label_names(row_names, names, train.rows.source)
     dev = {
         split: replace(part, labels=label_indices(part.rows, row_label_names(part.rows, names), label_names))
         for split, part in parts.dev.items()
     }
+    train = replace(train, labels=label_indices(train.rows, row_names, label_names))
     return Parts(train, dev, parts.unlabelled), label_names
 
 
 def draw_parts(parts: Parts, config: TaskConfig, seed: int, label_names: Sequence[str]) -> Parts:
-    """The rows the configuration asks for; classes keep their shares in training and development rows.
+    """Draw the configured numbers of rows; classes keep their shares in training and development rows.
 
     Training rows that are not drawn may serve as unlabelled text (``unlabelled_rows``).
 
     Raises:
-        DataError: more rows are asked for than there are, or fewer training rows than labels.
+        DataError: the configuration wants more rows than there are, or fewer training rows than labels.
     """
     train, rest = parts.train, parts.train.take(np.arange(0))
     if config.train_rows is not None:
@@ -145,12 +142,12 @@ def draw_parts(parts: Parts, config: TaskConfig, seed: int, label_names: Sequenc
 
 
 def recombined_part(parts: Parts, share: float, seed: int) -> Part:
-    """Unlabelled pairs made of the training rows' texts, numbered after every other row.
+    """Make unlabelled pairs from the training rows' texts, numbered after every other row.
 
     Args:
         parts: all rows of the task.
-        share: how many pairs a training row.
-        seed: of the draws.
+        share: number of pairs a training row.
+        seed: seed of the draws.
 
     Raises:
         DataError: the task's rows have one text.
@@ -184,7 +181,7 @@ def _drawn(part: Part, count: int, seed: int, purpose: str, *, stratify: bool) -
 
 
 def _unlabelled(rest: Part, config: TaskConfig, seed: int) -> Part:
-    """Of the training rows that were not drawn, those that serve as unlabelled text."""
+    """Draw the unlabelled rows from the training rows that were not drawn."""
     rest = replace(rest, labels=None)
     count = len(rest) if config.unlabelled_rows == "rest" else config.unlabelled_rows or 0
     if count > len(rest):
@@ -204,9 +201,8 @@ def hashed_order(rows: int, seed: int, purpose: str) -> np.ndarray:
 def draw(rows: int, count: int, seed: int, purpose: str, strata: np.ndarray | None = None) -> np.ndarray:
     """Draw ``count`` of ``rows`` rows; return their indices, ascending, (count,), int64.
 
-    With ``strata`` (rows,) each stratum keeps its share to within a row or so, and none is left out as long
-    as as many rows are drawn as there are strata: the k-th row of a stratum of n comes when k/n of all rows
-    have been drawn.
+    With ``strata`` (rows,) each stratum keeps its share to within a row or so, and none is left out if at least as many
+    rows are drawn as there are strata: the k-th row of a stratum of n comes when k/n of all rows have been drawn.
     """
     order = hashed_order(rows, seed, purpose)
     if strata is not None:

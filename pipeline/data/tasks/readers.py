@@ -1,7 +1,6 @@
-"""Where a task's rows come from: the GLUE layout, named files, a datasets-hub name, or docstrings.
+"""Read a task's rows from the GLUE layout, named files, a datasets-hub name, or docstrings.
 
-Each reader answers the same question with a ``Source``: the raw rows of every split, and what the place they
-come from already says about labels, metric and length.
+Each reader returns a ``Source``: the raw rows of every split, with the labels, metric and length of the source.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from pipeline.errors import ConfigError
 
 @dataclass(frozen=True)
 class Source:
-    """The rows of a task as they were found; ``drawn`` when the sample was taken already."""
+    """The rows of a task as they were read; ``drawn`` if the sample was already drawn."""
 
     name: str
     kind: Literal["classification", "regression"]
@@ -35,7 +34,7 @@ class Source:
 
 
 def read_source(config: TaskConfig, seed: int) -> Source:
-    """Every row the task reads, from the one source it names, and its extra unlabelled text.
+    """Read all rows of a task from its source, and its extra unlabelled text.
 
     Raises:
         DataError: a file or column is missing or damaged.
@@ -72,10 +71,10 @@ def read_source(config: TaskConfig, seed: int) -> Source:
 
 
 def check_columns(config: TaskConfig) -> None:
-    """Look for the columns of files too large to be read twice.
+    """Check the columns of files that are too large to be read twice.
 
     Raises:
-        DataError: a column is not there, or a file begins as none of its kind does.
+        DataError: a column does not exist, or a file is not in the format of its ending.
     """
     if config.dir or not config.train or not config.dev:
         return
@@ -115,15 +114,15 @@ def _glue(config: TaskConfig, folder: Path, task: GlueTask) -> Source:
 
 
 def _docstrings(config: TaskConfig, seed: int) -> Source:
-    found = docstring_rows(config.packages, seed, *docstring_counts(config))
-    drawn = (_docstring_split(found.unlabelled, "unlabelled"),) if found.unlabelled else ()
+    task = docstring_rows(config.packages, seed, *docstring_counts(config))
+    drawn = (_docstring_split(task.unlabelled, "unlabelled"),) if task.unlabelled else ()
     return Source(
         name=config.name,
         kind="classification",
-        train=_docstring_split(found.train, "train"),
-        dev={"dev": _docstring_split(found.dev, "dev")},
+        train=_docstring_split(task.train, "train"),
+        dev={"dev": _docstring_split(task.dev, "dev")},
         unlabelled=drawn + _extra(config, Columns(config.text, None, None)),
-        label_names={name: name for name in found.label_names},
+        label_names={name: name for name in task.label_names},
         metric=config.metric or "accuracy",
         max_length=config.max_length or USUAL_LENGTH,
         drawn=True,

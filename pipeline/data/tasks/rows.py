@@ -32,7 +32,7 @@ class Rows:
     by_line: bool
     ragged: int = 0
     remark: str = ""
-    """What a reader had to guess, one sentence; nothing as a rule."""
+    """What the reader had to guess, in one sentence; usually empty."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -72,18 +72,18 @@ class Columns:
         return [name for name in (self.text, self.text_pair, self.label) if name is not None]
 
 
-def require_columns(wanted: Sequence[str], there: Sequence[str], source: str) -> None:
-    """Raise a DataError unless every wanted column exists exactly once."""
-    for name in wanted:
-        if name not in there:
-            folded = {other.casefold(): other for other in there}
+def require_columns(required: Sequence[str], columns: Sequence[str], source: str) -> None:
+    """Raise a DataError unless every required column exists exactly once."""
+    for name in required:
+        if name not in columns:
+            folded = {other.casefold(): other for other in columns}
             near = difflib.get_close_matches(name.casefold(), folded, n=1)
             hint = f"did you mean {folded[near[0]]!r}?" if near else "name the columns under task"
-            if f'"{name}"' in there:
+            if f'"{name}"' in columns:
                 hint = "its fields are quoted, and .tsv is read without quoting: save it as .csv"
-            raise DataError(f"{source} has no column {name!r}, only {', '.join(map(repr, there))}: {hint}")
-        if list(there).count(name) > 1:
-            raise DataError(f"{source} has {list(there).count(name)} columns named {name!r}: rename one of them")
+            raise DataError(f"{source} has no column {name!r}, only {', '.join(map(repr, columns))}: {hint}")
+        if list(columns).count(name) > 1:
+            raise DataError(f"{source} has {list(columns).count(name)} columns named {name!r}: rename one of them")
 
 
 def rows_from_columns(
@@ -103,10 +103,10 @@ def rows_from_columns(
     """
     by_name = dict(zip(columns.names(), values, strict=True))
     labels = by_name[columns.label] if columns.label is not None else None
-    rows = Rows(source, [], None, labels, numbers, by_line, ragged)
+    rows = Rows(source, [], None, labels, numbers, by_line, ragged, remark)
     texts = _texts(by_name[columns.text], columns.text, rows)
     pairs = _texts(by_name[columns.text_pair], columns.text_pair, rows) if columns.text_pair else None
-    return Rows(source, texts, pairs, labels, numbers, by_line, ragged, remark)
+    return replace(rows, texts=texts, pairs=pairs)
 
 
 def _texts(values: Sequence[object], column: str, rows: Rows) -> list[str]:
