@@ -1,7 +1,7 @@
-"""The hub on the network: whether it can be reached, and whether an error is a connection to it that was lost.
+"""Check whether the hub can be reached, and whether an error is a lost connection to it.
 
-A hub that cannot be reached is known within seconds, and what its cache holds is used without it. Left to itself the
-hub's client would try each file for half a minute.
+If the hub cannot be reached, that is known within seconds, and its cache is used. The hub's client alone would try each
+file for half a minute.
 """
 
 import socket
@@ -18,19 +18,19 @@ from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # it stand
 from pipeline.errors import PipelineError
 
 LOST = (ConnectionError, TimeoutError, httpx.TransportError)  # the hub's client has errors of its own
-ASKED_FOR = "OfflineModeIsEnabled"  # the hub's way to say that it was told not to connect
+ASKED_FOR = "OfflineModeIsEnabled"  # the hub's error if the user has forbidden it to connect
 TRY_SECONDS, ANSWER_SECONDS, PAUSE_SECONDS = 8.0, 4.0, 2.0
 PORTS = {"http": 80, "https": 443}
 
 
 @contextmanager
 def asking_hub(name: str, mend: str, refusal: type[PipelineError]) -> Iterator[None]:
-    """Load something that may lie on the hub; a local folder asks nobody.
+    """Load something from the hub or its cache in this block; a local folder needs no connection.
 
     Args:
         name: folder or hub id.
-        mend: what to do where there is no network, as the message ends.
-        refusal: the error when the hub cannot be reached, or is lost on the way, and its cache does not help.
+        mend: what to do without a network, the end of the message.
+        refusal: class of the error if the hub cannot be reached, or is lost on the way, and its cache does not help.
     """
     if Path(name).is_dir() or constants.HF_HUB_OFFLINE:
         yield
@@ -43,32 +43,32 @@ def asking_hub(name: str, mend: str, refusal: type[PipelineError]) -> Iterator[N
         lost = why or lost_connection(error)
         if lost is None:
             raise
-        raise refusal(_said(name, lost, "cannot be reached" if why else "was lost", mend)) from lost
+        raise refusal(_message(name, lost, "cannot be reached" if why else "was lost", mend)) from lost
 
 
 def require_hub(name: str, mend: str, refusal: type[PipelineError]) -> None:
-    """Refuse what is neither here nor in the hub's cache while the hub cannot be reached.
+    """Refuse a hub id that is not in the hub's cache if the hub cannot be reached.
 
     Args:
         name: hub id.
-        mend: what to do where there is no network, as the message ends.
-        refusal: the error.
+        mend: what to do without a network, the end of the message.
+        refusal: class of the error.
     """
     if constants.HF_HUB_OFFLINE or any(folder.is_dir() for folder in _cached(name)):
         return
     why = why_unreachable()
     if why is not None:
-        raise refusal(_said(name, why, "cannot be reached", mend)) from why
+        raise refusal(_message(name, why, "cannot be reached", mend)) from why
 
 
 def _cached(name: str) -> Iterator[Path]:
-    """Where models, data sets, and data sets that were made into tables lie in the cache, whole or in part."""
+    """Yield the cache folders of a model, a data set, and a data set that was converted to tables."""
     flat = name.replace("/", "--")
     yield from (Path(constants.HF_HUB_CACHE) / f"{kind}--{flat}" for kind in ("models", "datasets"))
     yield Path(constants.HF_HOME) / "datasets" / name.replace("/", "___")
 
 
-def _said(name: str, lost: BaseException, how: str, mend: str) -> str:
+def _message(name: str, lost: BaseException, how: str, mend: str) -> str:
     reason = " ".join(str(lost).split()) or type(lost).__name__
     return (
         f"cannot load {name!r}: there is no such folder here, and the hub {constants.ENDPOINT} {how} ({reason}): "
@@ -77,19 +77,19 @@ def _said(name: str, lost: BaseException, how: str, mend: str) -> str:
 
 
 def lost_connection(error: BaseException) -> BaseException | None:
-    """The lost connection that an error comes from, as far as the libraries say; None if it has another cause."""
+    """Return the lost connection that caused an error; None if it has another cause."""
     chain = []
     current: BaseException | None = error
     while current is not None:
         chain.append(current)
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-    if ASKED_FOR in {type(each).__name__ for each in chain}:
+    if ASKED_FOR in {type(cause).__name__ for cause in chain}:
         return None
-    return next((each for each in chain if isinstance(each, LOST)), None)
+    return next((cause for cause in chain if isinstance(cause, LOST)), None)
 
 
 def why_unreachable() -> OSError | None:
-    """Try to reach the hub, or the proxy before it, for a few seconds; the last error, None once it is reached."""
+    """Try to reach the hub, or its proxy, for a few seconds; return the last error, None if it is reached."""
     host, port = _address()
     began = time.monotonic()
     while True:
@@ -104,20 +104,17 @@ def why_unreachable() -> OSError | None:
 
 
 def _address() -> tuple[str, int]:
-    hub = urlsplit(constants.ENDPOINT)
+    address = urlsplit(constants.ENDPOINT)
     proxies = getproxies()
-    proxy = proxies.get(hub.scheme) or proxies.get("all")
-    found = urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy and not _direct(hub.hostname) else hub
-    return found.hostname or "", found.port or PORTS.get(found.scheme, 443)
-
-
-def _direct(host: str | None) -> bool:
-    return bool(host and proxy_bypass(host))
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if proxy and not proxy_bypass(address.hostname or ""):
+        address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return address.hostname or "", address.port or PORTS.get(address.scheme, 443)
 
 
 @contextmanager
 def _without_network() -> Iterator[None]:
-    """The hub's client as it is offline: whatever is not in its cache fails at once."""
+    """Set the hub's client offline: what is not in its cache fails at once."""
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
         yield

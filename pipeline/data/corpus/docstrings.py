@@ -1,8 +1,8 @@
-"""English prose in the docstrings of installed packages: a text that is already on every machine.
+"""English prose from the docstrings of installed packages: text that every machine has.
 
-A package's text is read from its source files without importing it: triple-quoted strings that begin
-a line, cut into paragraphs, stripped of markup, and kept when they read like sentences. What comes
-out depends on the installed versions alone, which ``packages_identity`` names.
+A package's text is read from its source files without importing it: triple-quoted strings that begin a line, cut into
+paragraphs, without markup, and kept if they read like sentences. It depends only on the installed versions, which
+``packages_identity`` names.
 """
 
 import importlib.metadata
@@ -49,7 +49,7 @@ class Paragraph(NamedTuple):
 
 
 def packages_identity(packages: Sequence[str]) -> str:
-    """Names and versions of what the text is read from, such as ``numpy 2.4.6, stdlib 3.11.7``.
+    """Return the names and versions of packages, such as ``numpy 2.4.6, stdlib 3.11.7``.
 
     Raises:
         DataError: a package is not installed.
@@ -58,7 +58,7 @@ def packages_identity(packages: Sequence[str]) -> str:
 
 
 def paragraphs(package: str) -> Iterator[Paragraph]:
-    """Every paragraph of prose in a package, files in sorted order, each text once.
+    """Yield the paragraphs of prose in a package, files in sorted order, each text once.
 
     Args:
         package: an importable top-level name, or ``stdlib``.
@@ -67,7 +67,7 @@ def paragraphs(package: str) -> Iterator[Paragraph]:
         DataError: the package is not installed, or is not a folder of source files.
     """
     root = package_dir(package)
-    met: set[str] = set()
+    seen: set[str] = set()
     for path in _source_files(root):
         try:
             source = path.read_text(encoding="utf-8")
@@ -75,30 +75,29 @@ def paragraphs(package: str) -> Iterator[Paragraph]:
             continue
         file = path.relative_to(root).as_posix()
         for text in prose_paragraphs(source):
-            if text not in met:
-                met.add(text)
+            if text not in seen:
+                seen.add(text)
                 yield Paragraph(package, file, text)
 
 
 def docstring_corpus(packages: Sequence[str] = PACKAGES) -> Iterator[list[str]]:
-    """The packages as documents; one document is the list of paragraphs of one source file."""
+    """Yield one document, a list of paragraphs, for each source file of the packages."""
     for package in packages:
-        for _, found in groupby(paragraphs(package), key=lambda paragraph: paragraph.file):
-            yield [paragraph.text for paragraph in found]
+        for _, of_file in groupby(paragraphs(package), key=lambda paragraph: paragraph.file):
+            yield [paragraph.text for paragraph in of_file]
 
 
 def _version(package: str) -> str:
     if package == "stdlib":
         return platform.python_version()
-    distribution = DISTRIBUTIONS.get(package, package)
     try:
-        return importlib.metadata.version(distribution)
+        return importlib.metadata.version(DISTRIBUTIONS.get(package, package))
     except importlib.metadata.PackageNotFoundError:
         raise _not_installed(package) from None
 
 
 def package_dir(package: str) -> Path:
-    """The folder of an installed package's source files.
+    """Return the folder of an installed package's source files.
 
     Raises:
         DataError: it is not installed, is a submodule, or is no folder.
@@ -122,6 +121,4 @@ def _not_installed(package: str) -> DataError:
 def _source_files(root: Path) -> Iterator[Path]:
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = sorted(name for name in subfolders if name not in SKIPPED_FOLDERS)
-        for file in sorted(files):
-            if file.endswith(".py"):
-                yield Path(folder, file)
+        yield from (Path(folder, file) for file in sorted(files) if file.endswith(".py"))

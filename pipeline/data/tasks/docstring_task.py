@@ -90,12 +90,12 @@ def docstring_rows(
     train: list[DocstringRow] = []
     dev: list[DocstringRow] = []
     rest: list[DocstringRow] = []
-    for label, found in zip(labels, _distinct(labels), strict=True):
+    for label, of_label in zip(labels, _distinct(labels), strict=True):
         rng = random.Random(f"{seed} {label}")  # noqa: S311 - a draw, not a secret
-        of_dev, others = _split(found, num_dev, rng)
+        of_dev, others = _split(of_label, num_dev, rng)
         if len(of_dev) < num_dev or len(others) < num_train:
             raise DataError(
-                f"{label} has {len(found)} paragraphs, too few for {num_train} rows to train and "
+                f"{label} has {len(of_label)} paragraphs, too few for {num_train} rows to train and "
                 f"{num_dev} to evaluate: ask for fewer rows, or leave this library out"
             )
         rng.shuffle(others)
@@ -130,42 +130,35 @@ def rows_of_each(packages: Sequence[str], train_rows: int, dev_rows: int) -> tup
 
 def names_library(text: str, package: str) -> bool:
     """Return whether a text contains its library's name, in any case, or the alias it is usually imported as."""
-    return bool(_name_pattern(package).search(text))
-
-
-def _name_pattern(package: str) -> re.Pattern[str]:
     inside = "|".join(map(re.escape, NAMES.get(package, (package,))))
     words = "|".join(map(re.escape, ALIASES.get(package, ())))
     as_word = f"|(?<![a-z0-9])(?:{words})(?![a-z0-9])" if words else ""
-    return re.compile(inside + as_word, re.IGNORECASE)
+    return re.search(inside + as_word, text, re.IGNORECASE) is not None
 
 
 def _distinct(labels: Iterable[str]) -> list[list[Paragraph]]:
     """Return each library's paragraphs that are long enough, do not name it and occur nowhere else."""
-    found = [list(paragraphs(label)) for label in labels]
-    counts = Counter(paragraph.text.casefold() for of_label in found for paragraph in of_label)
-    return [
-        [p for p in of_label if counts[p.text.casefold()] == 1 and _is_fair(p.text, label)]
-        for label, of_label in zip(labels, found, strict=True)
-    ]
+    by_label = {label: list(paragraphs(label)) for label in labels}
+    counts = Counter(paragraph.text.casefold() for of_label in by_label.values() for paragraph in of_label)
 
+    def is_fair(text: str, label: str) -> bool:
+        return counts[text.casefold()] == 1 and len(text.split()) >= MIN_WORDS and not names_library(text, label)
 
-def _is_fair(text: str, label: str) -> bool:
-    return len(text.split()) >= MIN_WORDS and not names_library(text, label)
+    return [[p for p in of_label if is_fair(p.text, label)] for label, of_label in by_label.items()]
 
 
 def _split(
-    found: Sequence[Paragraph], num_dev: int, rng: random.Random
+    of_label: Sequence[Paragraph], num_dev: int, rng: random.Random
 ) -> tuple[list[DocstringRow], list[DocstringRow]]:
     """Return development rows, drawn from files reserved for them, and the rows of all other files."""
     files: dict[str, list[DocstringRow]] = {}
-    for package, file, text in found:
+    for package, file, text in of_label:
         files.setdefault(file, []).append(DocstringRow(text, package, f"{package}/{file}"))
     order = list(files)
     rng.shuffle(order)
-    wanted = max(num_dev, round(DEV_SHARE * len(found)))
+    reserved = max(num_dev, round(DEV_SHARE * len(of_label)))
     pool: list[DocstringRow] = []
-    while order and len(pool) < wanted:
+    while order and len(pool) < reserved:
         pool += files.pop(order.pop())
     others = [row for rows in files.values() for row in rows]
     return rng.sample(pool, min(num_dev, len(pool))), others

@@ -1,7 +1,7 @@
-"""Rows of a datasets-hub name, or of a local folder the ``datasets`` library understands.
+"""Read the rows of a data set on the hub, or of a local folder that the ``datasets`` library can read.
 
-The library reads every split with the features of the first one: where splits number their classes differently,
-the labels of the others would be swapped without a word. So each split's numbers are read with its own names.
+The library reads every split with the features of the first one: if splits number their classes differently, it
+silently swaps the labels of the others. So the numbers of each split are read with its own names.
 """
 
 import json
@@ -22,9 +22,9 @@ SAVED, SAVED_ALONE = "dataset_dict.json", "state.json"
 
 
 def read_hub(config: TaskConfig, split: str, columns: Columns) -> tuple[Rows, tuple[str, ...]]:
-    """The rows of one split, and the names of its label column when it is a ``ClassLabel``.
+    """Return the rows of one split, and the class names if its label column is a ``ClassLabel``.
 
-    Class indices become their names here; -1, the library's mark of a missing label, becomes None.
+    Class indices become names; -1, which the library uses for a missing label, becomes None.
 
     Raises:
         DataError: the data set, its configuration or the split is not there, or a column is not.
@@ -32,49 +32,47 @@ def read_hub(config: TaskConfig, split: str, columns: Columns) -> tuple[Rows, tu
     assert config.hub is not None, "read_hub is called for a hub source"  # noqa: S101
     folder = hub_folder(config.hub)
     source = f"{config.hub}[{split}]"
-    own_names: tuple[str, ...] | None = None
+    stored_names: tuple[str, ...] | None = None
     try:
         with asking_hub(config.hub, "name files with task.train and task.dev", DataError):
             if folder and (folder / SAVED).is_file():
                 data = _saved(folder, config, split)
             elif folder and (folder / SAVED_ALONE).is_file():
-                wanted = " and ".join(dict.fromkeys(config.hub_splits))
-                raise DataError(f"{config.hub} holds one data set without splits: save a DatasetDict with {wanted}")
+                splits = " and ".join(dict.fromkeys(config.hub_splits))
+                raise DataError(f"{config.hub} holds one data set without splits: save a DatasetDict with {splits}")
             else:
-                data, own_names = _loaded(folder, config, split, columns)
+                data, stored_names = _loaded(folder, config, split, columns)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(
-            f"{source} cannot be loaded ({first:.160}): correct task.hub, hub_config or hub_splits"
-        ) from error
+        line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"{source} cannot be loaded ({line:.160}): correct task.hub, hub_config or hub_splits") from error
     require_columns(columns.names(), data.column_names, source)
     values = [list(data[name]) for name in columns.names()]
     feature = data.features[columns.label]
     class_names: tuple[str, ...] = ()
     if isinstance(feature, datasets.ClassLabel):
-        class_names = own_names or tuple(feature.names)
+        class_names = stored_names or tuple(feature.names)
         values[-1] = [None if value is None or value < 0 else class_names[value] for value in values[-1]]
     rows = rows_from_columns(values, columns, source=source, numbers=range(1, len(data) + 1), by_line=False)
     return rows, class_names
 
 
 def _saved(folder: Path, config: TaskConfig, split: str) -> datasets.Dataset:
-    """A split of a folder that ``DatasetDict.save_to_disk`` wrote, with its own features."""
+    """Load a split of a folder that ``DatasetDict.save_to_disk`` wrote, with its own features."""
     if config.hub_config:
         raise DataError(
             f"task.hub_config is {config.hub_config!r}, but {config.hub} was written by save_to_disk, which knows no "
             "configurations: leave it empty"
         )
-    there = json.loads((folder / SAVED).read_text(encoding="utf-8"))["splits"]
-    if split not in there:
-        raise DataError(f"{config.hub} has no split {split!r}, only {', '.join(there)}: correct task.hub_splits")
+    splits = json.loads((folder / SAVED).read_text(encoding="utf-8"))["splits"]
+    if split not in splits:
+        raise DataError(f"{config.hub} has no split {split!r}, only {', '.join(splits)}: correct task.hub_splits")
     return datasets.Dataset.load_from_disk(str(folder / split))
 
 
 def _loaded(
     folder: Path | None, config: TaskConfig, split: str, columns: Columns
 ) -> tuple[datasets.Dataset, tuple[str, ...] | None]:
-    """A split as ``load_dataset`` reads it, and the class names its own files give where they give any."""
+    """Load a split with ``load_dataset``; return it with the class names in its own files, if there are any."""
     name, revision = (str(folder), None) if folder else (config.hub, config.hub_revision)
     builder = datasets.load_dataset_builder(name, config.hub_config, revision=revision)
     options: dict[str, Any] = {}
@@ -82,28 +80,27 @@ def _loaded(
         options["keep_default_na"] = False
     data = datasets.load_dataset(name, config.hub_config, split=split, revision=revision, **options)
     files = builder.config.data_files if folder and not _declared(folder) else None
-    found = {_class_names(Path(file), columns.label) for file in (files or {}).get(split, ())} - {None}
-    if len(found) > 1:
-        listed = " and ".join(sorted(map(str, found)))
+    class_names = {_class_names(Path(file), columns.label) for file in (files or {}).get(split, ())} - {None}
+    if len(class_names) > 1:
+        listed = " and ".join(sorted(map(str, class_names)))
         raise DataError(
             f"the files of {config.hub}[{split}] number the classes of {columns.label!r} as {listed}: save them alike"
         )
-    return data, found.pop() if found else None
+    return data, class_names.pop() if class_names else None
 
 
 def _declared(folder: Path) -> bool:
-    """Whether the folder's README states the features of all its files, which then are the user's own word."""
+    """Return whether the folder's README states the features of all its files, which are then used."""
     readme = folder / "README.md"
     return readme.is_file() and "\ndataset_info:" in readme.read_text(encoding="utf-8", errors="replace")
 
 
 def _class_names(file: Path, label: str | None) -> tuple[str, ...] | None:
-    """The names of a label column's classes in the order of their numbers, as the Parquet file itself has them."""
+    """Return the class names of a label column in the order of their numbers, from the Parquet file's metadata."""
     if file.suffix != ".parquet" or not file.is_file():
         return None
     try:
-        known = (pq.read_schema(file).metadata or {}).get(b"huggingface", b"{}")
-        names = json.loads(known)["info"]["features"][label]["names"]
+        metadata = (pq.read_schema(file).metadata or {}).get(b"huggingface", b"{}")
+        return tuple(json.loads(metadata)["info"]["features"][label]["names"])
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         return None  # it was not written by the library
-    return tuple(names)
