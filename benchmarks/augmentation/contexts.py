@@ -31,8 +31,7 @@ from pipeline.engine.inference import predict_logits, predicted_labels
 from pipeline.engine.rows import write_rows
 from pipeline.engine.run_training import placed
 from pipeline.engine.scoring import scoring
-from pipeline.evaluation.metrics import interval, resampled_scores
-from pipeline.evaluation.metrics import compute_metrics, main_metric
+from pipeline.evaluation.metrics import compute_metrics, interval, main_metric, resampled_scores
 from pipeline.models.load import load_finetuned
 from pipeline.models.source import ModelSource
 from pipeline.progress import Silent

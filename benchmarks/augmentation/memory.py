@@ -122,8 +122,7 @@ def measure_transfer_set(count: int) -> None:
 
     from pipeline.data.tokens.batches import BatchPlan
     from pipeline.data.tokens.logits import join_logits, read_logits, write_logits
-    from pipeline.data.tokens.table import TokenTable
-    from pipeline.data.tokens.table import TokenTableWriter
+    from pipeline.data.tokens.table import TokenTable, TokenTableWriter
     from pipeline.engine.teacher_logits import SHARD_ROWS
     from pipeline.engine.transfer_set import TransferSet
 

@@ -17,8 +17,7 @@ from pipeline.config.distillation import TRANSFORMER_LAYERS
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.training import TrainingConfig
-from pipeline.data.tokens.table import TokenTable
-from pipeline.data.tokens.table import TokenTableWriter
+from pipeline.data.tokens.table import TokenTable, TokenTableWriter
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.objectives import TEACHER, build_learners, guide_taps
 from pipeline.engine.precision import cpu_has_bfloat16

@@ -11,8 +11,7 @@ import numpy as np
 from pipeline.config.corpus import CorpusConfig
 from pipeline.data.corpus.text import Document, corpus_files, documents
 from pipeline.data.tasks.table import TaskData
-from pipeline.data.tokens.table import TokenTable
-from pipeline.data.tokens.table import TokenTableWriter
+from pipeline.data.tokens.table import TokenTable, TokenTableWriter
 from pipeline.data.tokens.tokenizer import load_tokenizer
 
 PASSAGES = 16

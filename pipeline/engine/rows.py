@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
+from pipeline.data.tokens.table import TokenTable, TokenTableWriter
 from pipeline.data.tokens.tokenizer import Holes
-from pipeline.data.tokens.table import TokenTable
-from pipeline.data.tokens.table import TokenTableWriter
 from pipeline.progress import Progress
 
 CHUNK_ROWS = 2_000

@@ -78,7 +78,7 @@ def measure_latency(
         batches: rows a forward pass.
         vocab_size: word pieces are drawn below it; at most the smallest vocabulary among the models.
         seed: seed of the word pieces, the order in each round, and the interval.
-        rounds: (least, most) timed passes of each cell, after two warm-up passes; more than the least if they are short.
+        rounds: (least, most) timed passes of each cell after two warm-up passes; above the least if they are short.
         against: name of the model that the others are compared with.
         progress: receives the number of finished cells.
 
@@ -142,6 +142,7 @@ def summarise_times(times: Mapping[str, Sequence[float]], against: str | None, s
         seed: seed of the draws.
     """
     figures = {name: np.quantile(values, (LOW, MIDDLE, HIGH)) for name, values in times.items()}
+    reference = times.get(against) if against else None
     steady = {name: bool(high <= LARGEST_SPREAD * low) for name, (low, _, high) in figures.items()}
     return {
         name: {
@@ -149,7 +150,7 @@ def summarise_times(times: Mapping[str, Sequence[float]], against: str | None, s
             "median": float(middle),
             "p90": float(high),
             "rounds": len(times[name]),
-            "speed": _ratio(times[against], times[name], seed) if against in times and name != against else None,
+            "speed": None if reference is None or name == against else _ratio(reference, times[name], seed),
             "reliable": steady[name] and steady.get(against or name, True),
         }
         for name, (low, middle, high) in figures.items()

@@ -58,13 +58,7 @@ def interval(scores: np.ndarray, level: float) -> tuple[float, float]:
 
 
 def bootstrap_interval(
-    scoring: Scoring,
-    predictions: ArrayLike,
-    labels: ArrayLike,
-    resamples: int,
-    seed: int,
-    *,
-    level: float = 0.95,
+    scoring: Scoring, predictions: ArrayLike, labels: ArrayLike, resamples: int, seed: int, *, level: float = 0.95
 ) -> tuple[float, float]:
     """Return the percentile interval of the main metric over resampled rows, as (low, high).
 
@@ -142,11 +136,7 @@ def _draw_counts(
 
 
 def _draw_rows(
-    scoring: Scoring,
-    labels: np.ndarray,
-    predictions: tuple[np.ndarray, ...],
-    generator: np.random.Generator,
-    size: int,
+    scoring: Scoring, labels: np.ndarray, predictions: tuple[np.ndarray, ...], generator: np.random.Generator, size: int
 ) -> list[np.ndarray]:
     rows = generator.integers(len(labels), size=(size, len(labels)))
     return [correlations(column[rows], labels[rows])[scoring.metric] for column in predictions]

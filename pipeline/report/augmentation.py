@@ -44,11 +44,15 @@ def quality_figures(quality: Quality) -> list[Figure]:
     ]
     if length:
         spread = f"nine in ten lie between {length['p05']:.2f} and {length['p95']:.2f}"
-        figures.append(Figure("length", f"{length['mean']:.2f}", f"word pieces of a variant over its origin's; {spread}"))
+        figures.append(
+            Figure("length", f"{length['mean']:.2f}", f"word pieces of a variant over its origin's; {spread}")
+        )
     if teacher:
         numbers = "score_shift" in teacher
         apart = f"by more than {teacher['flip_tolerance']:.3g}" if numbers else "by its likeliest class"
-        figures.append(Figure("teacher flip rate", percent(teacher["flip_rate"]), f"disagree with their origin, {apart}"))
+        figures.append(
+            Figure("teacher flip rate", percent(teacher["flip_rate"]), f"disagree with their origin, {apart}")
+        )
         if numbers:
             meaning = "mean absolute difference of the teacher's scores"
             figures.append(Figure("score shift", f"{teacher['score_shift']:.3f}", meaning))

@@ -18,13 +18,7 @@ from pipeline.report.svg import INK, MUTED, RULE, SERIES, style, to_svg
 
 MOST_POINTS = 160
 NOT_TERMS = ("step", "loss", "learning_rate", "lr", "epoch")
-ROLE_COLOURS = {
-    "teacher": INK,
-    "student": SERIES[0],
-    "label-only": SERIES[1],
-    "ablation": SERIES[3],
-    "tfidf": MUTED,
-}
+ROLE_COLOURS = {"teacher": INK, "student": SERIES[0], "label-only": SERIES[1], "ablation": SERIES[3], "tfidf": MUTED}
 SMALL = (3.5, 2.15)  # inches; two or three abreast on a desk, one on a phone
 LARGE = (5.0, 3.3)
 

@@ -9,8 +9,7 @@ from pipeline.config.task import TaskConfig
 from pipeline.data.corpus.docstrings import package_dir, packages_identity
 from pipeline.data.tasks.docstring_task import docstring_counts, rows_of_each
 from pipeline.data.tasks.glue import glue_task
-from pipeline.data.tasks.paths import hub_folder
-from pipeline.data.tasks.paths import USUAL_LENGTH, file_sources, require_file
+from pipeline.data.tasks.paths import USUAL_LENGTH, file_sources, hub_folder, require_file
 from pipeline.data.tasks.positive_class import check_positive_class
 from pipeline.errors import ConfigError
 from pipeline.stages.checks import Check

@@ -15,8 +15,7 @@ from pipeline.store.compare import Diff, diff
 from pipeline.store.digest_cache import DigestCache
 from pipeline.store.disk import check_folder, folder_bytes, move_aside, store_errors
 from pipeline.store.layout import Layout
-from pipeline.store.locks import forget_dead, inventory, leased, leasing, own_lease
-from pipeline.store.locks import hold
+from pipeline.store.locks import forget_dead, hold, inventory, leased, leasing, own_lease
 from pipeline.store.provenance import git_commit, packages
 from pipeline.store.prune import DAYS, Unneeded, leftovers, prunable, refuse_links
 from pipeline.store.resolve import Resolver

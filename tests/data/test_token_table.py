@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.tokens.table import TokenTable
-from pipeline.data.tokens.table import TokenTableWriter
+from pipeline.data.tokens.table import TokenTable, TokenTableWriter
 from pipeline.errors import DataError, ModelError
 
 ROWS = st.lists(st.lists(st.integers(0, 99_999), max_size=6), min_size=1, max_size=12)

@@ -3,10 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.report.report import MOST_CLASSES, classes, majority
 from pipeline.report.content import ReportData, ResultRow
 from pipeline.report.diagnosis import diagnose
-from pipeline.report.report import render
+from pipeline.report.report import MOST_CLASSES, classes, majority, render
 
 NAMES = ("no", "yes", "perhaps")
 TEACHER = ResultRow("teacher", "teacher", {"accuracy": 0.8}, retention=1.0, confusion=[[6, 0, 0], [1, 2, 0], [1, 0, 0]])

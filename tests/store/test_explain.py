@@ -1,7 +1,7 @@
 from pipeline.config.base import Config
 from pipeline.store.materialize import plan
-from pipeline.store.stage import ancestors
 from pipeline.store.source import Source
+from pipeline.store.stage import ancestors
 
 
 class Training(Config):

@@ -12,9 +12,8 @@ import pytest
 from pipeline.config.runtime import Runtime
 from pipeline.errors import DataError, StoreError
 from pipeline.store.materialize import materialize
-from pipeline.store.stage import ancestors
 from pipeline.store.source import Source
-from pipeline.store.stage import by_name
+from pipeline.store.stage import ancestors, by_name
 from pipeline.store.store import Store
 
 

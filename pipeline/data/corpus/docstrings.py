@@ -18,16 +18,7 @@ from typing import NamedTuple
 from pipeline.data.corpus.prose import prose_paragraphs
 from pipeline.errors import DataError
 
-PACKAGES: tuple[str, ...] = (
-    "stdlib",
-    "numpy",
-    "pandas",
-    "sklearn",
-    "sympy",
-    "networkx",
-    "sqlalchemy",
-    "prefect",
-)
+PACKAGES: tuple[str, ...] = ("stdlib", "numpy", "pandas", "sklearn", "sympy", "networkx", "sqlalchemy", "prefect")
 """The labelled task's libraries: packages that every installation of this project has."""
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}

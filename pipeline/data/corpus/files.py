@@ -16,8 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from pipeline.data.corpus.clean import Deduplicator, clean_paragraph
 from pipeline.data.corpus.text import Document
-from pipeline.data.tokens.table import TokenTable
-from pipeline.data.tokens.table import TokenTableWriter
+from pipeline.data.tokens.table import TokenTable, TokenTableWriter
 from pipeline.errors import DataError, ModelError
 from pipeline.progress import Progress, Silent
 

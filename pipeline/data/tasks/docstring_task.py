@@ -21,12 +21,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """What a library calls itself, found even inside a longer word; its import name where nothing is said."""
 
-ALIASES: dict[str, tuple[str, ...]] = {
-    "numpy": ("np",),
-    "pandas": ("pd",),
-    "networkx": ("nx",),
-    "sqlalchemy": ("sa",),
-}
+ALIASES: dict[str, tuple[str, ...]] = {"numpy": ("np",), "pandas": ("pd",), "networkx": ("nx",), "sqlalchemy": ("sa",)}
 """What its users import it as; found as a word."""
 
 MIN_WORDS = 14

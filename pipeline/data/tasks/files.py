@@ -14,14 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.data.tasks.lines import (
-    SEPARATORS,
-    numbered_lines,
-    require_content,
-    require_header,
-    separator,
-    split_line,
-)
+from pipeline.data.tasks.lines import SEPARATORS, numbered_lines, require_content, require_header, separator, split_line
 from pipeline.data.tasks.rows import Columns, Rows, require_columns, rows_from_columns
 from pipeline.errors import DataError
 

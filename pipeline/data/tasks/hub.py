@@ -44,7 +44,9 @@ def read_hub(config: TaskConfig, split: str, columns: Columns) -> tuple[Rows, tu
                 data, stored_names = _loaded(folder, config, split, columns)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(f"{source} cannot be loaded ({line:.160}): correct task.hub, hub_config or hub_splits") from error
+        raise DataError(
+            f"{source} cannot be loaded ({line:.160}): correct task.hub, hub_config or hub_splits"
+        ) from error
     require_columns(columns.names(), data.column_names, source)
     values = [list(data[name]) for name in columns.names()]
     feature = data.features[columns.label]

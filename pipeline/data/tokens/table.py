@@ -70,7 +70,9 @@ class TokenTable:
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise DataError(f"{folder}: not a complete token table ({error}): build it again") from None
         if len(table) != description["rows"]:
-            raise DataError(f"{folder}: {len(table)} rows where {TABLE_FILE} says {description['rows']}: build it again")
+            raise DataError(
+                f"{folder}: {len(table)} rows where {TABLE_FILE} says {description['rows']}: build it again"
+            )
         return table
 
     def __len__(self) -> int:
@@ -180,7 +182,9 @@ class TokenTableWriter:
             columns: name -> integer or float of this row, such as ``label`` or ``row_id``.
         """
         if self._extra_types is None:
-            self._extra_types = {name: "q" if isinstance(value, int | np.integer) else "d" for name, value in columns.items()}
+            self._extra_types = {
+                name: "q" if isinstance(value, int | np.integer) else "d" for name, value in columns.items()
+            }
             self._has_types = token_type_ids is not None
             self._clear()
         if columns.keys() != self._extra_types.keys() or (token_type_ids is not None) != self._has_types:
