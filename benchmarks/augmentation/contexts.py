@@ -41,7 +41,7 @@ from pipeline.store.materialize import materialize
 from pipeline.store.store import Store
 
 SETTING = Path(__file__).with_suffix(".yaml")
-RESAMPLES, LEVEL = 10_000, 0.95
+RESAMPLES = 10_000
 PAPER, NONE = "paired", "none"
 WAYS: dict[str, tuple[str, ...]] = {
     PAPER: ("augmentation.context=paired",),
@@ -171,7 +171,7 @@ def table(task: TaskData, teachers: Sequence[NDArray[Any]], students: dict[str, 
     )
     yield "|---" * (7 + len(against)) + "|"
     for way, many in students.items():
-        low, high = interval(drawn[way], LEVEL)
+        low, high = interval(drawn[way])
         cells = [way, f"{100 * np.mean(own[way]):.1f} [{100 * low:.1f}, {100 * high:.1f}]", _each(own[way])]
         cells += [
             "" if other == way else _difference(own[way], own[other], drawn[way] - drawn[other]) for other in against
@@ -196,7 +196,7 @@ def _each(scores: Sequence[float]) -> str:
 
 
 def _difference(one: Sequence[float], other: Sequence[float], drawn: Scores) -> str:
-    low, high = interval(drawn, LEVEL)
+    low, high = interval(drawn)
     return f"{100 * (np.mean(one) - np.mean(other)):+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 

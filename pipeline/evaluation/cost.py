@@ -45,8 +45,8 @@ def size_on_disk(folder: Path | str) -> int:
     raise ModelError(f"{folder} holds no weights ({', '.join(WEIGHTS)}): name a folder written by save_pretrained")
 
 
-def forward_flops(model_config: PreTrainedConfig, length: int, batch: int = 1) -> int:
-    """Return the floating-point operations of one forward pass of a sequence classifier: two a multiply-add.
+def forward_flops(model_config: PreTrainedConfig, length: int) -> int:
+    """Return the floating-point operations of a sequence classifier for one row: two a multiply-add.
 
     For plain families these count: query, key, value and output projections, scores Q K^T, context A V, the two
     feed-forward products, a width-to-width pooler on the first token, the classifier, and the projection of
@@ -55,18 +55,16 @@ def forward_flops(model_config: PreTrainedConfig, length: int, batch: int = 1) -
 
     Args:
         model_config: configuration of any encoder.
-        length: word pieces a row.
-        batch: rows.
+        length: word pieces of the row.
 
     Raises:
         ModelError: the operations can neither be counted nor computed from the configuration.
     """
     if counted := _counted(model_config, length, head=True):
-        first, further = counted
-        return int(first + (batch - 1) * further)
+        return int(counted[0])
     width = _size(model_config, "hidden_size")
     head = width * width + width * _size(model_config, "num_labels")
-    return int(encoder_flops(model_config, batch * length, batch * length * length)) + 2 * batch * head
+    return int(encoder_flops(model_config, length, length * length)) + 2 * head
 
 
 def encoder_flops(model_config: PreTrainedConfig, tokens: float, pairs: float) -> float:

@@ -25,7 +25,6 @@ ENOUGH_SECONDS = 3.0  # of rounds beyond the least: a long pass has little noise
 LOW, MIDDLE, HIGH = 0.1, 0.5, 0.9
 LARGEST_SPREAD = 1.5  # of the ninetieth to the tenth percentile: on a quiet machine it is below 1.2
 RESAMPLES = 1000
-LEVEL = 0.95
 
 
 class Timing(TypedDict):
@@ -163,7 +162,7 @@ def _ratio(slow: Sequence[float], fast: Sequence[float], seed: int) -> tuple[flo
     rounds = np.random.default_rng(seed).integers(len(slow), size=(RESAMPLES, len(slow)))
     slow_low, fast_low = np.quantile(rows[:, rounds], LOW, axis=2)
     ratio = np.quantile(rows[0], LOW) / np.quantile(rows[1], LOW)
-    return (float(ratio), *interval(slow_low / fast_low, LEVEL))
+    return (float(ratio), *interval(slow_low / fast_low))
 
 
 @torch.inference_mode()

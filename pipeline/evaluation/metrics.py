@@ -19,6 +19,7 @@ from pipeline.evaluation.scores import Scoring, correlations, count_pairs, count
 
 CLASSIFICATION = ("accuracy", "f1", "matthews", "accuracy_and_f1")
 METRICS = (*CLASSIFICATION, "pearson_spearman")
+LEVEL = 0.95  # of every confidence interval
 _CHUNK_ELEMENTS = 2_000_000
 """Numbers in memory at once; resamples are drawn in pieces of about this size."""
 
@@ -51,14 +52,14 @@ def compute_metrics(scoring: Scoring, predictions: ArrayLike, labels: ArrayLike)
     return _scores(scoring, *_columns(scoring, predictions, labels))
 
 
-def interval(scores: np.ndarray, level: float) -> tuple[float, float]:
-    """Return the percentiles between which the share ``level`` of the scores (resamples,) lies."""
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+def interval(scores: np.ndarray) -> tuple[float, float]:
+    """Return the percentiles between which the share ``LEVEL`` of the scores (resamples,) lies."""
+    low, high = np.quantile(scores, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
 def bootstrap_interval(
-    scoring: Scoring, predictions: ArrayLike, labels: ArrayLike, resamples: int, seed: int, *, level: float = 0.95
+    scoring: Scoring, predictions: ArrayLike, labels: ArrayLike, resamples: int, seed: int
 ) -> tuple[float, float]:
     """Return the percentile interval of the main metric over resampled rows, as (low, high).
 
@@ -68,11 +69,10 @@ def bootstrap_interval(
         labels: (rows,).
         resamples: how many times the rows are drawn.
         seed: seed of the draws.
-        level: the share of the resampled scores between low and high.
     """
     column, expected = _columns(scoring, predictions, labels)
     (scores,) = resampled_scores(scoring, expected, (column,), resamples, seed)
-    return interval(scores, level)
+    return interval(scores)
 
 
 def bootstrap_difference(
@@ -82,8 +82,6 @@ def bootstrap_difference(
     labels: ArrayLike,
     resamples: int,
     seed: int,
-    *,
-    level: float = 0.95,
 ) -> tuple[float, float, float]:
     """Return by how much a exceeds b in the main metric, with its paired interval, as (difference, low, high).
 
@@ -94,7 +92,7 @@ def bootstrap_difference(
     second, _ = _columns(scoring, predictions_b, labels)
     point_a, point_b = (_scores(scoring, column, expected)[scoring.metric] for column in (first, second))
     scores_a, scores_b = resampled_scores(scoring, expected, (first, second), resamples, seed)
-    return (point_a - point_b, *interval(scores_a - scores_b, level))
+    return (point_a - point_b, *interval(scores_a - scores_b))
 
 
 def resampled_scores(

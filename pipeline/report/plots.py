@@ -1,6 +1,6 @@
-"""The drawings of a report: each a pure function from numbers to inline SVG, labelled where the eye is.
+"""The drawings of a report: functions from numbers to inline SVG, with labels beside the lines.
 
-Long logs are averaged down to what a drawing can show. A colour means one thing on the whole page.
+Long logs are averaged to the points that a drawing can show. A colour has one meaning on the whole page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ LARGE = (5.0, 3.3)
 
 
 def loss_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, Markup]:
-    """Stage -> its loss terms over steps, on a logarithmic scale; the weighted sum in ink.
+    """Draw stage -> its loss terms over steps, on a logarithmic scale; the weighted sum in ink.
 
-    A value that is not above zero is left out of its line; a stage with nothing to draw, of the result.
+    Values that are not above zero are left out, and stages without any other value.
     """
     terms = sorted({key for points in curves.values() for point in points for key in point} - set(NOT_TERMS))
     colours = {"loss": INK} | {term: SERIES[index % len(SERIES)] for index, term in enumerate(terms)}
@@ -43,14 +43,11 @@ def loss_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str
 
 
 def _line(points: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
-    """(n, 2): steps and positive values of one key, averaged down."""
+    """Return steps and positive values of one key, (n, 2), averaged in order into at most ``MOST_POINTS`` points."""
     rows = [(point["step"], point[key]) for point in points if key in point and 0 < point[key] < np.inf]
-    return thinned(np.array(rows, dtype=float).reshape(-1, 2))
-
-
-def thinned(line: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
-    """(n, 2) points averaged in order into at most ``most``."""
-    return line if len(line) <= most else np.array([part.mean(axis=0) for part in np.array_split(line, most)])
+    line = np.array(rows, dtype=float).reshape(-1, 2)
+    parts = np.array_split(line, MOST_POINTS) if len(line) > MOST_POINTS else []
+    return np.array([part.mean(axis=0) for part in parts]) if parts else line
 
 
 def _draw_losses(stage: str, number: int, lines: Mapping[str, np.ndarray], colours: Mapping[str, str]) -> Markup:
@@ -70,7 +67,7 @@ def _draw_losses(stage: str, number: int, lines: Mapping[str, np.ndarray], colou
 def metric_curves(
     evaluations: Mapping[str, Sequence[tuple[float, float]]], main_metric: str, teacher: float | None
 ) -> dict[str, Markup]:
-    """Stage -> the dev metric over steps, all on one scale, with the teacher's final score to compare."""
+    """Draw stage -> the dev metric over steps, all on one scale, with the teacher's final score."""
     lines = {
         stage: line[np.isfinite(line[:, 1])]
         for stage, points in evaluations.items()
@@ -102,9 +99,9 @@ def metric_curves(
 
 
 def trade_off(data: ReportData) -> Markup | None:
-    """Every model's main metric with its interval, against its latency; None when nothing was timed.
+    """Draw every model's main metric with its interval against its latency; None if nothing was timed.
 
-    Models that are equally fast are moved apart just enough to tell their intervals from each other.
+    Models that are equally fast are moved apart just enough to show all intervals.
     """
     rows = [row for row in data.results if data.main_metric in row.metrics]
     timed = [row for row in rows if row.latency_ms]
@@ -138,7 +135,7 @@ def _interval(row: ResultRow, metric: str) -> tuple[float, float]:
 
 
 def _limit(axes: Axes, rows: Sequence[ResultRow], timed: Sequence[ResultRow], metric: str) -> None:
-    """Limits that leave room for every interval, and for the label of the slowest at its right."""
+    """Set limits with room for every interval, and for the label at the right of the slowest model."""
     lows, highs = zip(*(_interval(row, metric) for row in rows), strict=True)
     margin = 0.1 * (max(highs) - min(lows)) or 0.05
     axes.set_ylim(min(lows) - margin, max(highs) + margin)
@@ -152,10 +149,10 @@ def _limit(axes: Axes, rows: Sequence[ResultRow], timed: Sequence[ResultRow], me
 
 
 def _draw_points(axes: Axes, rows: Sequence[ResultRow], metric: str) -> None:
-    """Points with intervals; each group of equally fast models has its labels at its right, kept apart."""
+    """Draw points with intervals; the labels of equally fast models are at their right, without overlap."""
     (left, right), (bottom, top) = np.log(axes.get_xlim()), axes.get_ylim()
-    wanted = (np.log([row.latency_ms or 1 for row in rows]) - left) / (right - left)
-    across = spread(wanted, 0.022)
+    positions = (np.log([row.latency_ms or 1 for row in rows]) - left) / (right - left)
+    across = spread(positions, 0.022)
     heights = (np.array([row.metrics[metric] for row in rows]) - bottom) / (top - bottom)
     order = np.argsort(across)
     groups = np.split(order, np.flatnonzero(np.diff(across[order]) > 0.12) + 1)

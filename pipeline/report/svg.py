@@ -1,7 +1,7 @@
-"""A drawing as a few lines of SVG inside the page: themed by its style sheet, and always the same bytes.
+"""Convert a drawing to inline SVG in the colours of the page's style sheet; equal data give equal bytes.
 
-The drawing is made with stand-in colours; each is replaced by the page's variable of the same meaning, so
-one drawing serves light, dark and paper. Text stays text, in the page's typeface.
+The drawing has placeholder colours. Each is replaced by the page's variable of the same meaning, so that the drawing
+fits light and dark pages and print. Text stays text, in the page's typeface.
 """
 
 import io
@@ -49,31 +49,36 @@ _STYLE = {
     "path.simplify_threshold": 0.3,
 }
 _NAMESPACE = "{http://www.w3.org/2000/svg}"
+_REMOVED = {f"{_NAMESPACE}metadata", f"{_NAMESPACE}style"}  # a style sheet would apply to the whole page
 _HREF = "{http://www.w3.org/1999/xlink}href"
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The drawing style, for as long as the block lasts."""
+    """Use the drawing style in this block."""
     with mpl_style.context(["default", _STYLE]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's typeface has it
         yield
 
 
 def to_svg(figure: Figure, name: str, description: str) -> Markup:
-    """The figure as an inline ``<svg>``; call it inside ``style()``.
+    """Convert a figure to an inline ``<svg>``; call it inside ``style()``.
 
     Args:
-        figure: drawn with the stand-in colours above.
+        figure: drawn with the placeholder colours above.
         name: unique on the page; identifiers inside the drawing start with it.
-        description: what a reader who does not see it should know.
+        description: text for readers who cannot see the drawing.
     """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     root = ET.fromstring(buffer.getvalue())  # noqa: S314 - our own drawing
     width = float(root.attrib["viewBox"].split()[2])
-    _strip(root)
-    referenced = set(re.findall(r"#([\w.-]+)", " ".join(_attributes(root))))
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in _REMOVED:
+                parent.remove(child)
+    values = (value for element in root.iter() for key, value in element.attrib.items() if key != "id")
+    referenced = set(re.findall(r"#([\w.-]+)", " ".join(values)))
     for element in root.iter():
         element.tag = element.tag.removeprefix(_NAMESPACE)
         element.attrib = _rewritten(element.attrib, name, referenced)
@@ -84,19 +89,6 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
         "style": f"max-width:{1.75 * width:.0f}px",
     }
     return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - escaped by the XML writer
-
-
-def _strip(root: ET.Element) -> None:
-    """Take out the metadata, and the style sheet, which would apply to the whole page."""
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if child.tag in {f"{_NAMESPACE}metadata", f"{_NAMESPACE}style"}:
-                parent.remove(child)
-
-
-def _attributes(root: ET.Element) -> Iterator[str]:
-    for element in root.iter():
-        yield from (value for key, value in element.attrib.items() if key != "id")
 
 
 def _rewritten(attributes: dict[str, str], name: str, referenced: set[str]) -> dict[str, str]:

@@ -62,11 +62,12 @@ class FeatureTable:
         values = _aligned(int(self.tokens[batch]) * self.width)
         shard, start = self._places[batch]
         try:
-            with _opened(self._shard(shard), os.O_RDONLY) as file:
-                whole = _read_fully(file, _bytes(values), start)
+            with self._shard(shard).open("rb") as file:
+                file.seek(start)
+                complete = file.readinto(_bytes(values)) == values.nbytes
         except OSError:
             return None
-        return values if whole and _checksum(values, salt) == self._checksums[batch] else None
+        return values if complete and _checksum(values, salt) == self._checksums[batch] else None
 
     def write(self, batch: int, values: Values, salt: bytes) -> None:
         """Write the features of a batch.
@@ -197,16 +198,6 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
         yield file
     finally:
         os.close(file)
-
-
-def _read_fully(file: int, view: memoryview, start: int) -> bool:
-    """Fill ``view`` from a position; False if the file ends before."""
-    while len(view):
-        count = os.preadv(file, [view], start)
-        if not count:
-            return False
-        view, start = view[count:], start + count
-    return True
 
 
 def _write_fully(file: int, view: memoryview, start: int) -> None:
