@@ -19,10 +19,9 @@ from pipeline.models.released import has_relu
 from pipeline.models.source import ModelSource
 from pipeline.report.card import model_card
 from pipeline.report.content import ReportData, ResultRow, StageRow
-from pipeline.report.diagnosis import diagnose
 from pipeline.report.formats import machine, sentence
 from pipeline.report.report import render
-from pipeline.report.summary import summarise
+from pipeline.report.summary import diagnose, summarise
 from pipeline.store.artifact import Manifest, load_artifact
 from pipeline.store.stage import StageRun
 

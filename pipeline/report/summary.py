@@ -1,9 +1,14 @@
-"""The summary of a report in one sentence, computed from the figures."""
+"""The sentences of a report, computed from its figures: a summary of the results, and warnings from the loss curves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import log
 
 from pipeline.report.content import ResultRow
 from pipeline.report.formats import percent, times, words
+
+LABELS = "labels"  # the term that is a cross-entropy with the true classes
+NOTHING = 0.97  # of the loss of guessing: what chance may take off it in a few steps
+FEWEST_POINTS = 4
 
 
 def summarise(results: Sequence[ResultRow], main_metric: str) -> str:
@@ -63,3 +68,30 @@ def _lead(student: ResultRow) -> str:
     if high < 0:
         return f", but {-difference:.1f} points below {labels} (interval {-high:.1f} to {-low:.1f})"
     return f", but cannot be told from {labels} (difference {difference:+.1f} points, {low:+.1f} to {high:+.1f})"
+
+
+def diagnose(curves: Mapping[str, Sequence[Mapping[str, float]]], classes: int) -> list[str]:
+    """Return a sentence for each training on labels whose loss stays at that of guessing.
+
+    Args:
+        curves: title of a training -> its logged points.
+        classes: number of classes; with fewer than two there are no sentences.
+    """
+    if classes < 2:
+        return []
+    guessing = log(classes)
+    return [
+        f"{title} has learned nothing: its loss ended at {end:.3f}, where giving every class the same probability "
+        f"costs ln {classes} = {guessing:.3f}. Try more steps or a higher learning rate."
+        for title, end in ((title, _final_loss(points)) for title, points in curves.items())
+        if end is not None and end >= NOTHING * guessing
+    ]
+
+
+def _final_loss(points: Sequence[Mapping[str, float]]) -> float | None:
+    """Return the mean of the last quarter of a loss on labels; None if it is missing or too short."""
+    values = [point[LABELS] for point in points if LABELS in point]
+    if len(values) < FEWEST_POINTS:
+        return None
+    last = values[-(len(values) // 4) :]
+    return sum(last) / len(last)

@@ -1,7 +1,7 @@
 """A fingerprint is the SHA-256 of everything that decides a result, written as canonical JSON.
 
 Canonical means that equal values give equal bytes: keys sorted, no spaces, ASCII only, floats as the shortest text that
-reads back the same. A value without such a form (a set, an object, NaN) is refused; the error names the path of its key.
+reads back the same. A value without such a form (a set, an object, NaN) is refused by the path of its key.
 """
 
 import hashlib

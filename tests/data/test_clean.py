@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.corpus.clean import Deduplicator, clean_paragraph
+from pipeline.data.corpus.files import Deduplicator, clean_paragraph
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 

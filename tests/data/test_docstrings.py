@@ -3,8 +3,7 @@ import sys
 
 import pytest
 
-from pipeline.data.corpus.docstrings import docstring_corpus, packages_identity, paragraphs
-from pipeline.data.corpus.prose import prose_paragraphs
+from pipeline.data.corpus.docstrings import docstring_corpus, packages_identity, paragraphs, prose_paragraphs
 from pipeline.data.tasks.docstring_task import docstring_rows, names_library
 from pipeline.errors import DataError
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from pipeline.report.content import ReportData, ResultRow
-from pipeline.report.diagnosis import diagnose
 from pipeline.report.report import MOST_CLASSES, classes, majority, render
+from pipeline.report.summary import diagnose
 
 NAMES = ("no", "yes", "perhaps")
 TEACHER = ResultRow("teacher", "teacher", {"accuracy": 0.8}, retention=1.0, confusion=[[6, 0, 0], [1, 2, 0], [1, 0, 0]])

@@ -3,10 +3,17 @@
 A corpus is a token table of packed sequences with statistics: what was read, what was dropped and why, and how long
 the sequences are. A sequence is ``[CLS] paragraphs of one document [SEP]``: consecutive paragraphs are joined while
 they fit; a paragraph that is too long is split. No sequence crosses from one document to another.
+
+A clean paragraph is Unicode in composed form (NFC) on one line, with single spaces and without invisible characters.
+Duplicates are recognised by a Bloom filter: its memory does not grow with the corpus, but it drops a few new
+paragraphs, at a known rate.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +21,6 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.data.corpus.clean import Deduplicator, clean_paragraph
 from pipeline.data.corpus.text import Document
 from pipeline.data.tokens.table import TokenTable, TokenTableWriter
 from pipeline.errors import DataError, ModelError
@@ -22,6 +28,50 @@ from pipeline.progress import Progress, Silent
 
 BATCH_PARAGRAPHS = 1000
 LENGTH_BINS = 8
+NUM_HASHES = 7  # the best number for about 10 bits a paragraph
+# C0 and C1 controls that are not white space, soft hyphen, zero-width space, word joiner, byte order mark,
+# lone surrogates (which no encoder takes) and the two non-characters.
+_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u2060\ufeff\ud800-\udfff\ufffe\uffff]")
+
+
+def clean_paragraph(text: str) -> str:
+    """Return the paragraph in NFC, without control characters, with single spaces."""
+    text = _INVISIBLE.sub("", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    return " ".join(text.split())
+
+
+class Deduplicator:
+    """Recognises repeated texts with a Bloom filter of ``memory_mb`` megabytes.
+
+    A repeated text is always recognised. A new text is mistaken for a repeated one with probability
+    ``false_positive_rate``. Hashes are 128-bit blake2b, so the results are the same on every machine.
+    """
+
+    def __init__(self, memory_mb: float) -> None:
+        self._num_bits = max(int(memory_mb * 2**20), 1) * 8
+        self._bits = np.zeros(self._num_bits // 8, np.uint8).data  # zeros take no memory until set
+        self._num_set = 0
+
+    def seen(self, text: str) -> bool:
+        """Return whether the text was seen before, and remember it."""
+        digest = blake2b(text.encode(), digest_size=16).digest()
+        # Double hashing: an odd step visits different bits (Kirsch and Mitzenmacher 2006).
+        start, step = int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little") | 1
+        bits, num_bits, known = self._bits, self._num_bits, True
+        for i in range(NUM_HASHES):
+            byte, bit = divmod((start + i * step) % num_bits, 8)
+            if not bits[byte] >> bit & 1:
+                bits[byte] |= 1 << bit
+                self._num_set += 1
+                known = False
+        return known
+
+    @property
+    def false_positive_rate(self) -> float:
+        """Probability that a new text is now mistaken for a repeated one: (share of bits set) ** hashes."""
+        return (self._num_set / self._num_bits) ** NUM_HASHES
 
 
 @dataclass
