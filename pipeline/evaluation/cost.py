@@ -107,10 +107,9 @@ def _counted(model_config: PreTrainedConfig, length: int, *, head: bool) -> tupl
 
 
 def _size(model_config: PreTrainedConfig, *names: str) -> int:
-    for name in names:
-        value = getattr(model_config, name, None)
-        if isinstance(value, int):
-            return value
+    sizes = [value for name in names if isinstance(value := getattr(model_config, name, None), int)]
+    if sizes:
+        return sizes[0]
     raise ModelError(
         f"the configuration of a {model_config.model_type!r} model has no {' or '.join(names)}: "
         "its operations cannot be counted"

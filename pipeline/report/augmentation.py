@@ -20,16 +20,6 @@ class Figure(NamedTuple):
     meaning: str
 
 
-class Example(NamedTuple):
-    """A row, its variant as words with a flag for new ones, and the teacher's label of each."""
-
-    original: str
-    parts: Parts
-    original_label: str
-    variant_label: str
-    flipped: bool
-
-
 def quality_figures(quality: Quality) -> list[Figure]:
     """Return the figures that were measured."""
     length, teacher, perplexity = (quality.get(part) or {} for part in ("length_ratio", "teacher", "pseudo_perplexity"))
@@ -71,18 +61,9 @@ def quality_figures(quality: Quality) -> list[Figure]:
     return figures
 
 
-def quality_examples(quality: Quality) -> list[Example]:
-    """Return the sampled variants with their new words marked."""
-    return [
-        Example(
-            row["original"],
-            changed_words(row["original"], row["variant"]),
-            row["original_label"],
-            row["variant_label"],
-            row["flipped"],
-        )
-        for row in quality["examples"]
-    ]
+def quality_examples(quality: Quality) -> list[dict[str, Any]]:
+    """Return the sampled rows, each with ``parts``: the words of its variant with a flag for new ones."""
+    return [row | {"parts": changed_words(row["original"], row["variant"])} for row in quality["examples"]]
 
 
 def changed_words(original: str, variant: str) -> Parts:

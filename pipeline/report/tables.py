@@ -1,6 +1,6 @@
-"""The cells of the result table, laid out once for the terminal, the Prefect UI and the model card.
+"""The cells of the result table as text, for the terminal, the Prefect UI and the model card.
 
-Each of them chooses its columns and headings; what stands in a cell is decided here.
+Each of these chooses its columns and headings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ def plain_cells(row: Mapping[str, Any], metrics: Sequence[str], *, between: str 
     if latency is not None and row["speed"]:
         faster = speed(row["speed"]) if row["latency_reliable"] else UNRELIABLE
     return ResultCells(
-        scores=tuple(_plain_score(row["metrics"].get(metric)) for metric in metrics),
+        scores=tuple("" if value is None else f"{value:.3f}" for value in map(row["metrics"].get, metrics)),
         interval=between.join(f"{end:.3f}" for end in row.get("interval") or ()),
         retention="" if row.get("retention") is None else f"{row['retention']:.1%}",
         parameters=f"{row['parameters']:,}" if row.get("parameters") else "",
@@ -82,7 +82,3 @@ def short_cells(row: ResultRow, metrics: Sequence[str]) -> ResultCells:
         milliseconds=milliseconds(row.latency_ms),
         speed=speed(row.speed) if reliable else UNRELIABLE,
     )
-
-
-def _plain_score(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

@@ -13,6 +13,7 @@ References are compared with what is in the store; none can name a path outside 
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -87,93 +88,78 @@ class Catalog:
         for stage in self.stages():
             yield from self.scan(stage)[0]
 
+    def open(self, ref: str) -> Artifact:
+        """Return the artifact that a reference names.
 
-class Tags:
-    """The tags of a store, one small file each.
+        Raises:
+            StoreError: it names none, more than one, or a damaged one; suggests similar references.
+        """
+        tags = self.tags()
+        if ref in tags:
+            artifact = self._numbered(tags[ref])
+            if artifact is None:
+                raise StoreError(f"tag {ref!r} stands for {tags[ref]}, which is gone: untag it, or tag another")
+            return artifact
+        newest, damaged = self.scan(ref)
+        if newest:
+            return newest[0]
+        if damaged:
+            raise damaged[0]
+        artifact = self._numbered(ref) or self._by_fingerprint(ref)
+        if artifact is None:
+            names = {*(artifact.ref for artifact in self.all()), *tags, *self.stages()}
+            raise StoreError(f"no artifact is called {ref!r}{_suggestion(ref, names)}")
+        return artifact
 
-    Args:
-        layout: the paths of the store.
-    """
+    def _numbered(self, ref: str) -> Artifact | None:
+        """Return the artifact with a stage and version number; None if there is none."""
+        match = NUMBERED.fullmatch(ref)
+        for folder in self.folders(match["stage"]) if match else ():
+            short = folder.name.partition("-")[2]
+            if artifact_version(folder) == int(match["version"]) and short.startswith(match["hex"] or ""):
+                with suppress(FileNotFoundError):
+                    return self.load(folder)
+        return None
 
-    def __init__(self, layout: Layout) -> None:
-        self._folder = layout.tags
+    def _by_fingerprint(self, ref: str) -> Artifact | None:
+        """Return the newest artifact whose fingerprint starts with ``ref``, if only one fingerprint does."""
+        if PREFIX.fullmatch(ref) is None:
+            return None
+        matches = [artifact for artifact in self.all() if artifact.manifest.fingerprint.startswith(ref)]
+        if len({artifact.manifest.fingerprint for artifact in matches}) > 1:
+            names = ", ".join(sorted(artifact.ref for artifact in matches))
+            raise StoreError(f"{ref!r} may mean {names}: write more of the fingerprint")
+        return matches[0] if matches else None
 
-    def all(self) -> dict[str, str]:
-        """Return tag -> reference, sorted."""
-        names = sorted(path.name for path in self._folder.iterdir()) if self._folder.is_dir() else []
-        refs = {name: self._read(name) for name in names if TAG_NAME.fullmatch(name)}
+    def tags(self) -> dict[str, str]:
+        """Return tag -> reference, sorted; each tag is a small file."""
+        folder = self._layout.tags
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        refs = {name: _read_tag(folder / name) for name in names if TAG_NAME.fullmatch(name)}
         return {name: ref for name, ref in refs.items() if ref}
 
-    def write(self, name: str, artifact: Artifact) -> None:
+    def tag(self, name: str, artifact: Artifact) -> None:
         """Give the tag ``name`` to an artifact, whichever had it before."""
         if not TAG_NAME.fullmatch(name) or name.endswith(".draft"):
             raise StoreError(f"{name!r} cannot be a tag: use letters, digits, '.', '_' and '-', at most 100")
-        write_atomic(self._folder / name, json.dumps({"ref": artifact.ref}).encode())
+        write_atomic(self._layout.tags / name, json.dumps({"ref": artifact.ref}).encode())
 
-    def remove(self, name: str) -> None:
+    def untag(self, name: str) -> None:
         """Remove a tag; the artifact stays."""
-        tags = self.all()
+        tags = self.tags()
         if name not in tags:
             raise StoreError(f"there is no tag {name!r}{_suggestion(name, tags)}")
-        (self._folder / name).unlink(missing_ok=True)
-
-    def _read(self, name: str) -> str | None:
-        """Return the reference in a tag's file; None if it is not such a file."""
-        try:
-            value = json.loads((self._folder / name).read_bytes())
-        except (OSError, ValueError):
-            return None
-        ref = value.get("ref") if isinstance(value, dict) else None
-        return ref if isinstance(ref, str) and not name.endswith(".draft") else None
+        (self._layout.tags / name).unlink(missing_ok=True)
 
 
-def open_ref(ref: str, catalog: Catalog, tags: dict[str, str]) -> Artifact:
-    """Return the artifact that a reference names.
-
-    Raises:
-        StoreError: it names none, more than one, or a damaged one; suggests similar references.
-    """
-    if ref in tags:
-        artifact = _numbered(tags[ref], catalog)
-        if artifact is None:
-            raise StoreError(f"tag {ref!r} stands for {tags[ref]}, which is gone: untag it, or tag another")
-        return artifact
-    newest, damaged = catalog.scan(ref)
-    if newest:
-        return newest[0]
-    if damaged:
-        raise damaged[0]
-    artifact = _numbered(ref, catalog) or _by_fingerprint(ref, catalog)
-    if artifact is None:
-        names = {*(artifact.ref for artifact in catalog.all()), *tags, *catalog.stages()}
-        raise StoreError(f"no artifact is called {ref!r}{_suggestion(ref, names)}")
-    return artifact
-
-
-def _numbered(ref: str, catalog: Catalog) -> Artifact | None:
-    """Return the artifact with a stage and version number; None if there is none."""
-    match = NUMBERED.fullmatch(ref)
-    if match is None:
+def _read_tag(path: Path) -> str | None:
+    """Return the reference in a tag's file; None if it is not such a file."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
         return None
-    for folder in catalog.folders(match["stage"]):
-        short = folder.name.partition("-")[2]
-        if artifact_version(folder) == int(match["version"]) and short.startswith(match["hex"] or ""):
-            try:
-                return catalog.load(folder)
-            except FileNotFoundError:
-                continue
-    return None
-
-
-def _by_fingerprint(ref: str, catalog: Catalog) -> Artifact | None:
-    """Return the newest artifact whose fingerprint starts with ``ref``, if only one fingerprint does."""
-    if PREFIX.fullmatch(ref) is None:
-        return None
-    matches = [artifact for artifact in catalog.all() if artifact.manifest.fingerprint.startswith(ref)]
-    if len({artifact.manifest.fingerprint for artifact in matches}) > 1:
-        names = ", ".join(sorted(artifact.ref for artifact in matches))
-        raise StoreError(f"{ref!r} may mean {names}: write more of the fingerprint")
-    return matches[0] if matches else None
+    ref = value.get("ref") if isinstance(value, dict) else None
+    return ref if isinstance(ref, str) and not path.name.endswith(".draft") else None
 
 
 def _suggestion(wrong: str, names: Iterable[str]) -> str:

@@ -1,8 +1,8 @@
-"""A digest cache remembers the SHA-256 of files that have not changed, so that asking again costs a stat.
+"""A digest cache keeps the SHA-256 of files that have not changed, so that a repeated request costs a stat.
 
-A file is the same while its path, size, inode, modification and change times are. That is not quite
-enough: a file written twice within one tick of the clock looks unchanged, so a digest taken less
-than two seconds after a change is never trusted (git's "racily clean" entries).
+A file is the same if its path, size, inode, modification and change times are. A file that is written twice within one
+tick of the clock looks unchanged, so a digest taken less than two seconds after a change is not used (git's "racily
+clean" entries).
 """
 
 import json
@@ -22,11 +22,11 @@ Entry = list[int | str]  # [size, mtime_ns, ctime_ns, inode, recorded_ns, sha256
 class DigestCache:
     """Digests of files, inside and outside the store, kept in one JSON file.
 
-    Writers replace the file whole, so a reader sees one version or another and never half of one. Of
-    two writers at once one may be forgotten: that costs a read later, never a wrong digest.
+    Writers replace the whole file, so a reader never sees an incomplete one. If two processes write at once, the entries
+    of one may be lost: that costs a read later, never a wrong digest.
 
     Args:
-        path: where the cache is kept; a missing, unreadable or spoiled file counts as empty.
+        path: file of the cache; a missing, unreadable or damaged file counts as empty.
         clock: time in seconds since the epoch; the machine's when None.
     """
 
@@ -37,7 +37,7 @@ class DigestCache:
         self._new: dict[str, Entry] = {}
 
     def digest(self, path: Path) -> str:
-        """SHA-256 of the content of ``path``, read only if it may have changed.
+        """Return the SHA-256 of a file's content; the file is only read if it may have changed.
 
         Raises:
             OSError: the file cannot be read.
@@ -56,17 +56,17 @@ class DigestCache:
         return digest
 
     def forget(self, folder: Path) -> None:
-        """Have every file in a folder read again when it is next asked for."""
+        """Remove the digests of all files in a folder."""
         inside = str(folder.absolute()) + os.sep
-        known = self._read()
-        kept = {path: entry for path, entry in known.items() if not path.startswith(inside)}
+        stored = self._read()
+        kept = {path: entry for path, entry in stored.items() if not path.startswith(inside)}
         self._entries = None
-        if len(kept) < len(known):
+        if len(kept) < len(stored):
             with suppress(OSError):
                 write_atomic(self._path, json.dumps(kept, indent=0).encode())
 
     def save(self) -> None:
-        """Keep what was learned; a store that is not there or cannot be written just learns nothing."""
+        """Write new digests to the file; if the store does not exist or cannot be written, they are lost."""
         if not self._new or not self._path.parent.is_dir():
             return
         entries = {path: entry for path, entry in self._read().items() if Path(path).exists()} | self._new
@@ -75,7 +75,7 @@ class DigestCache:
             self._new = {}
 
     def _read(self) -> dict[str, Entry]:
-        """Every well-formed entry on disk."""
+        """Return all well-formed entries of the file."""
         try:
             entries = json.loads(self._path.read_bytes())
         except (OSError, ValueError):
@@ -86,19 +86,17 @@ class DigestCache:
 
 
 def _identity(path: Path) -> Entry:
-    """What changes when a file's content does."""
+    """Return the attributes of a file that change with its content."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
 def _settled(entry: Entry) -> bool:
-    """Whether the digest was taken long enough after the file's last change."""
+    """Return whether the digest was taken long enough after the file's last change."""
     _, modified, changed, _, recorded, _ = entry
     return int(recorded) - max(int(modified), int(changed)) > RACY_NS
 
 
 def _well_formed(entry: object) -> bool:
-    """Whether a value read from disk is an entry."""
-    if not isinstance(entry, list) or len(entry) != 6:
-        return False
-    return all(isinstance(number, int) for number in entry[:5]) and isinstance(entry[5], str)
+    """Return whether a value read from disk is an entry."""
+    return isinstance(entry, list) and [type(value) for value in entry] == [int] * 5 + [str]

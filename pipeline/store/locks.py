@@ -94,48 +94,33 @@ def _lock(path: Path) -> FileLock:
     return FileLock(path, fallback_to_soft=False)
 
 
-class Lease:
-    """The lease of this process's run.
-
-    Args:
-        layout: the paths of the store.
-    """
-
-    def __init__(self, layout: Layout) -> None:
-        self.root = layout.root
-        self.path = layout.leases / f"{uuid.uuid4().hex}.json"
-
-    def note(self, ref: str) -> None:
-        """Add the reference of an artifact to the list; on a full disk it is silently left out."""
-        with suppress(OSError), self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(ref) + "\n")
-
-
-_current: ContextVar[Lease | None] = ContextVar("lease", default=None)
-
-
-def own_lease(layout: Layout) -> Lease | None:
-    """Return this run's lease in a store; None if it took none."""
-    lease = _current.get()
-    return lease if lease is not None and lease.root == layout.root else None
+_lease: ContextVar[Path | None] = ContextVar("lease", default=None)  # the file of this process's run
 
 
 @contextmanager
 def leasing(layout: Layout) -> Iterator[None]:
     """Hold a lease while the block runs; a store that cannot be written needs none, because it cannot be pruned."""
-    lease = Lease(layout)
-    lock = lease.path.with_suffix(".lock")
+    path = layout.leases / f"{uuid.uuid4().hex}.json"
+    lock = path.with_suffix(".lock")
     with ExitStack() as held:
         with suppress(OSError), inventory(layout):
             held.enter_context(hold(lock))
-        token = _current.set(lease)
+        token = _lease.set(path)
         try:
             yield
         finally:
-            _current.reset(token)
+            _lease.reset(token)
             with suppress(OSError):
-                lease.path.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
                 lock.unlink(missing_ok=True)
+
+
+def lease(layout: Layout, ref: str) -> None:
+    """Add the reference of an artifact to this run's lease in a store, if it has one and can be written."""
+    path = _lease.get()
+    if path is not None and path.parent == layout.leases:
+        with suppress(OSError), inventory(layout), path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(ref) + "\n")
 
 
 def leased(layout: Layout) -> list[str]:

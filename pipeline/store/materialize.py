@@ -190,14 +190,16 @@ def _starved(stage: str, reason: str) -> PipelineError:
 def _inputs(stage: Stage[Any], store: Store) -> tuple[dict[str, InputRecord], dict[str, Path | tuple[Path, ...]]]:
     """Return the inputs by role: records for the manifest, and folders for the stage's function."""
     resolver = store.resolver()
-    records, artifacts = resolver.inputs(stage), resolver.artifacts(stage)
+    records = resolver.inputs(stage)
     missing = sorted(set(stage.inputs) - set(records))
     if missing:
         raise StoreError(
             f"{stage.name} cannot run before its input {' and '.join(missing)} is there: run that stage first"
         )
-    folders: dict[str, Path | tuple[Path, ...]] = {role: artifact.path for role, artifact in artifacts.items()}
-    for role, source in stage.inputs.items():
-        if isinstance(source, Source):
-            folders[role] = tuple(Path(path) for path in pinned(source).paths)
+    folders: dict[str, Path | tuple[Path, ...]] = {}
+    for role, upstream in stage.inputs.items():
+        if isinstance(upstream, Source):
+            folders[role] = tuple(Path(path) for path in pinned(upstream).paths)
+        elif (artifact := resolver.find(upstream).artifact) is not None:
+            folders[role] = artifact.path
     return records, folders

@@ -101,14 +101,6 @@ class Resolver:
                 )
         return records
 
-    def artifacts(self, stage: Stage[Any]) -> dict[str, Artifact]:
-        """Return role -> artifact, for each input that is a stage and has one."""
-        return {
-            role: artifact
-            for role, upstream in stage.inputs.items()
-            if isinstance(upstream, Stage) and (artifact := self.find(upstream).artifact) is not None
-        }
-
     def damaged(self) -> list[DamagedError]:
         """Return the damaged artifacts that were found so far."""
         return [error for finding in self._findings.values() for error in finding.damaged]

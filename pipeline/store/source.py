@@ -116,5 +116,5 @@ def _files_in(folder: Path) -> Iterator[str]:
 
 
 def _raise(error: OSError) -> None:
-    """Raise the error of an unreadable folder, which ``os.walk`` would otherwise skip without a word."""
+    """Raise the error of an unreadable folder, which ``os.walk`` would otherwise skip silently."""
     raise error

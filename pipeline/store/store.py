@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ from pipeline.config.builtin import home_path
 from pipeline.errors import StoreError
 from pipeline.progress import Progress, Silent
 from pipeline.store.artifact import Artifact, DamagedError, InputRecord, Manifest, Timings, content_digest
-from pipeline.store.catalog import Catalog, Lineage, Tags, lineage, open_ref
+from pipeline.store.catalog import Catalog, Lineage, lineage
 from pipeline.store.compare import Diff, diff
 from pipeline.store.digest_cache import DigestCache
 from pipeline.store.disk import check_folder, folder_bytes, move_aside, store_errors
 from pipeline.store.layout import Layout
-from pipeline.store.locks import forget_dead, hold, inventory, leased, leasing, own_lease
+from pipeline.store.locks import forget_dead, hold, inventory, lease, leased, leasing
 from pipeline.store.provenance import git_commit, packages
 from pipeline.store.prune import DAYS, Unneeded, leftovers, prunable, refuse_links
 from pipeline.store.resolve import Resolver
@@ -109,7 +109,7 @@ class Store:
             StoreError: there is none; names similar references.
         """
         with store_errors(self.root):
-            return open_ref(ref, self.catalog, self.tags())
+            return self.catalog.open(ref)
 
     def verify(self, *artifacts: Artifact) -> Lines:
         """Read every byte of some artifacts and return one line for each problem.
@@ -133,7 +133,7 @@ class Store:
 
     def tags(self) -> dict[str, str]:
         """Return tag -> reference of its artifact."""
-        return Tags(self.layout).all()
+        return self.catalog.tags()
 
     def tag(self, ref: str, name: str) -> Artifact:
         """Give an artifact a tag; while it has one it is never pruned.
@@ -148,13 +148,13 @@ class Store:
                 raise StoreError(f"{name!r} cannot be a tag, it is a stage: choose another name")
             with inventory(self.layout):
                 artifact = self.open(ref)  # nothing is pruned between this look and the tag
-                Tags(self.layout).write(name, artifact)
+                self.catalog.tag(name, artifact)
             return artifact
 
     def untag(self, name: str) -> None:
         """Remove a tag."""
         with store_errors(self.root):
-            Tags(self.layout).remove(name)
+            self.catalog.untag(name)
 
     def prune(self, keep: int, *, days: float = DAYS, dry_run: bool = False) -> Unneededs:
         """Remove old artifacts and leftovers; return what was removed.
@@ -195,10 +195,7 @@ class Store:
 
     def claim(self, artifact: Artifact) -> bool:
         """Protect an artifact from pruning during ``in_use``; return whether it still exists."""
-        lease = own_lease(self.layout)
-        if lease is not None:
-            with suppress(OSError), inventory(self.layout):
-                lease.note(artifact.ref)
+        lease(self.layout, artifact.ref)
         return artifact.path.is_dir()
 
     def work_dir(self, fingerprint: str) -> WorkDir:

@@ -35,8 +35,9 @@ def row_label_names(rows: Rows, names: Mapping[str, str]) -> list[str]:
         if not (
             missing or isinstance(raw, str | bool | int | Decimal) or (isinstance(raw, float) and math.isfinite(raw))
         ):
+            kind = "not a finite number" if isinstance(raw, float) else f"a {type(raw).__name__}"
             raise DataError(
-                f"{rows.place(index)} has label {raw!r:.60}, {_kind(raw)}: give each row one label, a word or a number"
+                f"{rows.place(index)} has label {raw!r:.60}, {kind}: give each row one label, a word or a number"
             )
         value = "" if missing else label_value(raw).strip()
         if LONE_SURROGATE.search(value):
@@ -139,10 +140,6 @@ def _number(raw: object) -> float:
         return math.nan if isinstance(raw, bool) else float(raw)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return math.nan
-
-
-def _kind(raw: object) -> str:
-    return "not a finite number" if isinstance(raw, float) else f"a {type(raw).__name__}"
 
 
 def _labels(rows: Rows) -> Sequence[object]:
