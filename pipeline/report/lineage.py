@@ -1,8 +1,8 @@
-"""The lineage drawn: stages in layers, each below everything it was made from.
+"""The drawing of the lineage: stages in layers, each below everything it was made from.
 
-A layered drawing of a directed graph (Sugiyama, Tagawa, Toda 1981): an edge that skips layers passes
-through a narrow empty place in each, neighbours are ordered by where their partners are, and boxes move as
-near to their partners as the others let them.
+A layered drawing of a directed graph (Sugiyama, Tagawa, Toda 1981): an edge that skips layers passes through a narrow
+empty place in each, places are ordered by the positions of their neighbours in other layers, and boxes are moved as
+near to these as possible.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ Edges = list[tuple[str, str]]
 
 
 class Place(NamedTuple):
-    """Where a stage stands (start and end are its ref), or where an edge passes through a layer."""
+    """The place of a stage in a layer (start and end are its reference), or of an edge that passes through it."""
 
     start: str
     end: str
@@ -32,15 +32,15 @@ class Place(NamedTuple):
 
     @property
     def width(self) -> float:
-        """A box's, or the narrow way of an edge."""
+        """Width of a box, or of the narrow way of an edge."""
         return BOX if self.start == self.end else WAY
 
 
 def lineage_svg(stages: Sequence[StageRow]) -> Markup:
-    """The stages and what each was made from, as an inline ``<svg>``.
+    """Draw the stages and their inputs as an inline ``<svg>``.
 
-    Inputs made elsewhere are not drawn, nor is an edge that follows from others: a stage made from the
-    teacher's logits was made from the teacher.
+    Inputs from other runs are not drawn, nor is an edge that follows from others: a stage made from the teacher's
+    logits was made from the teacher.
     """
     if not stages:
         return Markup()
@@ -64,7 +64,7 @@ def lineage_svg(stages: Sequence[StageRow]) -> Markup:
 
 
 def needed(edges: Edges) -> Edges:
-    """The edges that no longer path replaces (the transitive reduction)."""
+    """Return the edges that no longer path replaces (the transitive reduction)."""
     readers: dict[str, set[str]] = {}
     for start, end in edges:
         readers.setdefault(start, set()).add(end)
@@ -73,17 +73,17 @@ def needed(edges: Edges) -> Edges:
 
 
 def _below(node: str, readers: Mapping[str, set[str]]) -> set[str]:
-    found: set[str] = set()
-    todo = [node]
-    while todo:
-        new = readers.get(todo.pop(), set()) - found
-        found |= new
-        todo += new
-    return found
+    below: set[str] = set()
+    pending = [node]
+    while pending:
+        new = readers.get(pending.pop(), set()) - below
+        below |= new
+        pending += new
+    return below
 
 
 def layered(nodes: Sequence[str], edges: Edges) -> dict[str, int]:
-    """Node -> layer: below all its inputs, and no higher than its first reader needs it."""
+    """Return node -> layer: below all its inputs, and as low as its first reader allows."""
     layer = dict.fromkeys(nodes, 0)
     for _ in nodes:  # the longest path has fewer edges than there are nodes
         for start, end in edges:
@@ -102,7 +102,7 @@ def _chain(start: str, end: str, layers: Mapping[str, int]) -> list[Place]:
 
 
 def _places(layers: Mapping[str, int], chains: Sequence[Sequence[Place]]) -> list[list[Place]]:
-    """The layers, each a list of places from left to right, ordered so that few edges cross."""
+    """Return the layers, each a list of places from left to right, ordered so that few edges cross."""
     boxes = [Place(ref, ref, layer) for ref, layer in layers.items()]
     places = dict.fromkeys([*boxes, *(place for chain in chains for place in chain)])
     rows: list[list[Place]] = [[] for _ in range(max(layers.values()) + 1)]
@@ -125,7 +125,7 @@ def _partners(place: Place, chains: Sequence[Sequence[Place]], *, above: bool) -
 
 
 def _centres(rows: Sequence[Sequence[Place]], chains: Sequence[Sequence[Place]]) -> dict[Place, float]:
-    """Place -> x of its centre."""
+    """Return place -> x of its centre."""
     gaps = [[(a.width + b.width) / 2 + GAP for a, b in pairwise(row)] for row in rows]
     centres: dict[Place, float] = {}
     for row, gap in zip(rows, gaps, strict=True):
@@ -142,18 +142,14 @@ def _centres(rows: Sequence[Sequence[Place]], chains: Sequence[Sequence[Place]])
 
 
 def _edge(points: Sequence[tuple[float, int]], reader: StageRow) -> Markup:
-    path = ""
-    for index, (x, layer) in enumerate(points):
-        top, bottom = layer * PITCH, layer * PITCH + HEIGHT
-        if index == 0:
-            path = f"M{x:.0f} {bottom:.0f}"
-            continue
-        before = points[index - 1][0]
-        start = (layer - 1) * PITCH + HEIGHT
+    (x, layer), (_, last) = points[0], points[-1]
+    path = f"M{x:.0f} {layer * PITCH + HEIGHT:.0f}"
+    for (before, _), (x, layer) in pairwise(points):
+        start, top = (layer - 1) * PITCH + HEIGHT, layer * PITCH
         bend = (top - start) / 2
         path += f"C{before:.0f} {start + bend:.0f} {x:.0f} {top - bend:.0f} {x:.0f} {top:.0f}"
-        if index < len(points) - 1:
-            path += f"V{bottom:.0f}"
+        if layer < last:
+            path += f"V{top + HEIGHT:.0f}"
     return Markup('<path class="{}" d="{}"/>').format(reader.state, path)
 
 

@@ -114,7 +114,9 @@ class Catalog:
     def _numbered(self, ref: str) -> Artifact | None:
         """Return the artifact with a stage and version number; None if there is none."""
         match = NUMBERED.fullmatch(ref)
-        for folder in self.folders(match["stage"]) if match else ():
+        if match is None:
+            return None
+        for folder in self.folders(match["stage"]):
             short = folder.name.partition("-")[2]
             if artifact_version(folder) == int(match["version"]) and short.startswith(match["hex"] or ""):
                 with suppress(FileNotFoundError):

@@ -22,8 +22,8 @@ Entry = list[int | str]  # [size, mtime_ns, ctime_ns, inode, recorded_ns, sha256
 class DigestCache:
     """Digests of files, inside and outside the store, kept in one JSON file.
 
-    Writers replace the whole file, so a reader never sees an incomplete one. If two processes write at once, the entries
-    of one may be lost: that costs a read later, never a wrong digest.
+    Writers replace the whole file, so a reader never sees an incomplete one. If two processes write at once, the
+    entries of one may be lost: that costs a read later, never a wrong digest.
 
     Args:
         path: file of the cache; a missing, unreadable or damaged file counts as empty.

@@ -7,6 +7,7 @@ its inputs, and the next pruning empties the trash.
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pipeline.config.retention import Retention
@@ -49,12 +50,10 @@ def prunable(artifacts: Iterable[Artifact], keep: int, needed: Iterable[str]) ->
             kept.add(ref)
             pending += _input_refs(by_ref[ref])
     gone = {ref: artifact for ref, artifact in by_ref.items() if ref not in kept}
-    heights: dict[str, int] = {}
 
+    @cache
     def height(ref: str) -> int:
-        if ref not in heights:
-            heights[ref] = 1 + max((height(below) for below in _input_refs(gone[ref]) if below in gone), default=0)
-        return heights[ref]
+        return 1 + max((height(below) for below in _input_refs(gone[ref]) if below in gone), default=0)
 
     return sorted(gone.values(), key=lambda a: (-height(a.ref), a.manifest.stage, a.manifest.version))
 

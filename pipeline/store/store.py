@@ -258,8 +258,7 @@ class Store:
     def _set_aside(self, damage: DamagedError, progress: Progress) -> None:
         """Move a damaged artifact to the quarantine, or leave it if the store cannot be written."""
         try:
-            place = move_aside(damage.path, self.layout.quarantine)
+            outcome = f"moved to {move_aside(damage.path, self.layout.quarantine)}"
         except OSError:
-            progress.note(f"{damage} (it stays where it is)")
-        else:
-            progress.note(f"{damage} (moved to {place})")
+            outcome = "it stays where it is"
+        progress.note(f"{damage} ({outcome})")

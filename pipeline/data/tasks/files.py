@@ -8,6 +8,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class _Collector:
     """
 
     def __init__(self, path: Path, columns: Columns) -> None:
-        self._path, self._columns = path, columns
+        self._source, self._columns = str(path), columns
         self._values: list[list[object]] = [[] for _ in columns.names()]
         self._numbers: list[int] = []
 
@@ -39,16 +40,9 @@ class _Collector:
             column.append(value)
 
     def rows(self, ragged: int = 0, remark: str = "") -> Rows:
-        """Return the rows; the arguments are those of ``rows_from_columns``."""
-        return rows_from_columns(
-            self._values,
-            self._columns,
-            source=str(self._path),
-            numbers=self._numbers,
-            by_line=True,
-            ragged=ragged,
-            remark=remark,
-        )
+        """Return the rows, with the number of ragged rows that were left out and the reader's remark."""
+        rows = rows_from_columns(self._values, self._columns, source=self._source, numbers=self._numbers, by_line=True)
+        return replace(rows, ragged=ragged, remark=remark)
 
 
 def read_tsv(path: Path, columns: Columns, *, header: tuple[str, ...] | None = None, skip_ragged: bool = False) -> Rows:

@@ -87,14 +87,7 @@ def require_columns(required: Sequence[str], columns: Sequence[str], source: str
 
 
 def rows_from_columns(
-    values: Sequence[Sequence[object]],
-    columns: Columns,
-    *,
-    source: str,
-    numbers: Sequence[int],
-    by_line: bool,
-    ragged: int = 0,
-    remark: str = "",
+    values: Sequence[Sequence[object]], columns: Columns, *, source: str, numbers: Sequence[int], by_line: bool
 ) -> Rows:
     """Build rows from one sequence of values for each of ``columns.names()``; a text must be a string or null.
 
@@ -103,7 +96,7 @@ def rows_from_columns(
     """
     by_name = dict(zip(columns.names(), values, strict=True))
     labels = by_name[columns.label] if columns.label is not None else None
-    rows = Rows(source, [], None, labels, numbers, by_line, ragged, remark)
+    rows = Rows(source, [], None, labels, numbers, by_line)
     texts = _texts(by_name[columns.text], columns.text, rows)
     pairs = _texts(by_name[columns.text_pair], columns.text_pair, rows) if columns.text_pair else None
     return replace(rows, texts=texts, pairs=pairs)

@@ -11,7 +11,7 @@ or a truncated file raises an error here, where a map would end the process with
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -124,10 +124,8 @@ def disk_bytes(folder: Path) -> int:
     """Return the bytes that a folder takes on the disk; files that are deleted meanwhile count as 0."""
     total = 0
     for path in folder.rglob("*"):
-        try:
+        with suppress(OSError):
             total += path.lstat().st_blocks * 512
-        except OSError:
-            continue
     return total
 
 
