@@ -1,1 +1,1 @@
-"""The report: one self-contained HTML file, and the card beside the student."""
+"""The report, one self-contained HTML file, and the model cards of the students."""

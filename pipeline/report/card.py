@@ -1,4 +1,4 @@
-"""The card beside the student: a README.md that says what the folder is to whoever finds it alone."""
+"""The model card: a README.md that describes the folder of a student."""
 
 from collections.abc import Sequence
 
@@ -30,21 +30,21 @@ def model_card(
     fingerprint: str | None = None,
     limits: Sequence[str] = (),
 ) -> str:
-    """Markdown for the student's folder.
+    """Return the model card of a student, in Markdown.
 
     Args:
-        name: the student's, as it stands in ``results``.
+        name: name of the student in ``results``.
         teacher: folder or hub id of the pretrained teacher.
         task: what is predicted.
         main_metric: the metric the student was chosen by.
         results: the models to compare; those without the main metric are left out.
-        label_names: in the order of the logits; empty for regression.
+        label_names: label names in the order of the logits; empty for regression.
         max_length: word pieces a row in training.
         pair: the model reads two texts.
-        dev_rows: rows the metrics were measured on.
-        timed: what the times are times of, and where they were measured; without it none are shown.
-        fingerprint: of the artifact the folder is.
-        limits: sentences about what it is not fit for, beside those always true.
+        dev_rows: number of rows the metrics were measured on.
+        timed: what was timed, and on which machine; None leaves out the times.
+        fingerprint: fingerprint of the student's artifact.
+        limits: sentences about the limits of the student, besides those of every student.
     """
     tags = ["text-classification", "knowledge-distillation", "tinybert"]
     front = yaml.safe_dump({"library_name": "transformers", "pipeline_tag": tags[0], "tags": tags}, sort_keys=False)
@@ -107,7 +107,7 @@ print({answer})
 
 
 def _prose(text: str) -> str:
-    """One line of Markdown that shows the text as it is."""
+    """Escape a text for one line of Markdown."""
     line = " ".join(text.split())
     if set(line) <= set("-:") and line:
         return line  # the rule of a table

@@ -1,4 +1,4 @@
-"""How numbers are written for people, everywhere: the report, the Prefect UI, the terminal."""
+"""Format numbers for readers of the report, the Prefect UI and the terminal."""
 
 import re
 from collections.abc import Mapping
@@ -12,37 +12,37 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uf
 
 
 def printable(text: str) -> str:
-    """The text without the characters that neither HTML nor XML may hold."""
+    """Replace the characters that HTML and XML do not allow."""
     return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def shortened(text: str, longest: int = 30) -> str:
-    """At most ``longest`` characters, the last an ellipsis when some were cut."""
+    """Cut a text to ``longest`` characters; the last is an ellipsis if some were cut."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "\u2026"
 
 
 def score(value: float | None) -> str:
-    """A metric: three decimals."""
+    """Write a metric with three decimals."""
     return MISSING if value is None else f"{value:.3f}".replace("-", MINUS)
 
 
 def signed(value: float | None) -> str:
-    """A difference of metrics: three decimals and its sign."""
+    """Write a difference of metrics with three decimals and its sign."""
     return MISSING if value is None else f"{value:+.3f}".replace("-", MINUS)
 
 
 def percent(value: float | None) -> str:
-    """A share: 0.9824 is 98.2%."""
+    """Write a share: 0.9824 is 98.2%."""
     return MISSING if value is None else f"{value:.1%}".replace("-", MINUS)
 
 
 def times(value: float | None) -> str:
-    """A ratio, two figures: 5.31 is 5.3 times."""
+    """Write a ratio with two figures: 5.31 is 5.3 times."""
     return MISSING if value is None else f"{value:.2g}\u00d7" if value < 9.95 else f"{value:.0f}\u00d7"
 
 
 def count(value: float | None) -> str:
-    """A number of things: 14,500,000 is 14.5 M."""
+    """Write a count: 14,500,000 is 14.5 M."""
     return MISSING if value is None else _scaled(value, ("", "\u202fk", "\u202fM", "\u202fG", "\u202fT"))
 
 
@@ -62,21 +62,21 @@ def size(value: float | None, *, space: str = THIN) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """A latency, three figures."""
+    """Write a latency with three figures."""
     if value is None:
         return MISSING
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
-def machine(found: Mapping[str, Any]) -> str:
-    """Where times were measured: device, processor, threads, torch."""
-    threads = f"{found['num_threads']} thread{'' if found['num_threads'] == 1 else 's'} of {found['cpu']}"
-    where = threads if found["device"] == "cpu" else f"{found['device']} with {threads}"
-    return f"{where} ({found['cores']} core{'' if found['cores'] == 1 else 's'}), torch {found['torch']}"
+def machine(facts: Mapping[str, Any]) -> str:
+    """Describe the machine of a measurement: device, processor, threads, torch."""
+    threads = f"{facts['num_threads']} thread{'' if facts['num_threads'] == 1 else 's'} of {facts['cpu']}"
+    where = threads if facts["device"] == "cpu" else f"{facts['device']} with {threads}"
+    return f"{where} ({facts['cores']} core{'' if facts['cores'] == 1 else 's'}), torch {facts['torch']}"
 
 
 def speed(value: tuple[float, float, float] | None) -> str:
-    """How many times faster, with its interval."""
+    """Write how many times faster a model is, with the interval."""
     if value is None:
         return MISSING
     return f"{times(value[0])} [{value[1]:.3g}, {value[2]:.3g}]"
@@ -103,12 +103,12 @@ def duration(seconds: float | None, *, space: str = THIN) -> str:
 
 
 def sentence(text: str) -> str:
-    """What a terminal shows as a line: a capital at its beginning, a full stop at its end."""
+    """Write a message as a sentence: with a capital letter and a full stop."""
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def words(name: str) -> str:
-    """An identifier as it is spoken: pearson_spearman is pearson spearman; what has spaces is spoken already."""
+    """Write an identifier as words: pearson_spearman is pearson spearman; a text with spaces stays as it is."""
     return name if " " in name and "/" not in name else name.replace("_", " ")
 
 

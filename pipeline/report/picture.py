@@ -1,4 +1,4 @@
-"""A drawing of the report as a picture of its own: it carries its colours, so it shows wherever images do."""
+"""Convert a drawing of the report to a complete SVG file with its own colours, for use outside the page."""
 
 import base64
 from xml.etree import ElementTree as ET
@@ -18,10 +18,10 @@ MARGIN = 6.0
 
 
 def picture(drawing: str) -> str:
-    """An inline ``<svg>`` of the report as a complete SVG file, dark on white.
+    """Convert an inline ``<svg>`` of the report to a complete SVG file, dark on white.
 
     Args:
-        drawing: as the functions of ``pipeline.report.plots`` return it.
+        drawing: a drawing of ``pipeline.report.plots``.
     """
     root = ET.fromstring(drawing)  # noqa: S314 - our own drawing
     left, top, width, height = (float(part) for part in root.attrib["viewBox"].split())
@@ -45,5 +45,5 @@ def picture(drawing: str) -> str:
 
 
 def data_url(svg: str) -> str:
-    """The picture as an address that holds it all."""
+    """Return a URL that contains the whole picture."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

@@ -1,7 +1,7 @@
-"""Keeping labels and boxes apart: the least movement that leaves the order and ends the overlaps.
+"""Move labels and boxes apart as little as possible, without changing their order.
 
-With the order given, "at least a gap apart, as near as possible to where they want to be" is an isotonic
-regression, once each position is shifted back by the gaps before it.
+For a fixed order, finding positions with at least a gap between them, as near as possible to the desired ones, is an
+isotonic regression of the positions minus the gaps before them.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from scipy.optimize import isotonic_regression
 
 
 def keep_apart(desired: Sequence[float] | np.ndarray, gaps: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Positions nearest to ``desired`` (least squares) whose neighbours are at least ``gaps`` apart.
+    """Return the positions nearest to ``desired`` (least squares) whose neighbours are at least ``gaps`` apart.
 
     Args:
         desired: (n,), in the order to keep, which need not be ascending.
@@ -24,7 +24,7 @@ def keep_apart(desired: Sequence[float] | np.ndarray, gaps: Sequence[float] | np
 
 
 def spread(values: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
-    """The values, in their own order, moved as little as needed to be at least ``gap`` apart."""
+    """Return the values, in the same order, moved as little as needed to be at least ``gap`` apart."""
     array = np.asarray(values, dtype=float)
     order = np.argsort(array, kind="stable")
     spaced = np.empty_like(array)

@@ -105,9 +105,9 @@ def check_folder(root: Path) -> None:
         StoreError: ``root`` or a folder above it is a file.
     """
     with store_errors(root):
-        there = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
-        if not there.is_dir():
-            raise StoreError(f"cannot use the store {root}: {there} is not a folder; set runtime.store to a folder")
+        existing = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
+        if not existing.is_dir():
+            raise StoreError(f"cannot use the store {root}: {existing} is not a folder; set runtime.store to a folder")
 
 
 def check_writable(root: Path) -> None:

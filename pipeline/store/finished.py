@@ -1,7 +1,7 @@
-"""An artifact that stands for the stage that made it, so that a new stage can be built on it without its configuration.
+"""A stage that is known by its artifact only, so that a new stage can be built on it without its configuration.
 
-Whoever exports a student names an artifact, not the file that it was configured by. The new stage has the same
-fingerprint as it would have in the graph of the whole run.
+The export of a student names an artifact instead of a configuration file. The new stage has the same fingerprint as it
+would have in the graph of the whole run.
 """
 
 from typing import Any
@@ -12,10 +12,10 @@ from pipeline.store.stage import Stage, StageRun
 
 
 class FinishedStage(Stage[Config]):
-    """A stage that is its artifact.
+    """A stage with a finished artifact, which does not run.
 
     Args:
-        artifact: what it made.
+        artifact: the stage's artifact.
     """
 
     artifact: Artifact

@@ -122,7 +122,7 @@ def materialize(
     started = time.monotonic()
     progress = progress or Silent()
     with store_errors(store.root), memory_errors(partial(_starved, stage.name)):
-        store.root.mkdir(parents=True, exist_ok=True)  # what is read first, a large corpus, is remembered there
+        store.root.mkdir(parents=True, exist_ok=True)  # the digest of a large corpus is kept there
         artifact = _claimed(stage, store, progress)
         state: Literal["reused", "resumed", "completed"] = "reused"
         if artifact is None:
@@ -154,7 +154,7 @@ def _build(
     """Run the stage and commit its output; the caller holds its lock."""
     records, folders = _inputs(stage, store)
     work = store.work_dir(fingerprint)
-    with inventory(store.layout):  # from here on nobody prunes what the work says it needs
+    with inventory(store.layout):  # from here on no process prunes the inputs of this work
         resumed = work.started(records)
         work.open(records)
         lost = [role for role, folder in folders.items() if isinstance(folder, Path) and not folder.is_dir()]

@@ -1,6 +1,6 @@
-"""Lines of a text file, plain or compressed, decoded one by one.
+"""Decode the lines of a plain or compressed text file one by one.
 
-A file that is not text says so in one line, with the byte where it stops being text.
+The error for a file that is not text names the first byte that is not.
 """
 
 import gzip
@@ -15,9 +15,9 @@ import pyarrow as pa
 from pipeline.errors import DataError
 
 MAX_LINE_BYTES = 1 << 26
-"""A longer line is refused where it has to be read whole."""
+"""A longer line is refused, unless it may be split."""
 SPLIT_BYTES = 1 << 20
-"""A longer line is cut where it may be."""
+"""A longer line is split, if it may be."""
 
 
 class Line(NamedTuple):
@@ -68,7 +68,7 @@ def _split_lines(path: Path) -> Iterator[bytes]:
 
 
 def _boundary(line: bytes) -> int:
-    """Where an unfinished line may be cut: after its last space, or else before its last character."""
+    """Return where an unfinished line may be cut: after its last space, or else before its last character."""
     space = line.rfind(b" ") + 1
     if space:
         return space
@@ -84,8 +84,8 @@ def _read_lines(path: Path, max_bytes: int) -> Iterator[bytes]:
             while raw := stream.readline(max_bytes):
                 yield raw
     except (OSError, EOFError, zlib.error) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path}: cannot be read to its end ({said}): check or fetch it again") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: cannot be read to its end ({reason}): check or fetch it again") from None
 
 
 def _open(path: Path) -> io.BufferedIOBase:

@@ -1,9 +1,8 @@
 """Text corpora as streams of documents; a document is a list of paragraphs.
 
 A ``.txt`` file holds a paragraph a line and a blank line between documents; a row of a ``.jsonl`` or
-``.parquet`` file is one document, a line of its text one paragraph. Text files may be compressed
-(``.gz``, ``.zst``). Nothing is held in memory but the document at hand; a document larger than
-``MAX_DOCUMENT_CHARS`` comes in several pieces.
+``.parquet`` file is one document, a line of its text one paragraph. Text files may be compressed (``.gz``, ``.zst``).
+Only the current document is in memory; a document larger than ``MAX_DOCUMENT_CHARS`` is split.
 """
 
 import glob
@@ -23,26 +22,26 @@ Document = list[str]
 MAX_DOCUMENT_CHARS = 1 << 20
 PARQUET_BATCH_ROWS = 256
 NUM_OPENED = 32
-"""Files whose beginning is read before a run; the others are read in the run."""
+"""Files whose first document is read before a run; the others are only read in the run."""
 
 
 def corpus_files(paths: Sequence[str]) -> list[Path]:
-    """The files that paths and globs name: globs sorted, each file once, every one looked at.
+    """Return the files that paths and globs name: globs sorted, each file once and checked.
 
     Raises:
-        DataError: nothing matches, a file is missing or empty, or its kind is not known.
+        DataError: nothing matches, a file is missing or empty, or its kind is unknown.
     """
     if not paths:
         raise DataError("no corpus files are named: give paths or globs, such as corpora/*.txt")
-    found: dict[Path, None] = {}
+    unique: dict[Path, None] = {}
     for pattern in paths:
         files = _expand(str(Path(pattern).expanduser()))
         if not files:
             raise DataError(f"no file matches {pattern!r}: check the path and the pattern")
-        found.update(dict.fromkeys(files))
-    for path in found:
+        unique.update(dict.fromkeys(files))
+    for path in unique:
         _check_file(path)
-    return list(found)
+    return list(unique)
 
 
 def documents(paths: Sequence[str], text_column: str = "text") -> Iterator[Document]:
@@ -50,11 +49,11 @@ def documents(paths: Sequence[str], text_column: str = "text") -> Iterator[Docum
 
     Args:
         paths: files or globs (``**`` descends): .txt, .jsonl, .parquet; the first two also .gz or .zst.
-        text_column: where .jsonl and .parquet rows keep their text.
+        text_column: name of the column or key with the text in .parquet and .jsonl files.
 
     Raises:
-        DataError: at once for a file that is missing, empty or of no known kind or that lacks the column;
-            while reading for one that is binary, not UTF-8, malformed or without any text.
+        DataError: at once for a file that is missing, empty, of unknown kind or without the column; while reading for a
+            file that is binary, not UTF-8, malformed or without text.
     """
     files = corpus_files(paths)
     for path in files:
@@ -64,10 +63,10 @@ def documents(paths: Sequence[str], text_column: str = "text") -> Iterator[Docum
 
 
 def check_beginnings(paths: Sequence[str], text_column: str = "text") -> None:
-    """Look at every file of a corpus, and read the first document of some: what shows at once need not wait.
+    """Check every file of a corpus and read the first document of some, to find errors before a run.
 
     Raises:
-        DataError: as ``documents`` has it.
+        DataError: a file cannot be read, as in ``documents``.
     """
     for path in corpus_files(paths)[:NUM_OPENED]:
         next(documents([str(path)], text_column))
@@ -79,7 +78,7 @@ def hub_documents(
     """Stream the documents of a dataset on the hub, or in a local folder, without downloading it whole.
 
     Raises:
-        DataError: the dataset, its split or the column is not there.
+        DataError: the dataset, its split or the column does not exist.
     """
     for row in _hub_rows(name, split, revision, config):
         if text_column not in row:
@@ -98,8 +97,8 @@ def _hub_rows(name: str, split: str, revision: str | None, config: str | None) -
     except DataError:
         raise
     except Exception as error:  # the library raises many kinds
-        said = " ".join(str(error).split())[:300] or type(error).__name__
-        raise DataError(f"dataset {name!r}, split {split!r}: {said}") from error
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise DataError(f"dataset {name!r}, split {split!r}: {reason}") from error
 
 
 def _expand(pattern: str) -> list[Path]:
@@ -128,7 +127,7 @@ def _read(path: Path, text_column: str) -> Iterator[Document]:
 
 
 def _txt_documents(lines: Iterable[Line]) -> Iterator[Document]:
-    """Documents between blank lines."""
+    """Yield the documents between blank lines."""
     document: Document = []
     size = 0
     for _, text in lines:
@@ -144,7 +143,7 @@ def _txt_documents(lines: Iterable[Line]) -> Iterator[Document]:
 
 
 def _pieces(paragraphs: Document) -> Iterator[Document]:
-    """A document in pieces of at most ``MAX_DOCUMENT_CHARS``, cut between paragraphs."""
+    """Split a document between paragraphs into pieces of at most ``MAX_DOCUMENT_CHARS``."""
     return _txt_documents(Line(0, paragraph) for paragraph in paragraphs)
 
 
@@ -210,5 +209,4 @@ def _check_parquet(path: Path, text_column: str) -> None:
 
 
 def _no_column(where: str, column: str, names: Iterable[str]) -> DataError:
-    there = ", ".join(map(str, names)) or "none"
-    return DataError(f"{where}: no column {column!r}: the columns are {there}")
+    return DataError(f"{where}: no column {column!r}: the columns are {', '.join(map(str, names)) or 'none'}")

@@ -4,8 +4,8 @@ Splits are ``train``, ``dev``, for MNLI ``dev_mismatched``, and perhaps ``unlabe
 position in its source, counted through all sources (training file, dev files, unlabelled files), so it does not
 depend on which rows were drawn. For docstrings, which are drawn before, it is the position in the draw.
 
-Training and unlabelled rows with nothing to read are dropped and counted. Development rows are never dropped,
-only counted: a score over fewer rows than the file has could not be compared with anybody else's.
+Training and unlabelled rows with an empty text are dropped and counted. Development rows are only counted: a score
+over fewer rows than the file has could not be compared with published scores.
 """
 
 import json
@@ -69,8 +69,7 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
         ConfigError: the configuration contradicts the GLUE task it names.
     """
     source = read_source(config, seed)
-    found = readable_parts(source)
-    parts, label_names = label_parts(found, source.kind, source.label_names, source.label_range)
+    parts, label_names = label_parts(readable_parts(source), source.kind, source.label_names, source.label_range)
     if config.kind is None and not source.label_names:
         refuse_measurements(parts.train.rows, label_names)
     if not source.drawn:

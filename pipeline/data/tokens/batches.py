@@ -1,8 +1,8 @@
 """A batch plan says which rows make up each batch of each epoch, from their lengths alone.
 
 Rows are sorted by length with random ties and cut into batches once, from the seed alone; each epoch
-shuffles the order of the batches. Rows of one batch are about equally long, so next to nothing is
-padded. The plan is a pure function of (seed, epoch); nothing else needs to be remembered to resume.
+shuffles the order of the batches. Rows of one batch are about equally long, so there is little padding. The plan is a
+pure function of (seed, epoch), so resuming needs no other state.
 
 The rows of a batch stay together in every epoch, because the last bits of matrix products depend on the shape of the
 batch: a teacher's features of a fixed batch can be stored, and reading them equals computing them again.
@@ -50,7 +50,7 @@ class BatchPlan:
 
     @property
     def fixed(self) -> bool:
-        """Whether every epoch has the same batches; false if each epoch leaves out other rows."""
+        """True if every epoch has the same batches, False if each epoch leaves out other rows."""
         return self._bounds[-1] == len(self.lengths)
 
     @cached_property
