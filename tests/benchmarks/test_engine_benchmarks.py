@@ -137,6 +137,6 @@ def test_a_model_has_the_same_weights_whatever_attention_it_runs_on():
 
 @pytest.mark.parametrize("usual", [False, True])
 def test_a_training_beside_other_work_says_its_seconds(usual, monkeypatch, capsys):
-    """The part that each measurement runs as a process of its own, beside one busy loop."""
-    options = ("--train", "1", *(["--usual-slices"] if usual else []))
+    """The part that each measurement runs as a process of its own."""
+    options = ("--train", *(["--usual-slices"] if usual else []))
     assert float(printed("contention", monkeypatch, capsys, *options).splitlines()[-1]) > 0
