@@ -47,8 +47,8 @@ def test_share_of_peak_counts_only_work_done(monkeypatch, capsys):
 
 def test_plain_forms_are_timed_beside_the_engines(monkeypatch, capsys):
     text = printed("plain_forms", monkeypatch, capsys)
-    ratios = numbers(r": ([\d.]+) times as fast", text)
-    assert len(ratios) + text.count("not packed") == 4
+    ratios = numbers(r" ([\d.]+) times as fast", text)
+    assert len(ratios) in {1 + 6, 1 + 12}  # kept memory; two cases and three ways, in one precision or both
     assert all(ratio > 0 for ratio in ratios)
 
 
