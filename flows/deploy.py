@@ -12,7 +12,7 @@ from flows.prefect_settings import apply
 from pipeline.config.locations import anchored
 
 EVERY_MINUTES = 10.0
-two_stage = later("pipeline.stages.two_stage:two_stage")
+two_stage = later("pipeline.stages.graph:two_stage")
 # They load Prefect, which is to happen once its settings stand.
 schedule, deployment = later("flows.deployment:schedule"), later("flows.deployment:deployment")
 register, start = later("flows.deployment:register"), later("flows.deployment:start")

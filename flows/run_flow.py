@@ -13,7 +13,7 @@ from flows.prefect_settings import apply, why_unreachable
 from flows.run_name import run_name
 from flows.terminal import watching
 from pipeline.config.run import RunConfig
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from tasks.build import build_stages
 from tasks.patience import patience
 

@@ -9,7 +9,7 @@ from flows.own_name import own_name
 from flows.plan import plan_run
 from flows.slot import outlive_slots
 from pipeline.config.run import RunConfig
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from tasks.cancel import cancellable
 from tasks.crash_accounting import crash_accounting
 from tasks.ending import report_outcome

@@ -6,6 +6,8 @@ from typing import Any
 from pydantic import PositiveInt
 
 from pipeline.augmentation.words.segmentation import segmenter
+from pipeline.checks.checks import Check
+from pipeline.checks.known import Known
 from pipeline.config.augmenters import children
 from pipeline.config.base import Config
 from pipeline.config.extras import require_extras
@@ -13,8 +15,6 @@ from pipeline.config.run import RunConfig
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.candidates import segmenter_input
-from pipeline.stages.checks import Check
-from pipeline.stages.known import Known
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 

@@ -1,5 +1,7 @@
 """Stage ``corpus``: text in; cleaned, deduplicated, tokenised and packed sequences out."""
 
+from pipeline.checks.checks import Check
+from pipeline.checks.known import Known
 from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
@@ -7,8 +9,6 @@ from pipeline.data.corpus.docstrings import package_dir, packages_identity
 from pipeline.data.tasks.paths import hub_folder
 from pipeline.engine.inputs import expand, model_source
 from pipeline.errors import ConfigError
-from pipeline.stages.checks import Check
-from pipeline.stages.known import Known
 from pipeline.store.entry import entry
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source

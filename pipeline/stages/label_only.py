@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.checks.checks import Check, loads, reads_task, students_fit, trains
 from pipeline.config.base import Config
 from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
+from pipeline.engine.inputs import pretrained_teacher
 from pipeline.engine.precision import student_precision
 from pipeline.engine.student_identity import (
     NAMED,
@@ -16,8 +18,6 @@ from pipeline.engine.student_identity import (
 )
 from pipeline.errors import ConfigError
 from pipeline.models.described import NAMES, describe, shape_of, sizes_of
-from pipeline.stages.checks import Check, loads, reads_task, students_fit, trains
-from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 

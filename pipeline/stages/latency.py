@@ -6,10 +6,10 @@ or number of threads the models are timed anew, and nothing else is.
 
 from typing import Any
 
+from pipeline.checks.checks import Check, trains
 from pipeline.config.run import RunConfig
 from pipeline.engine.machine import Machine, this_machine
 from pipeline.engine.student_identity import identities
-from pipeline.stages.checks import Check, trains
 from pipeline.stages.evaluation import Compared
 from pipeline.stages.label_only import same_size
 from pipeline.store.entry import entry

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.checks.checks import Check, students_fit, trains
 from pipeline.config.augmentation import Labels
 from pipeline.config.base import Config
 from pipeline.config.distillation import PhaseConfig
@@ -10,7 +11,6 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.engine.precision import student_precision, teacher_precision
 from pipeline.engine.student_identity import identities, inputs_for
-from pipeline.stages.checks import Check, students_fit, trains
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 

@@ -5,6 +5,7 @@ From nothing, continued from an encoder, or only a head fitted to an encoder tha
 
 from typing import Any
 
+from pipeline.checks.checks import Check, loads, reads_corpus, shares_vocabulary, trains
 from pipeline.config.base import Config
 from pipeline.config.models import PretrainConfig
 from pipeline.config.precision import Precision
@@ -12,7 +13,6 @@ from pipeline.config.run import RunConfig
 from pipeline.engine.inputs import model_source
 from pipeline.engine.precision import teacher_precision
 from pipeline.errors import ConfigError
-from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, trains
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 

@@ -3,6 +3,8 @@
 from functools import partial
 from pathlib import Path
 
+from pipeline.checks.checks import Check
+from pipeline.checks.known import Known
 from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.config.task import TaskConfig
@@ -12,8 +14,6 @@ from pipeline.data.tasks.glue import glue_task
 from pipeline.data.tasks.paths import USUAL_LENGTH, file_sources, hub_folder, require_file
 from pipeline.data.tasks.positive_class import check_positive_class
 from pipeline.errors import ConfigError
-from pipeline.stages.checks import Check
-from pipeline.stages.known import Known
 from pipeline.store.entry import entry
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source

@@ -2,19 +2,19 @@
 
 from typing import Any
 
+from pipeline.checks.checks import Check, loads, reads_task, trains
+from pipeline.checks.known import Known
 from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tasks.labels import align_labels
+from pipeline.engine.inputs import pretrained_teacher
 from pipeline.engine.precision import teacher_precision
 from pipeline.engine.refusals import check_one_output, refuse_multi_label
 from pipeline.errors import ModelError
 from pipeline.models.described import describe
 from pipeline.models.unloaded import CLASSIFIERS, DEEP_CLASSIFIERS
-from pipeline.stages.checks import Check, loads, reads_task, trains
-from pipeline.stages.known import Known
-from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 

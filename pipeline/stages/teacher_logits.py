@@ -7,11 +7,11 @@ their origins. Logits are computed shard by shard; a killed run goes on with the
 
 from typing import Any
 
+from pipeline.checks.checks import Check, trains
 from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.engine.precision import teacher_precision
-from pipeline.stages.checks import Check, trains
 from pipeline.store.entry import entry
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, ancestors
