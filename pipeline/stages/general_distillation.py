@@ -45,7 +45,7 @@ def general_distillation(
         students=identities(students),
         precision=student_precision(config, students),
         teacher_precision=teacher_precision(config),
-        seed=config.seed,
+        seed=config.seed_of_students,
     )
     inputs: dict[str, Any] = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
     if initialisation is not None:

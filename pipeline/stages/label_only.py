@@ -41,7 +41,7 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         training=training,
         students=_without_teaching(students),
         precision=student_precision(config, students),
-        seed=config.seed,
+        seed=config.seed_of_students,
     )
     inputs = {
         "task_data": task_data,

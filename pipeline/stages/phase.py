@@ -57,7 +57,7 @@ def phase(
         labels=labels_of_variants(config, wanted),
         precision=student_precision(config),
         teacher_precision=teacher_precision(config) if layers else None,
-        seed=config.seed,
+        seed=config.seed_of_students,
     )
     inputs: dict[str, Any] = {"teacher": teacher, "rows": rows, "task_data": task_data}
     inputs |= inputs_for(config.students, **made) if previous is None else {"previous": previous}
