@@ -51,6 +51,11 @@ class RunConfig(Config):
         description="What matrix products are computed in; auto: bfloat16 on GPUs that have it and, for wide students, "
         "on CPUs with AMX.",
     )
+    use: dict[str, str] = Field(
+        {},
+        title="Artifacts to use",
+        description="Stage -> artifact that takes its place, of whatever run: teacher: teacher/v0003, or a tag.",
+    )
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")
