@@ -34,7 +34,14 @@ def teacher_logits(
         if mlm is not None:
             inputs["mlm"] = mlm
     settings = TeacherLogitsStage(precision=teacher_precision(config))
-    return Stage("teacher_logits", 4, settings, inputs, entry("pipeline.engine.teacher_logits"))
+    return Stage(
+        "teacher_logits",
+        4,
+        settings,
+        inputs,
+        entry("pipeline.engine.teacher_logits"),
+        cost="pipeline.cost.inference",
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
