@@ -17,6 +17,7 @@ from pipeline.cost.context import RehearsalContext
 from pipeline.cost.run import run_cost
 from pipeline.store.explain import Reason
 from pipeline.store.stage import Stage, StageRun
+from pipeline.store.store import Store
 
 MINUTE = 60.0
 
@@ -80,21 +81,23 @@ def test_the_share_of_a_stage_is_no_part_of_its_identity(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("overrides", "again"),
+    ("overrides", "reader", "role", "finished"),
     [
-        (("phases.prediction.training.epochs=2",), {"prediction", "evaluation", "latency", "report"}),
-        (("augmentation.seed=3", "evaluation.label_only=null"), {"augmentation", "teacher_logits", "intermediate"}),
+        (("phases.prediction.training.epochs=2",), "prediction", "rows", "teacher_logits"),
+        (("augmentation.seed=3", "evaluation.label_only=null"), "augmentation", "candidates", "candidates"),
     ],
 )
-def test_finished_stages_are_read_on_the_rows_of_the_rehearsal(
-    tmp_path: Path, overrides: tuple[str, ...], again: set[str]
+def test_what_reads_a_finished_table_of_rows_is_rehearsed_on_one_of_a_few_rows(
+    tmp_path: Path, overrides: tuple[str, ...], reader: str, role: str, finished: str
 ) -> None:
-    """Finished candidates and logits are of all rows, and what reads them is rehearsed on a few."""
+    """The finished one is of all rows, and would not fit the few that the rehearsal has."""
     run = tiny(tmp_path / "run", finished=True)
     found = costs(run, tmp_path, planned(run, *overrides), *overrides)
-    assert again <= {name for name, cost in found.items() if cost.seconds}
-    for name in ("task_data", "teacher", "candidates"):
+    assert found[reader].seconds > 0
+    for name in ("task_data", "teacher", finished):
         assert found[name] == StageCost(name, "reuse")
+    rehearsed = Store(tmp_path / "rehearsal" / "store")
+    assert rehearsed.open(reader).manifest.inputs[role].paths == [str(rehearsed.open(finished).path)]
 
 
 @pytest.mark.parametrize("until", ["candidates", "teacher"])
