@@ -19,16 +19,14 @@ def share(context: RehearsalContext, stage: Stage[Any]) -> StageCost:
     """Rehearse the corpus on a part of its text, and estimate its cost."""
     wanted: CorpusConfig = stage.config.corpus
     given = stage.inputs["text"]
-    files = given.paths if isinstance(given, Source) and not wanted.hub else ()
+    files = [Path(path) for path in given.paths] if isinstance(given, Source) and not wanted.hub else []
     text: dict[str, tuple[Path, ...]] = {}
-    whole, limit = 1.0, None
     if files:  # max_tokens counts word pieces of the run; of the sample all are read
-        paths = [Path(file) for file in files]
-        sample, whole = sample_text(paths, wanted, context.store.root / "sample.txt", SAMPLE_BYTES)
-        text["text"] = (sample,)
+        sample, whole = sample_text(files, wanted, context.store.root / "sample.txt", SAMPLE_BYTES)
+        text, limit = {"text": (sample,)}, None
     else:
         most = wanted.max_tokens if wanted.packages else SAMPLE_TOKENS
-        limit = min(SAMPLE_TOKENS, most) if most else None
+        whole, limit = 1.0, min(SAMPLE_TOKENS, most) if most else None
     config = stage.config.model_copy(update={"corpus": wanted.model_copy(update={"max_tokens": limit})})
     done = context.rehearse(stage, config, **text)
     timed = done.metrics["tokens"]

@@ -139,10 +139,9 @@ def _peak(done: Rehearsed, shrunk: Small, weights: int) -> float:
 def _stored_bytes(context: RehearsalContext, stage: Stage[Any], rehearsed: Pass, passes: float, read: Read) -> float:
     """Return the size of the teacher's features if the run would cache them, else 0."""
     method = _method(stage.config)
-    terms = getattr(method, "terms", None)
-    if terms is None or not terms.reads("layers") or passes <= 1:
-        return 0.0
-    if terms.counts_padding or getattr(method, "teacher_dropout", False) or training_of(stage.config).drop_last:
+    terms: Any = getattr(method, "terms", None)
+    stores = terms is not None and terms.reads("layers") and not terms.counts_padding and passes > 1
+    if not stores or getattr(method, "teacher_dropout", False) or training_of(stage.config).drop_last:
         return 0.0
     tokens = float(read.there.mean()) * read.rows
     width = _features(context, stage.config.students, context.artifacts[stage.name], terms.of(AttentionTerm))
