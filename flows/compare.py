@@ -1,4 +1,4 @@
-"""``tinybert compare`` and ``tinybert ablate``: several recipes, or one run without a part of it, over several seeds."""
+"""``tinybert compare`` and ``tinybert ablate``: recipes, or one run without a part of it, over several seeds."""
 
 import json
 from collections.abc import Sequence

@@ -51,7 +51,7 @@ def general_distillation(
     if initialisation is not None:
         inputs["pretrained_initialisation"] = initialisation
     work = entry("pipeline.engine.general_distillation")
-    return Stage("general_distillation", 5, settings, inputs, work, parallel=True)
+    return Stage("general_distillation", 5, settings, inputs, work, parallel=True, cost="pipeline.cost.training")
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

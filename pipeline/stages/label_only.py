@@ -48,7 +48,15 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         "teacher": pretrained_teacher(config, pretrain),
         **start_sources(students),
     }
-    return Stage("label_only", 4, settings, inputs, entry("pipeline.engine.label_only"), parallel=True)
+    return Stage(
+        "label_only",
+        4,
+        settings,
+        inputs,
+        entry("pipeline.engine.label_only"),
+        parallel=True,
+        cost="pipeline.cost.training",
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

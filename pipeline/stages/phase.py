@@ -61,7 +61,9 @@ def phase(
     )
     inputs: dict[str, Any] = {"teacher": teacher, "rows": rows, "task_data": task_data}
     inputs |= inputs_for(config.students, **made) if previous is None else {"previous": previous}
-    return Stage(wanted.name, 8, settings, inputs, entry("pipeline.engine.phase"), parallel=True)
+    return Stage(
+        wanted.name, 8, settings, inputs, entry("pipeline.engine.phase"), parallel=True, cost="pipeline.cost.training"
+    )
 
 
 def _identity(wanted: PhaseConfig) -> PhaseConfig:

@@ -44,7 +44,14 @@ def teacher_logits(
         if candidates is not None and "mlm" in candidates.inputs:
             inputs["mlm"] = candidates.inputs["mlm"]
     settings = TeacherLogitsStage(precision=teacher_precision(config))
-    return Stage("teacher_logits", 4, settings, inputs, entry("pipeline.engine.teacher_logits"))
+    return Stage(
+        "teacher_logits",
+        4,
+        settings,
+        inputs,
+        entry("pipeline.engine.teacher_logits"),
+        cost="pipeline.cost.inference",
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
