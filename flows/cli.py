@@ -25,6 +25,7 @@ from flows.arguments import (
 )
 from flows.artifacts import artifacts
 from flows.automate import automate
+from flows.compare import ablate, compare
 from flows.deploy import deploy, trigger
 from flows.export import export
 from flows.later import later
@@ -130,7 +131,7 @@ def schema() -> None:
     print(json.dumps(file_schema(), indent=2))  # noqa: T201 - to be kept in a file
 
 
-for command in (export, predict, serve, up, down, status, deploy, trigger, automate):
+for command in (compare, ablate, export, predict, serve, up, down, status, deploy, trigger, automate):
     app.command()(command)
 
 

@@ -19,7 +19,7 @@ LAZY = {
     "flows/plan.py": 2,
     "flows/prefect_settings.py": 1,
     "flows/rehearsal.py": 3,
-    "flows/run_flow.py": 3,
+    "flows/run_flow.py": 4,
     "flows/services/state.py": 1,
     "pipeline/augmentation/augmenters/same_pos.py": 1,
     "pipeline/augmentation/words/segmentation.py": 1,

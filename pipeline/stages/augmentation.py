@@ -52,7 +52,9 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
         seed=config.seed if wanted.seed is None else wanted.seed,
     )
     inputs: dict[str, Any] = {"task_data": task_data, "candidates": candidates, **segmenter_input(wanted.words)}
-    return Stage("augmentation", 4, settings, inputs, entry("pipeline.engine.augmentation"))
+    return Stage(
+        "augmentation", 4, settings, inputs, entry("pipeline.engine.augmentation"), cost="pipeline.cost.augmentation"
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

@@ -66,7 +66,9 @@ def candidates(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         unlabelled=wanted.unlabelled,
     )
     inputs |= segmenter_input(wanted.words)
-    return Stage("candidates", 3, settings, inputs, entry("pipeline.engine.candidates"))
+    return Stage(
+        "candidates", 3, settings, inputs, entry("pipeline.engine.candidates"), cost="pipeline.cost.augmentation"
+    )
 
 
 def segmenter_input(words: WordsConfig) -> dict[str, Source]:

@@ -37,7 +37,9 @@ def corpus(config: RunConfig) -> Stage[CorpusStage]:
     identity = wanted.model_copy(
         update={"paths": ("*",) if wanted.paths else (), "tokenizer": _trained(wanted), **local}
     )
-    return Stage("corpus", 2, CorpusStage(corpus=identity), inputs, entry("pipeline.engine.corpus"))
+    return Stage(
+        "corpus", 2, CorpusStage(corpus=identity), inputs, entry("pipeline.engine.corpus"), cost="pipeline.cost.corpus"
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

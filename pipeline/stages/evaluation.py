@@ -57,7 +57,7 @@ def evaluation(
     inputs = {"task_data": task_data, "teacher": teacher, "students": students}
     if label_only is not None:
         inputs["label_only"] = label_only
-    return Stage("evaluation", 2, settings, inputs, entry("pipeline.engine.evaluation"))
+    return Stage("evaluation", 3, settings, inputs, entry("pipeline.engine.evaluation"), cost="pipeline.cost.inference")
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

@@ -45,13 +45,13 @@ def general_distillation(
         students=identities(students),
         precision=student_precision(config, students),
         teacher_precision=teacher_precision(config),
-        seed=config.seed,
+        seed=config.seed_of_students,
     )
     inputs: dict[str, Any] = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
     if initialisation is not None:
         inputs["pretrained_initialisation"] = initialisation
     work = entry("pipeline.engine.general_distillation")
-    return Stage("general_distillation", 5, settings, inputs, work, parallel=True)
+    return Stage("general_distillation", 5, settings, inputs, work, parallel=True, cost="pipeline.cost.training")
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

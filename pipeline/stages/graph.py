@@ -4,7 +4,7 @@ A run is described in full, and its mistakes are found, without loading torch.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from pipeline.stages import (
     teacher,
     teacher_logits,
 )
+from pipeline.store.finished import FinishedStage
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage, ancestors, by_name
 from pipeline.store.store import Store
@@ -96,42 +97,71 @@ def _kept(place: Any, wanted: Collection[str]) -> Any:
 
 
 def _all_stages(config: RunConfig) -> TwoStage:
-    made: dict[str, Any] = {}
+    use, made = partial(_or_artifact, config), dict[str, Any]()
     starts = {student.start for student in config.students}
-    text = made["corpus"] = corpus.corpus(config) if config.corpus else None
-    data = made["task_data"] = task_data.task_data(config) if config.task else None
-    mlm = made["pretrain"] = pretrain.pretrain(config, text) if config.pretrain and text else None
+    text = made["corpus"] = use(corpus.corpus(config)) if config.corpus else None
+    data = made["task_data"] = use(task_data.task_data(config)) if config.task else None
+    mlm = made["pretrain"] = use(pretrain.pretrain(config, text)) if config.pretrain and text else None
     cut = (
-        initialisation.pretrained_initialisation(config, mlm, text, data)
+        use(initialisation.pretrained_initialisation(config, mlm, text, data))
         if "pretrained" in starts and (text or data)
         else None
     )
     made["cut_on_corpus" if text else "cut_on_task"] = cut
     general = made["general_distillation"] = (
-        general_distillation.general_distillation(config, text, mlm, cut)
+        use(general_distillation.general_distillation(config, text, mlm, cut))
         if text and config.general_distillation and any(student.learns_general for student in config.students)
         else None
     )
     if data is None:
-        return TwoStage(**made)
-    tuned = made["teacher"] = teacher.teacher(config, data, mlm)
-    words = made["candidates"] = candidates.candidates(config, data, mlm) if config.augmentation else None
-    variants = made["augmentation"] = augmentation.augmentation(config, data, words) if words else None
-    logits = made["teacher_logits"] = teacher_logits.teacher_logits(config, data, tuned, variants)
-    own = made["initialisation"] = initialisation.initialisation(config, tuned, data) if "teacher" in starts else None
+        return _with_artifacts(config, made)
+    tuned = made["teacher"] = use(teacher.teacher(config, data, mlm))
+    proposed = candidates.candidates(config, data, mlm) if config.augmentation else None
+    words = made["candidates"] = use(proposed) if proposed else None
+    variants = made["augmentation"] = use(augmentation.augmentation(config, data, words)) if words else None
+    logits = made["teacher_logits"] = use(teacher_logits.teacher_logits(config, data, tuned, variants, proposed))
+    own = made["initialisation"] = (
+        use(initialisation.initialisation(config, tuned, data)) if "teacher" in starts else None
+    )
     begun = {"general": general, "initialisation": own, "pretrained_initialisation": cut}
     final: AnyStage | None = None
     made["phases"] = ()
     for wanted in config.phases:
-        final = phase.phase(config, wanted, tuned, logits, data, final, **begun)
+        final = use(phase.phase(config, wanted, tuned, logits, data, final, **begun))
         made["phases"] += (final,)
     assert final is not None  # noqa: S101 - a configuration has a phase
-    yardstick = label_only.label_only(config, data, mlm) if config.evaluation.label_only else None
+    yardstick = use(label_only.label_only(config, data, mlm)) if config.evaluation.label_only else None
     made["label_only"] = yardstick
     made["evaluation"] = evaluation.evaluation(config, data, tuned, final, yardstick)
     made["latency"] = latency.latency(config, tuned, final, yardstick)
-    made["report"] = report.report(config, list(TwoStage(**made)))
-    return TwoStage(**made)
+    run = _with_artifacts(config, made)
+    return replace(run, report=report.report(config, list(run)))
+
+
+def _or_artifact(config: RunConfig, stage: AnyStage) -> AnyStage:
+    """A stage, or the artifact that the configuration puts in its place."""
+    ref = config.use.get(stage.name)
+    if ref is None:
+        return stage
+    artifact = Store(config.runtime.store).open(ref)
+    if artifact.manifest.stage != stage.name:
+        raise ConfigError(
+            f"use.{stage.name} is {ref!r}, an artifact of {artifact.manifest.stage}: name one of {stage.name}"
+        )
+    return FinishedStage(artifact)
+
+
+def _with_artifacts(config: RunConfig, made: Mapping[str, Any]) -> TwoStage:
+    """The run; where artifacts stand for stages, without what only those stages needed."""
+    run = TwoStage(**made)
+    if not config.use:
+        return run
+    unknown = set(config.use) - {stage.name for stage in run}
+    if unknown:
+        raise ConfigError(f"use.{min(unknown)} names no stage of this run that an artifact can stand for")
+    last = [stage for stage in (run.evaluation, run.latency) if stage is not None] or [list(run)[-1]]
+    needed = {stage.name for end in last for stage in (*ancestors(end), end)}
+    return TwoStage(**{place: _kept(there, needed) for place, there in vars(run).items()})
 
 
 def _check_offline(stages: TwoStage) -> None:

@@ -45,7 +45,7 @@ def _stage(
     name: str, config: RunConfig, start: str, inputs: dict[str, Stage[Any] | Source]
 ) -> Stage[InitialisationStage]:
     students = tuple(student for student in config.students if student.start == start)
-    settings = InitialisationStage(students=identities(students), seed=config.seed)
+    settings = InitialisationStage(students=identities(students), seed=config.seed_of_students)
     return Stage(name, 1, settings, inputs, entry("pipeline.engine.initialisation"))
 
 

@@ -41,14 +41,22 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         training=training,
         students=_without_teaching(students),
         precision=student_precision(config, students),
-        seed=config.seed,
+        seed=config.seed_of_students,
     )
     inputs = {
         "task_data": task_data,
         "teacher": pretrained_teacher(config, pretrain),
         **start_sources(students),
     }
-    return Stage("label_only", 4, settings, inputs, entry("pipeline.engine.label_only"), parallel=True)
+    return Stage(
+        "label_only",
+        4,
+        settings,
+        inputs,
+        entry("pipeline.engine.label_only"),
+        parallel=True,
+        cost="pipeline.cost.training",
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

@@ -49,7 +49,9 @@ def latency(
     inputs = {"teacher": teacher, "students": students}
     if label_only is not None:
         inputs["label_only"] = label_only
-    return Stage("latency", 1, settings, inputs, entry("pipeline.engine.latency"), timed=True)
+    return Stage(
+        "latency", 1, settings, inputs, entry("pipeline.engine.latency"), timed=True, cost="pipeline.cost.latency"
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

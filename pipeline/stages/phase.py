@@ -57,11 +57,13 @@ def phase(
         labels=labels_of_variants(config, wanted),
         precision=student_precision(config),
         teacher_precision=teacher_precision(config) if layers else None,
-        seed=config.seed,
+        seed=config.seed_of_students,
     )
     inputs: dict[str, Any] = {"teacher": teacher, "rows": rows, "task_data": task_data}
     inputs |= inputs_for(config.students, **made) if previous is None else {"previous": previous}
-    return Stage(wanted.name, 8, settings, inputs, entry("pipeline.engine.phase"), parallel=True)
+    return Stage(
+        wanted.name, 8, settings, inputs, entry("pipeline.engine.phase"), parallel=True, cost="pipeline.cost.training"
+    )
 
 
 def _identity(wanted: PhaseConfig) -> PhaseConfig:

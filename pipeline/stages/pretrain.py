@@ -33,7 +33,9 @@ def pretrain(config: RunConfig, corpus: Stage[Any]) -> Stage[PretrainStage]:
     if config.teacher.model:
         inputs["encoder"] = model_source(config.teacher.model, config.teacher.revision)
     settings = PretrainStage(pretrain=config.pretrain, precision=teacher_precision(config), seed=config.seed)
-    return Stage("pretrain", 4, settings, inputs, entry("pipeline.engine.pretrain"), parallel=True)
+    return Stage(
+        "pretrain", 4, settings, inputs, entry("pipeline.engine.pretrain"), parallel=True, cost="pipeline.cost.training"
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

@@ -42,7 +42,9 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
         refuse_multi_label(config.teacher.model or "", describe(config.teacher.model or "") or {})
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
     work = entry("pipeline.engine.teacher")
-    return Stage("teacher", 5, settings, inputs, work, parallel=settings.finetune is not None)
+    trains_it = settings.finetune is not None
+    cost = "pipeline.cost.training" if trains_it else "pipeline.cost.inference"
+    return Stage("teacher", 5, settings, inputs, work, parallel=trains_it, cost=cost)
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
