@@ -22,7 +22,7 @@ from pydantic import SecretStr
 
 from flows.services.state import ServicesError
 from pipeline.errors import ConfigError
-from tasks.events import STAGE_FAILED
+from tasks.publish import STAGE_FAILED
 
 FLOWS = ["two-stage-tinybert", "when-data-changes"]
 WEBHOOK = "tinybert-failures"

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from flows.arguments import changes, configuration
 from flows.cost import show_cost
-from flows.later import later
+from flows.later import Later
 from flows.plan import as_json as to_json
 from flows.plan import data_warnings, finished, plan_run, print_plan, refuse_lost_hub
 from flows.result import outcome, print_outcome
@@ -18,7 +18,7 @@ from pipeline.training.team import join
 from tasks.liveness import has_lock_files
 from tasks.ranks import begin, follow, leading
 
-run_flow = later("flows.run_flow:run_flow")
+run_flow = Later("flows.run_flow:run_flow")
 
 
 def run(arguments: list[str] | None, recipe: str | None, until: str | None, *, quiet: bool, as_json: bool) -> None:

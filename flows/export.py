@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from flows.artifacts import STORE, JsonOption, StoreOption
-from flows.later import later
+from flows.arguments import JsonOption
+from flows.artifacts import STORE, StoreOption
+from flows.later import Later
 
-read_settings, work_of_export = later("flows.shipping.export:read_settings"), later("flows.shipping.export:export")
+read_settings, work_of_export = Later("flows.shipping.export:read_settings"), Later("flows.shipping.export:export")
 
 
 def export(

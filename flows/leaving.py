@@ -33,18 +33,18 @@ class Leaving:
 
     def __init__(self) -> None:
         self.code: int | None = None
-        self._told_at = 0.0
+        self._interrupted_at = 0.0
         self._timer: threading.Timer | None = None
 
     def interrupted(self, *_: object) -> None:
         """Handle Ctrl-C."""
         now = time.monotonic()
         if self.code is None:
-            self.code, self._told_at = INTERRUPTED, now
+            self.code, self._interrupted_at = INTERRUPTED, now
             patience.end()
             raise KeyboardInterrupt
         # Of several processes the launcher ends them all.
-        if now - self._told_at > SAME_SIGNAL_SECONDS and team().size == 1:
+        if now - self._interrupted_at > SAME_SIGNAL_SECONDS and team().size == 1:
             leave_at_once(INTERRUPTED)
 
     def terminated(self, *_: object) -> None:
@@ -87,11 +87,6 @@ def leaving() -> Iterator[None]:
         if own.code is None:  # else the second one may come while the last words are sent
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def server_is_gone() -> bool:
-    """Return whether Prefect's last requests to its server would only time out."""
-    return patience.over
 
 
 def say_last_line(code: object) -> None:

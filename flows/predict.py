@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from flows.artifacts import STORE, StoreOption
-from flows.later import later
+from flows.later import Later
 
-work_of_predict = later("flows.shipping.predict:predict")
+work_of_predict = Later("flows.shipping.predict:predict")
 BundleArgument = Annotated[
     str, typer.Argument(metavar="REF|FOLDER", help="export, export/v3, a tag, or a folder with a bundle.")
 ]

@@ -1,19 +1,19 @@
 """``tinybert serve``: a bundle behind HTTP, until Ctrl-C or SIGTERM; what was taken is answered before it ends."""
 
-import ipaddress
 import os
 from typing import Annotated
 
 import typer
 
 from flows.artifacts import STORE, StoreOption
-from flows.later import later
+from flows.later import Later
 from flows.predict import BundleArgument, EngineOption, ThreadsOption, VariantOption
+from flows.services.state import is_loopback
 from pipeline.errors import ConfigError
 from pipeline.export.requirements import TO_SERVE, require
 
 API_KEY = "TINYBERT_API_KEY"
-work_of_serve = later("flows.shipping.serve:serve")
+work_of_serve = Later("flows.shipping.serve:serve")
 
 
 def serve(
@@ -59,14 +59,7 @@ def serve(
 
 def _check_key(host: str, key: str | None) -> None:
     """Refuse to serve anybody who can reach the machine without a key."""
-    if key is None and not _is_loopback(host):
+    if key is None and not is_loopback(host):
         raise ConfigError(
             f"{host} is reached from other machines: set {API_KEY} to a long random text, or leave --host"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -21,7 +21,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Cancelled, Crashed
 
 from pipeline.store.store import Store
-from tasks.failure import report_failure
+from tasks.publish import report_failure
 from tasks.liveness import RunProcess, dead_runs, hold_liveness, remove_lock_file, this_process
 
 AGAIN = "the next run goes on from its last checkpoint"
