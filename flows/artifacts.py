@@ -12,8 +12,7 @@ from rich.table import Column, Table
 from rich.tree import Tree
 
 from flows.arguments import JsonOption
-from pipeline.config.retention import Retention
-from pipeline.config.runtime import Runtime
+from pipeline.config.runtime import Retention, Runtime
 from pipeline.errors import StoreError
 from pipeline.report.formats import size
 from pipeline.store.lineage import Lineage

@@ -13,7 +13,7 @@ from prefect.futures import as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from pipeline.config.extras import require_workers
-from pipeline.config.workers import Workers
+from pipeline.config.runtime import Workers
 from pipeline.store.fan_out import FanOut, Work, one_after_other
 
 if TYPE_CHECKING:

@@ -37,6 +37,5 @@ class CorpusConfig(Config):
     def _one_source(self) -> "CorpusConfig":
         given = [name for name in ("paths", "hub", "packages") if getattr(self, name)]
         if len(given) != 1:
-            msg = f"a corpus has one source, got {given or 'none'}: set exactly one of paths, hub, packages"
-            raise ValueError(msg)
+            raise ValueError(f"a corpus has one source, got {given or 'none'}: set exactly one of paths, hub, packages")
         return self

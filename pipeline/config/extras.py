@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.augmenters import children
-from pipeline.config.workers import Workers
+from pipeline.config.runtime import Workers
 from pipeline.errors import ConfigError
 
 

@@ -1,6 +1,9 @@
 """A configuration is layers: defaults < recipe < the recipe's task < the user's file < overrides.
 
 Each layer may be partial; what it names lies over the one beneath (``merge``), and only the whole is checked.
+
+An override is ``key.sub=value``. The value is a YAML list, mapping or quoted text when it begins like one, else a bare
+word: a number, true, false, null, or text in which no sign means anything (``task.text=#1 String``).
 """
 
 import difflib
@@ -12,12 +15,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.config.explain import config_error, shown
-from pipeline.config.merge import Tree, lay
-from pipeline.config.overrides import parse_overrides
+from pipeline.config.merge import Tree, lay, merge_mappings
 from pipeline.config.recipes import for_task, recipe_tree, recipes, split_per_task
 from pipeline.config.run import RunConfig
 from pipeline.config.schema import complete, plain
-from pipeline.config.yaml_text import block, legible, read_yaml
+from pipeline.config.yaml_text import block, legible, read_scalar, read_yaml
 from pipeline.errors import ConfigError
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
@@ -36,8 +38,7 @@ def load_config(path: str | None, overrides: Sequence[str], recipe: str | None =
     """
     changes = parse_overrides(overrides)
     if "recipe" in changes:
-        msg = "recipe cannot be overridden: choose one with --recipe NAME, or recipe: NAME in the file"
-        raise ConfigError(msg)
+        raise ConfigError("recipe cannot be overridden: choose one with --recipe NAME, or recipe: NAME in the file")
     document = read_file(path) if path is not None else {}
     start = _start(document, recipe, path)
     documents = [(recipe_tree(start), f"recipe {start}")] if start else []
@@ -101,11 +102,9 @@ def _near(path: str) -> str:
 
 def _mapping(value: object, path: str) -> Tree:
     if value is None:
-        msg = f"{path} is empty: name a teacher and a task in it, or a recipe to start from (recipe: demo)"
-        raise ConfigError(msg)
+        raise ConfigError(f"{path} is empty: name a teacher and a task in it, or a recipe to start from (recipe: demo)")
     if not isinstance(value, dict):
-        msg = f"{path} holds {shown(value)}: expected keys and values, such as name: my-run"
-        raise ConfigError(msg)
+        raise ConfigError(f"{path} holds {shown(value)}: expected keys and values, such as name: my-run")
     return value
 
 
@@ -113,9 +112,40 @@ def _start(document: Tree, recipe: str | None, path: str | None) -> str | None:
     named = document.get("recipe")
     names = ", ".join(name for name, _ in recipes())
     if named is not None and not isinstance(named, str):
-        msg = f"recipe is {shown(named)}, expected the name of a recipe: {names}"
-        raise ConfigError(msg)
+        raise ConfigError(f"recipe is {shown(named)}, expected the name of a recipe: {names}")
     if recipe is not None and named is not None and recipe != named:
-        msg = f"{path} starts from recipe {named!r}, but {recipe!r} was asked for: drop one of them"
-        raise ConfigError(msg)
+        raise ConfigError(f"{path} starts from recipe {named!r}, but {recipe!r} was asked for: drop one of them")
     return named if recipe is None else recipe
+
+
+def parse_overrides(overrides: Sequence[str]) -> Tree:
+    """All overrides as one layer; a later one wins over an earlier one.
+
+    Raises:
+        ConfigError: one of them is not ``KEY=VALUE``, or its value is not YAML.
+    """
+    return reduce(merge_mappings, (_nested(*parse_override(text)) for text in overrides), {})
+
+
+def parse_override(text: str) -> tuple[tuple[str, ...], object]:
+    """``task.train_rows=8000`` as (("task", "train_rows"), 8000)."""
+    name, equals, value = text.partition("=")
+    path = tuple(part.strip() for part in name.split("."))
+    if not equals or not all(path):
+        raise ConfigError(f"override {text!r} is not KEY=VALUE: write it like task.train_rows=8000")
+    return path, _value(value.strip(), legible(".".join(path)))
+
+
+def _value(text: str, name: str) -> object:
+    if not text:
+        raise ConfigError(f"override {name}= has no value: write {name}=null to empty it or switch it off")
+    if text[0] in "[{'\"":
+        return read_yaml(text, f"override {name}={text}")
+    try:
+        return read_scalar(text)
+    except ConfigError as error:
+        raise ConfigError(f"override {name}: {error}") from None
+
+
+def _nested(path: tuple[str, ...], value: object) -> Tree:
+    return {path[0]: _nested(path[1:], value) if path[1:] else value}

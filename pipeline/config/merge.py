@@ -59,18 +59,11 @@ def is_list(value: object) -> TypeGuard[Sequence[object]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def is_positions(value: object) -> TypeGuard[Mapping[str, object]]:
-    """Whether the value is a mapping from positions in a list."""
-    return (
-        isinstance(value, Mapping)
-        and bool(value)
-        and all(isinstance(key, str) and re.fullmatch("[0-9]{1,6}", key) for key in value)
-    )
-
-
-def is_items(base: Sequence[object], layer: object) -> bool:
+def is_items(base: Sequence[object], layer: object) -> TypeGuard[Mapping[str, object]]:
     """Whether ``layer`` changes items of a list: by their positions, or by the names they have."""
-    return is_positions(layer) or (bool(_names(base)) and isinstance(layer, Mapping) and bool(layer))
+    if not isinstance(layer, Mapping) or not layer:
+        return False
+    return bool(_names(base)) or all(isinstance(key, str) and re.fullmatch("[0-9]{1,6}", key) for key in layer)
 
 
 def _names(items: Sequence[object]) -> list[str | None]:

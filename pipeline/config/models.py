@@ -32,8 +32,7 @@ class Shape(Config):
     def _heads_divide(self) -> "Shape":
         if self.hidden % self.heads:
             way_out = heads_misfit(self.hidden, self.heads)
-            msg = f"hidden {self.hidden} is not a multiple of heads {self.heads}: {way_out}"
-            raise ValueError(msg)
+            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}: {way_out}")
         return self
 
 
@@ -76,8 +75,7 @@ class PretrainConfig(Config):
     @model_validator(mode="after")
     def _architecture(self) -> "PretrainConfig":
         if (self.mode == "scratch") != (self.architecture is not None):
-            msg = f"pretrain.mode is {self.mode!r}: an architecture is given exactly when mode is 'scratch'"
-            raise ValueError(msg)
+            raise ValueError(f"pretrain.mode is {self.mode!r}: an architecture is given exactly when mode is 'scratch'")
         return self
 
 

@@ -31,8 +31,7 @@ def recipe_text(name: str) -> str:
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        msg = f"there is no recipe {name!r}: {hint}the recipes are {', '.join(names)}"
-        raise ConfigError(msg)
+        raise ConfigError(f"there is no recipe {name!r}: {hint}the recipes are {', '.join(names)}")
     return (FOLDER / f"{name}.yaml").read_text("utf-8")
 
 
@@ -50,8 +49,7 @@ def split_per_task(tree: Mapping[str, object], where: str) -> tuple[Tree, dict[s
     """
     changes = tree.get("per_task") or {}
     if not isinstance(changes, Mapping) or not all(isinstance(part, Mapping) for part in changes.values()):
-        msg = f"{where}: per_task maps a task name to the keys it changes, e.g. {{sst2: {{seed: 1}}}}"
-        raise ConfigError(msg)
+        raise ConfigError(f"{where}: per_task maps a task name to the keys it changes, e.g. {{sst2: {{seed: 1}}}}")
     rest = {key: value for key, value in tree.items() if key != "per_task"}
     return rest, {str(name): dict(part) for name, part in changes.items()}
 

@@ -95,21 +95,18 @@ class TaskConfig(Config):
     def _one_source(self) -> "TaskConfig":
         given = [name for name in SOURCES if getattr(self, name)]
         if len(given) != 1:
-            msg = f"a task has one source, got {given or 'none'}: set one of task.dir, train, hub, packages"
-            raise ValueError(msg)
+            raise ValueError(f"a task has one source, got {given or 'none'}: set one of task.dir, train, hub, packages")
         if self.train and not self.dev:
-            msg = f"task.train is {self.train!r} but task.dev is empty: name the development file as well"
-            raise ValueError(msg)
+            raise ValueError(f"task.train is {self.train!r} but task.dev is empty: name the development file as well")
         if self.dev and not self.train:
             msg = f"task.dev is {self.dev!r} but task.train is empty: name the training file too, or drop it"
             raise ValueError(msg)
         kind = self.kind or "classification"
         if self.metric and not self.dir and (self.metric == "pearson_spearman") != (kind == "regression"):
-            msg = (
+            raise ValueError(
                 f"task.metric {self.metric!r} does not score a task of kind {kind!r}: "
                 "pearson_spearman is for regression, the others are for classification"
             )
-            raise ValueError(msg)
         if self.positive_label is not None and kind == "regression":
             msg = f"task.positive_label is {self.positive_label!r}, but a regression has no labels: leave it empty"
             raise ValueError(msg)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config.retention import Retention
+from pipeline.config.runtime import Retention
 from pipeline.errors import StoreError
 from pipeline.store.artifact import Artifact
 from pipeline.store.disk import folder_bytes

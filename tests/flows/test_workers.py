@@ -12,7 +12,7 @@ import pytest
 from killed_worker import dies_once
 from tiny_run import Tiny, tiny
 
-from pipeline.config.workers import Workers
+from pipeline.config.runtime import Workers
 from pipeline.data.tasks import table
 from pipeline.engine import candidates as work
 from pipeline.errors import ConfigError
