@@ -20,7 +20,7 @@ LAZY = {
     "flows/rehearsal.py": 3,
     "flows/run_flow.py": 3,
     "flows/services/state.py": 1,
-    "pipeline/augmentation/augmenters/same_pos.py": 1,
+    "pipeline/augmentation/augmenters/tang2019.py": 1,
     "pipeline/augmentation/words/segmentation.py": 1,
     "pipeline/data/corpus/text.py": 2,
     "pipeline/data/tasks/readers.py": 1,

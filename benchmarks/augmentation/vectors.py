@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from setting import arguments, made_up_vectors, names, print_machine
 
-from pipeline.augmentation.candidates.vectors_cache import RACY_NS, cached_vectors
+from pipeline.augmentation.candidates.glove import RACY_NS, cached_vectors
 
 GOAL = 0.5
 

@@ -13,16 +13,14 @@ import nlpaug.augmenter.char as nac
 import numpy as np
 
 from pipeline.augmentation.augmenters import nlpaug_fixes as fixed
-from pipeline.augmentation.augmenters.masking import MaskAug
-from pipeline.augmentation.augmenters.ngram import NgramAug
-from pipeline.augmentation.augmenters.same_pos import SamePosAug
 from pipeline.augmentation.augmenters.seeded import SeededAug, seeded, unwrapped
+from pipeline.augmentation.augmenters.tang2019 import MaskAug, NgramAug, SamePosAug
 from pipeline.augmentation.augmenters.tinybert import CandidateSource, TinyBertAug
 from pipeline.augmentation.candidates.table import Candidates
 from pipeline.augmentation.variants.draw import Drawn, distinct
 from pipeline.augmentation.variants.row_statistics import Statistics
-from pipeline.augmentation.words.pieces import Pieces
 from pipeline.augmentation.words.protection import MARKER, Protection
+from pipeline.augmentation.words.spans import Pieces
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.augmenters import AUGMENTERS, HOLE, OWN, Child, children
 from pipeline.config.words import WordsConfig

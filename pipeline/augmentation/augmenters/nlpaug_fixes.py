@@ -5,7 +5,7 @@ others of nlpaug's augmenters are used as they are.
 """
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,10 +13,10 @@ from nlpaug import flow
 from nlpaug.augmenter import word
 from nlpaug.model import lang_models, word_dict, word_stats
 
-from pipeline.augmentation.augmenters.seeded import unwrapped
+from pipeline.augmentation.augmenters.seeded import CaseBlind, unwrapped
 
 
-class _Flow:
+class _Flow(CaseBlind):
     """What ``Sequential`` and ``Sometimes`` have in common.
 
     Upstream gives n rows in all for a list of texts, gives back nested lists from a flow within a flow that
@@ -41,11 +41,6 @@ class _Flow:
             if text.strip() and self.draw():  # type: ignore[attr-defined]
                 text = unwrapped(child.augment(text)) or text
         return text
-
-    @classmethod
-    def is_duplicate(cls, dataset: Iterable[Any], data: Any) -> bool:
-        """Whether ``data`` is in ``dataset``, in any case."""
-        return unwrapped(data).lower() in {unwrapped(other).lower() for other in dataset}
 
 
 class Sequential(_Flow, flow.Sequential):
@@ -152,12 +147,12 @@ class Thesaurus(Protocol):
         """Each token with its Penn Treebank tag."""
 
 
-class SynonymAug(word.SynonymAug):
-    """nlpaug's on any thesaurus; upstream wants nltk and downloads its data when first used.
+class _OnThesaurus:
+    """Words from any thesaurus; upstream wants nltk and downloads its data when first used.
 
     Args:
-        thesaurus: Knows the synonyms of words.
-        options: As nlpaug's: ``aug_p``, ``stopwords`` and so on.
+        thesaurus: the thesaurus.
+        options: options of nlpaug's class: ``aug_p``, ``stopwords`` and so on.
     """
 
     def __init__(self, thesaurus: Thesaurus, **options: Any) -> None:
@@ -165,25 +160,16 @@ class SynonymAug(word.SynonymAug):
         super().__init__(**options)
 
     def get_model(self, *_: Any) -> Thesaurus:
-        """The thesaurus."""
+        """Return the thesaurus."""
         return self._thesaurus
 
 
-class AntonymAug(word.AntonymAug):
-    """nlpaug's on any thesaurus of opposites; upstream wants nltk and downloads its data when first used.
+class SynonymAug(_OnThesaurus, word.SynonymAug):
+    """nlpaug's on any thesaurus of synonyms."""
 
-    Args:
-        thesaurus: Knows the antonyms of words.
-        options: As nlpaug's: ``aug_p``, ``stopwords`` and so on.
-    """
 
-    def __init__(self, thesaurus: Thesaurus, **options: Any) -> None:
-        self._thesaurus = thesaurus
-        super().__init__(**options)
-
-    def get_model(self, *_: Any) -> Thesaurus:
-        """The thesaurus."""
-        return self._thesaurus
+class AntonymAug(_OnThesaurus, word.AntonymAug):
+    """nlpaug's on any thesaurus of opposites."""
 
 
 class SpellingAug(word.SpellingAug):

@@ -32,16 +32,8 @@ class TinyBertAug(SeededAug):
         seed: Of the draws; the same calls after the same seed give the same texts.
     """
 
-    def __init__(
-        self,
-        table: CandidateSource,
-        *,
-        probability: float = 0.4,
-        seed: int = 0,
-        name: str = "TinyBertAug",
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(probability=probability, seed=seed, name=name, verbose=verbose)
+    def __init__(self, table: CandidateSource, *, probability: float = 0.4, seed: int = 0) -> None:
+        super().__init__(probability=probability, seed=seed)
         self._table = table
         self._primed: dict[str, Candidates] = {}
 

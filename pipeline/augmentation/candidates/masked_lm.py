@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from pipeline.augmentation.candidates.vectors import embedding_weights
-from pipeline.augmentation.words.template import Template, build_template
+from pipeline.augmentation.words.template import Template, build_template, equal_length_batches
 from pipeline.augmentation.words.words import Sentence
 from pipeline.errors import ModelError
 
@@ -110,11 +110,7 @@ class MaskedLM:
             together = tuple(asked)
             length = self._template.length(len(sentences[number].ids()), paired=self._context == "paired")
             inputs += [_Input(length, some) for some in spread(together, self._masks)]
-        inputs.sort(key=lambda item: item.length)
-        for length, alike in groupby(inputs, key=lambda item: item.length):
-            same = list(alike)
-            rows = max(1, self._max_tokens // length)
-            yield from (same[start : start + rows] for start in range(0, len(same), rows))
+        return equal_length_batches(inputs, self._max_tokens)
 
     def _best(self, sentences: Sequence[Sentence], batch: list[_Input], k: int) -> Iterator[list[int]]:
         framed, rows, columns, own = [], [], [], []
@@ -129,18 +125,13 @@ class MaskedLM:
                 for piece in pieces:
                     seen[piece] = self._mask_id
             framed.append(self._template.frame(seen, ids if self._context == "paired" else None))
-        hidden = self._partial_forward(self._inputs(torch.tensor(framed, device=self._device)), rows, columns)
+        hidden = self._partial_forward(self._template.inputs(torch.tensor(framed, device=self._device)), rows, columns)
         for begin in range(0, len(rows), HEAD_ROWS):
             chunk = slice(begin, begin + HEAD_ROWS)
             logits = self._head(hidden[chunk])
             if self._context == "unmasked":
                 logits[list(range(len(logits))), own[chunk]] = -torch.inf
             yield from logits.topk(min(k, logits.shape[-1])).indices.tolist()
-
-    def _inputs(self, framed: Tensor) -> dict[str, Tensor]:
-        ids, types = framed[:, 0], framed[:, 1]
-        extra = {"token_type_ids": types} if self._template.has_types else {}
-        return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **extra}
 
     def _of_all(self, inputs: Mapping[str, Tensor], rows: list[int], columns: list[int]) -> Tensor:
         return self._model.base_model(**inputs)[0][rows, columns]

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from pipeline.augmentation.words.segmentation import frequent_words
 from pipeline.augmentation.words.vocabulary import word_vocabulary
 from pipeline.augmentation.words.words import WordSplitter
+from pipeline.config.words import WordsConfig
 from pipeline.errors import DataError
 
 Matrix = NDArray[np.float32]
@@ -69,12 +71,6 @@ class WordVectors:
         for number, word in enumerate(self.words):
             self._same.setdefault(word.casefold(), []).append(number)
         self._known: dict[tuple[str, int], tuple[str, ...]] = {}
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    def __contains__(self, word: str) -> bool:
-        return self.vector(word) is not None
 
     def vector(self, word: str) -> Matrix | None:
         """The unit vector of a word, of its lower-case form, or of its parts; None if there is none."""
@@ -141,3 +137,30 @@ def from_input_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizer
         return weights[pieces].mean(axis=0) if pieces else None
 
     return WordVectors(list(ids), weights[list(ids.values())], mean_of_pieces)
+
+
+def for_words(vectors: WordVectors, tokenizer: PreTrainedTokenizerFast, words: WordsConfig) -> WordVectors:
+    """Add the frequent words of several characters to vectors of Chinese characters, if jieba cuts the text.
+
+    The input embeddings of a Chinese model are those of characters, but the neighbours of a word should be words.
+
+    Args:
+        vectors: word vectors; they stay as they are if they cannot compose a word's vector from its parts.
+        tokenizer: only words that it can spell are added.
+        words: how text is split into words.
+    """
+    if words.segmentation != "jieba":
+        return vectors
+    split = WordSplitter(tokenizer, words)
+    return with_words(vectors, filter(split.spells, frequent_words()))
+
+
+def with_words(vectors: WordVectors, words: Iterable[str]) -> WordVectors:
+    """Return vectors with more words, each with the vector of its parts; words without one are left out."""
+    known = set(vectors.words)
+    composed = {word: vectors.vector(word) for word in words if word not in known}
+    placed = {word: vector for word, vector in composed.items() if vector is not None}
+    if not placed:
+        return vectors
+    matrix = np.concatenate([vectors.matrix, np.stack(list(placed.values()))])
+    return WordVectors([*vectors.words, *placed], matrix, vectors.vector)

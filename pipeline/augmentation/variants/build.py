@@ -6,7 +6,7 @@ rows were cut, and however often the build was killed, it ends with the same byt
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from pyarrow import parquet
 from pipeline.augmentation.augmenters.flow import make_flow
 from pipeline.augmentation.candidates.files import ROWS, StoredCandidates
 from pipeline.augmentation.candidates.table import Candidates
-from pipeline.augmentation.variants.counts import count, statistics
 from pipeline.augmentation.variants.draw import TEXT, TEXT_PAIR, Row, Variant, augment_rows
 from pipeline.augmentation.variants.row_ranges import groups, runs, text_bytes
 from pipeline.augmentation.variants.row_statistics import Statistics, count_statistics, wants_statistics
@@ -178,3 +177,54 @@ def _shards(paths: list[Path], counts: Counter[str]) -> Iterator[pa.Table]:
         table = parquet.ParquetFile(path).read()
         counts.update(json.loads(table.schema.metadata[COUNTS]))
         yield table.replace_schema_metadata(None)
+
+
+def count(
+    rows: list[Row], variants: list[Variant], candidates: dict[str, Candidates], num_words: Callable[[str], int]
+) -> Counter[str]:
+    """Count rows, words and variants; the counts of all shards add up.
+
+    Args:
+        rows: the rows that were augmented.
+        variants: their variants.
+        candidates: text -> candidates, of all their texts.
+        num_words: text -> number of its words that may change.
+    """
+    counts = Counter(rows=len(rows), variants=len(variants))
+    counts["unchanged_rows"] = len({row.row_id for row in rows} - {made.origin_id for made in variants})
+    exposed = {}
+    for row in rows:
+        for column, text in ((TEXT, row.text), (TEXT_PAIR, row.text_pair)):
+            if text is None:
+                continue
+            found = candidates[text]
+            exposed[row.row_id, column] = num_words(text)
+            counts["words"] += sum(map(bool, found.sentence.words))
+            counts["replaceable_words"] += len(found.sentence.replaceable)
+            counts["multi_piece_words"] += found.num_multi_piece
+            counts["words_beyond_positions"] += found.num_beyond
+            counts["words_without_candidates"] += len(found.sentence.replaceable) - len(found.words) - found.num_beyond
+    counts["replaced_words"] = sum(made.num_changed for made in variants)
+    counts["exposed_words"] = sum(exposed[made.origin_id, made.column] for made in variants)
+    return counts
+
+
+def statistics(counts: Counter[str]) -> dict[str, float]:
+    """Return the counts and the shares computed from them.
+
+    ``replaceable_share``: replaceable words among all words. ``multi_piece_share``: words of several pieces among the
+    replaceable. ``replacement_rate``: changed words among the words that may change, over the variants written; those
+    are the words with candidates, or all words if other augmenters than tinybert are listed. ``failed_draws`` and
+    ``protected_draws``: texts that an augmenter left unchanged, see ``flow.Flow``.
+    """
+
+    def share(part: str, whole: str) -> float:
+        return counts[part] / counts[whole] if counts[whole] else 0.0
+
+    kept = ("rows", "variants", "unchanged_rows", "words", "replaceable_words", "multi_piece_words")
+    lost = ("words_beyond_positions", "words_without_candidates", "failed_draws", "protected_draws")
+    return {name: counts[name] for name in (*kept, *lost)} | {
+        "replaceable_share": share("replaceable_words", "words"),
+        "multi_piece_share": share("multi_piece_words", "replaceable_words"),
+        "replacement_rate": share("replaced_words", "exposed_words"),
+    }

@@ -64,7 +64,7 @@ def draw_all(
     chosen = (uniform[:, 1] * [len(words) for _, words in choices]).astype(np.int64).tolist()
     parts, spaced = candidates.sentence.parts(), candidates.sentence.spaced
     for number, (yes, which) in enumerate(zip(replaced, chosen, strict=True), start=1):
-        made = parts.copy()  # what ``Sentence.text`` does, for millions of draws
+        made = parts.copy()
         for (position, words), index, replace in zip(choices, which, yes, strict=True):
             if replace:
                 made[position] = f" {words[index]}" if spaced[position] else words[index]

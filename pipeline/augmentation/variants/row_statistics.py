@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pipeline.augmentation.augmenters.same_pos import Tags, count_tags
+from pipeline.augmentation.augmenters.tang2019 import Tags, count_tags
 from pipeline.augmentation.variants.shards import replacing
 from pipeline.augmentation.words.spans import WordSpans
 from pipeline.config.augmentation import AugmentationConfig

@@ -1,16 +1,44 @@
-"""A template is how a model wants one sentence, or two, dressed in special tokens, and how many fit.
+"""A template puts one sentence, or two, between a model's special tokens, and knows how many tokens fit.
 
-It is read off the tokenizer once, from an encoded pair; sentences are then framed by list arithmetic.
+It is read from the tokenizer once, with an encoded pair; sentences are then framed by list arithmetic.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol, TypeVar
 
+import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 Run = tuple[Sequence[int], Sequence[int]]  # ids, segment ids
 NOTHING: Run = ((), ())
+
+
+class HasLength(Protocol):
+    """An input of a model, of ``length`` tokens."""
+
+    @property
+    def length(self) -> int:
+        """Number of tokens, special tokens included."""
+
+
+Input = TypeVar("Input", bound=HasLength)
+
+
+def equal_length_batches(inputs: Iterable[Input], max_tokens: int, max_rows: int | None = None) -> Iterator[list[Input]]:
+    """Put inputs into batches in which all have the same length, so that nothing is padded.
+
+    Args:
+        inputs: the inputs, in any order.
+        max_tokens: largest number of tokens of a batch; a longer input is a batch of its own.
+        max_rows: largest number of inputs of a batch; None has no limit.
+    """
+    for length, group in groupby(sorted(inputs, key=lambda item: item.length), key=lambda item: item.length):
+        same = list(group)
+        rows = max(1, min(max_tokens // length, max_rows or len(same)))
+        yield from (same[start : start + rows] for start in range(0, len(same), rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +70,12 @@ class Template:
     def max_pieces(self) -> int:
         """Pieces of a sentence that the model can see."""
         return self.max_length - len(self.before[0]) - len(self.end[0])
+
+    def inputs(self, framed: Tensor) -> dict[str, Tensor]:
+        """Return the inputs of the model for framed sentences of one length, (rows, 2, length): ids and segment ids."""
+        ids, types = framed[:, 0], framed[:, 1]
+        extra = {"token_type_ids": types} if self.has_types else {}
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **extra}
 
     def room(self, num_pieces: int) -> int:
         """Pieces of a second sentence that fit beside a first one of ``num_pieces``; 0 or less: none."""

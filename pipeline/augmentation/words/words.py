@@ -5,7 +5,6 @@ words, each with the ids of its pieces. Putting the words back together restores
 replacing one word never disturbs another. Markers such as ``[MASK]`` in a user's text are plain text.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -54,15 +53,12 @@ class Sentence:
             total += len(pieces)
         return starts
 
-    def text(self, changes: Mapping[int, str] | None = None) -> str:
-        """The text again, with the words at the positions in ``changes`` replaced."""
-        parts = self.parts()
-        for position, word in (changes or {}).items():
-            parts[position] = f" {word}" if self.spaced[position] else word
-        return "".join(parts).strip()
+    def text(self) -> str:
+        """Return the normalised text."""
+        return "".join(self.parts()).strip()
 
     def parts(self) -> list[str]:
-        """The words, each with the white space before it; together they are the text."""
+        """Return the words, each with the white space before it; together they are the text."""
         return [f" {word}" if space else word for space, word in zip(self.spaced, self.words, strict=True)]
 
 
