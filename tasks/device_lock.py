@@ -4,7 +4,6 @@ It works across deployments, flows and plain command lines, does not depend on P
 process that holds it ends, however it ends. The processes of a team share the locks that their leader holds.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from platform import node
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pipeline.config.runtime import Runtime
 from pipeline.config.user_dir import VARIABLE, user_dir
@@ -140,6 +139,6 @@ def _note(device: str) -> Path:
 
 def _read(path: Path) -> DeviceHolder | None:
     try:
-        return DeviceHolder.model_validate(json.loads(path.read_bytes()))
-    except (OSError, ValueError, ValidationError):
+        return DeviceHolder.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
         return None

@@ -34,7 +34,7 @@ def figures(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, flo
         if isinstance(value, Mapping):
             groups.append(figures(value, f"{prefix}{name}."))
         elif isinstance(value, list):
-            plain.append((prefix + name, ", ".join(_spelt(each) for each in value)))
+            plain.append((prefix + name, ", ".join(map(_spelt, value))))
         elif value is not None:
             plain.append((prefix + name, value if isinstance(value, int | float) else str(value)))
     return plain + [figure for group in sorted(groups, key=len) for figure in group]
@@ -130,10 +130,13 @@ def links(artifact: Artifact, state: str, base_url: str | None) -> str:
     ]
     if len(manifest.files) > len(shown):
         files.append(f"- and {len(manifest.files) - len(shown)} more")
-    made_from = [f"- {role}: {given.ref or given.identity or given.digest[:12]}" for role, given in _inputs(artifact)]
-    lines += ["\n".join(["### Files", "", *files])]
-    if made_from:
-        lines += ["\n".join(["### Made from", "", *made_from])]
+    lines.append("\n".join(["### Files", "", *files]))
+    if manifest.inputs:
+        inputs = [
+            f"- {role}: {source.ref or source.identity or source.digest[:12]}"
+            for role, source in sorted(manifest.inputs.items())
+        ]
+        lines.append("\n".join(["### Made from", "", *inputs]))
     return "\n\n".join(lines)
 
 
@@ -142,10 +145,6 @@ def failure(stage: str, reason: str) -> str:
     quoted = "\n".join(f"> {line}" for line in reason.splitlines())
     again = "What is finished is kept: the next run goes on from there."
     return f"## {words(stage)} failed\n\n{quoted}\n\n{again}"
-
-
-def _inputs(artifact: Artifact) -> list[tuple[str, Any]]:
-    return sorted(artifact.manifest.inputs.items())
 
 
 def _ends(points: list[dict[str, float]]) -> dict[str, tuple[float, float]]:

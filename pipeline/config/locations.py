@@ -76,13 +76,5 @@ def _located(config: RunConfig, folder: Path, spelt: Callable[[Path], str]) -> R
     teacher = config.teacher.model_copy(update={"model": model(config.teacher.model)})
     students = tuple(student.model_copy(update={"start": model(student.start, *STARTS)}) for student in config.students)
     runtime = config.runtime.model_copy(update={"store": file(config.runtime.store)})
-    return config.model_copy(
-        update={
-            "corpus": corpus,
-            "task": task,
-            "augmentation": augmentation,
-            "teacher": teacher,
-            "students": students,
-            "runtime": runtime,
-        }
-    )
+    sections = {"corpus": corpus, "task": task, "augmentation": augmentation, "teacher": teacher}
+    return config.model_copy(update={**sections, "students": students, "runtime": runtime})

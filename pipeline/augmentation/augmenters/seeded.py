@@ -71,7 +71,7 @@ class SeededAug(CaseBlind, WordAugmenter, ABC):
         return list(found)
 
     def augment(self, data: str | list[str], n: int = 1, num_thread: int = 1) -> list[str]:  # noqa: ARG002
-        """Return up to ``n`` distinct variants of a text, or one of each text of a list; without any, the text itself."""
+        """Return up to ``n`` distinct variants of a text, or one of each text of a list; the text if it has none."""
         if isinstance(data, list):
             return [self.substitute(text.strip()) for text in data]
         text = data.strip()

@@ -31,12 +31,12 @@ RACY_NS = 2_000_000_000  # a file that changed so lately may change again within
 def load_glove(path: str | Path, max_words: int | None = None) -> WordVectors:
     """Load word vectors from a text file: GloVe, or word2vec and fastText with their header line.
 
-    Only words of letters are kept, each once: others are neither asked nor proposed. Lines whose word
-    holds spaces, as a few of GloVe's Common Crawl files do, are skipped.
+    Only words of letters are kept, each once. Lines whose word contains spaces, as in some of GloVe's Common Crawl
+    files, are skipped.
 
     Args:
-        path: UTF-8 text.
-        max_words: Read only so many lines from the top, the most frequent words in the usual files.
+        path: file of UTF-8 text.
+        max_words: number of lines to read, the most frequent words in the usual files; None reads all.
 
     Raises:
         DataError: missing or empty file, ragged rows, fields that are not finite numbers; names the line.

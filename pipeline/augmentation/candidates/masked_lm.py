@@ -1,8 +1,8 @@
-"""A masked language model as a function from places in sentences to the token ids that fit there.
+"""A masked language model that proposes token ids for places in sentences.
 
-The encoder runs on batches of exactly equal length, so nothing is padded; its MLM head, most of a small
-model's cost, runs only on the rows that were asked for. Several words of a sentence may be masked in one pass:
-that costs fewer passes, and each word is guessed without the others.
+The encoder runs on batches of equal length, so nothing is padded; its MLM head, which is most of the cost of a small
+model, runs only on the places. Several words of a sentence may be masked in one pass: that needs fewer passes, but
+each word is predicted without the others.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,19 +41,19 @@ class MaskedLM:
     """Proposes token ids for places in sentences.
 
     Args:
-        model: Loaded; put on ``device``, run in evaluation mode.
-        tokenizer: Its tokenizer.
-        head: Its MLM head: (rows, hidden) to (rows, vocabulary).
-        partial_forward: Its encoder: (model inputs, rows, columns) -> hidden states there, (positions, hidden);
+        model: the model; it is moved to ``device`` and run in evaluation mode.
+        tokenizer: its tokenizer.
+        head: its MLM head: (rows, hidden) -> (rows, vocabulary).
+        partial_forward: its encoder: (model inputs, rows, columns) -> hidden states there, (positions, hidden);
             None computes every position.
-        context: What the model sees: ``paired`` the masked and the original sentence as two segments,
-            ``masked`` the masked sentence alone, ``unmasked`` the original alone, once for all its words.
-        masks: Words of a sentence masked in one pass, at most; None masks all that are asked for at once.
-        device: Where to run.
-        max_tokens: Tokens of a batch.
+        context: what the model reads: ``paired`` the masked and the original sentence as two segments, ``masked`` the
+            masked sentence alone, ``unmasked`` the original alone, once for all its words.
+        masks: largest number of words of a sentence masked in one pass; None masks all places at once.
+        device: device to run on.
+        max_tokens: largest number of tokens of a batch.
 
     Raises:
-        ModelError: no mask token, or a tokenizer with more tokens than the model knows.
+        ModelError: there is no mask token, or the tokenizer has more tokens than the model.
     """
 
     def __init__(
@@ -92,24 +92,23 @@ class MaskedLM:
         self.max_pieces = self._template.max_pieces
 
     def propose(self, sentences: Sequence[Sentence], places: Sequence[Place], k: int) -> dict[Place, list[int]]:
-        """The ``k`` best token ids at each place, best first.
+        """Return the ``k`` best token ids at each place, best first.
 
-        In the ``unmasked`` context the model sees the word, so its own id is left out before the best
-        are taken. Every place must lie within the first ``max_pieces`` pieces of its sentence.
+        In the ``unmasked`` context the model reads the word itself, so its id is excluded. Every place must lie within
+        the first ``max_pieces`` pieces of its sentence.
         """
-        found: dict[Place, list[int]] = {}
+        proposals: dict[Place, list[int]] = {}
         with _evaluating(self._model), torch.inference_mode():
             for batch in self._batches(sentences, places):
-                asked = [place for item in batch for place in item.places]
-                found.update(zip(asked, self._best(sentences, batch, k), strict=True))
-        return found
+                of_batch = [place for item in batch for place in item.places]
+                proposals.update(zip(of_batch, self._best(sentences, batch, k), strict=True))
+        return proposals
 
     def _batches(self, sentences: Sequence[Sentence], places: Sequence[Place]) -> Iterator[list[_Input]]:
         inputs = []
-        for number, asked in groupby(sorted(places), key=lambda place: place.sentence):
-            together = tuple(asked)
+        for number, group in groupby(sorted(places), key=lambda place: place.sentence):
             length = self._template.length(len(sentences[number].ids()), paired=self._context == "paired")
-            inputs += [_Input(length, some) for some in spread(together, self._masks)]
+            inputs += [_Input(length, some) for some in spread(tuple(group), self._masks)]
         return equal_length_batches(inputs, self._max_tokens)
 
     def _best(self, sentences: Sequence[Sentence], batch: list[_Input], k: int) -> Iterator[list[int]]:
@@ -138,7 +137,7 @@ class MaskedLM:
 
 
 def spread(places: tuple[Place, ...], most: int | None) -> list[tuple[Place, ...]]:
-    """Places in as few groups as possible of at most ``most``, neighbours in different ones."""
+    """Put places into as few groups as possible of at most ``most``, neighbours into different ones."""
     count = 1 if most is None else -(-len(places) // most)
     return [places[start::count] for start in range(count)]
 

@@ -1,8 +1,8 @@
-"""Word vectors are words and directions; the neighbours of a word are the words that point its way.
+"""Word vectors, and the neighbours of a word: the words whose vectors have the most similar directions.
 
-Neighbours are ranked by cosine: a float32 product over all words finds the likely ones, their scores
-are then computed again one by one in float64. So the answer for a word is the same whatever it was asked
-together with, and equal scores fall to the earlier word.
+Neighbours are ranked by cosine: a float32 product over all words selects likely ones, and their scores are then
+computed again in float64. So the neighbours of a word do not depend on which words are looked up together, and of
+equal scores the earlier word comes first.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,18 +21,18 @@ from pipeline.config.words import WordsConfig
 from pipeline.errors import DataError
 
 Matrix = NDArray[np.float32]
-ROUNDING = 1e-5  # more than float32 loses in a cosine; far less than what tells two neighbours apart
-BLOCK = 64  # words asked in one product
-KNOWN = 1 << 16  # answers kept, of 15 words each 20 MB; with more all are forgotten, and found again the same
+ROUNDING = 1e-5  # more than float32 loses in a cosine; far less than the difference of two neighbours
+BLOCK = 64  # words looked up in one product
+KNOWN = 1 << 16  # cached answers, of 15 words each 20 MB; with more, all are forgotten
 
 
 class WordVectors:
-    """Words with unit vectors, and who is near whom.
+    """Words with unit vectors, and their neighbours.
 
     Args:
-        words: Distinct words, the most frequent first where that is known.
-        matrix: (words, dimension), float; normalised here. Rows of zeros are dropped, see ``num_zero``.
-        compose: The vector, (dimension,), of a word that is not in ``words``, or None if it has none.
+        words: distinct words, the most frequent first if that is known.
+        matrix: (words, dimension), float; it is normalised. Rows of zeros are dropped, see ``num_zero``.
+        compose: word that is not in ``words`` -> its vector, (dimension,), or None; None composes nothing.
 
     Raises:
         DataError: no row is left.
@@ -54,7 +54,7 @@ class WordVectors:
 
     @classmethod
     def of_units(cls, words: list[str], matrix: Matrix, num_zero: int) -> "WordVectors":
-        """Vectors that are of length one already, less ``num_zero`` that had no direction; nothing is copied."""
+        """Build from vectors that have length 1 already, without copying; ``num_zero`` others were dropped before."""
         made = cls.__new__(cls)
         made._hold(words, matrix, num_zero, None)  # noqa: SLF001 - another way to be made
         return made
@@ -73,7 +73,7 @@ class WordVectors:
         self._known: dict[tuple[str, int], tuple[str, ...]] = {}
 
     def vector(self, word: str) -> Matrix | None:
-        """The unit vector of a word, of its lower-case form, or of its parts; None if there is none."""
+        """Return the unit vector of a word, of its lower-case form, or of its parts; None if it has none."""
         for form in (word, word.lower()):
             if form in self._index:
                 return self.matrix[self._index[form]]
@@ -82,11 +82,11 @@ class WordVectors:
         return None if made is None or norm == 0 else (made / norm).astype(np.float32)
 
     def neighbours(self, word: str, k: int) -> tuple[str, ...]:
-        """The ``k`` nearest words, nearest first, ``word`` itself (in any case) left out."""
+        """Return the ``k`` nearest words, nearest first, without ``word`` itself in any case."""
         return self.neighbours_of([word], k)[word]
 
     def neighbours_of(self, words: Iterable[str], k: int) -> dict[str, tuple[str, ...]]:
-        """``neighbours`` of many words at once; empty for a word without a vector. ``KNOWN`` answers are kept."""
+        """Return ``neighbours`` of many words, none for a word without a vector; ``KNOWN`` answers are cached."""
         found = {word: self._known.get((word, k)) for word in words}
         missing = [word for word, answer in found.items() if answer is None]
         new: dict[str, tuple[str, ...]] = dict.fromkeys(missing, ())
@@ -113,14 +113,14 @@ class WordVectors:
 
 
 def embedding_weights(model: PreTrainedModel) -> Tensor:
-    """The input embeddings of a model, (vocabulary, width)."""
+    """Return the input embeddings of a model, (vocabulary, width)."""
     return cast("nn.Embedding", model.get_input_embeddings()).weight
 
 
 def from_input_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> WordVectors:
-    """The input embeddings of a model as word vectors, for want of better ones.
+    """Return the input embeddings of a model as word vectors, if there are no better ones.
 
-    The words are the whole-word pieces of its vocabulary; a word of several pieces is the mean of them.
+    The words are the whole-word pieces of its vocabulary; the vector of a word of several pieces is their mean.
     """
     split = WordSplitter(tokenizer)
     vocabulary = word_vocabulary(tokenizer)

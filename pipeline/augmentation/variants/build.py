@@ -1,7 +1,7 @@
-"""The variants of a table of rows, as one Parquet file, drawn shard by shard from candidates that are there.
+"""The variants of a table of rows as one Parquet file, drawn shard by shard from the stored candidates.
 
-A shard is a range of rows and depends on nothing but them, so whoever draws it, in whatever order, wherever the
-rows were cut, and however often the build was killed, it ends with the same bytes.
+A shard is a range of rows and depends on these rows alone. So the bytes are the same for any number of workers, any
+order, any bounds of the shards, and however often the build was killed.
 """
 
 import json
@@ -28,7 +28,7 @@ from pipeline.progress import Progress
 from pipeline.store.fan_out import FanOut, one_after_other
 
 FILE = "variants.parquet"
-SHARD_BYTES = 1 << 20  # of rows' text: those of 5,000 words come a few at a time
+SHARD_BYTES = 1 << 20  # of the text of its rows, so that a shard of long rows has few of them
 COUNTS = b"counts"
 CUT, SHARDS = "rows.arrow", "shards"
 STATISTICS = "statistics.json"
@@ -37,13 +37,13 @@ OF_SENTENCE = "sentence_of_"
 
 @dataclass(frozen=True)
 class Drawing:
-    """What any worker needs to draw a shard.
+    """Settings and folders that a worker needs to draw a shard.
 
     Attributes:
-        config: How many variants, by which augmenters.
-        seed: Of the run.
-        candidates: Folder of the candidates.
-        scratch: Folder of the rows, cut into shards, and of the shards that are done.
+        config: number of variants, augmenters and words.
+        seed: seed of the run.
+        candidates: folder of the candidates.
+        scratch: folder of the rows, cut into shards, and of the finished shards.
     """
 
     config: AugmentationConfig
@@ -60,15 +60,15 @@ def build_variants(
     progress: Progress,
     fan_out: FanOut = one_after_other,
 ) -> dict[str, float]:
-    """Write ``output/variants.parquet`` and say what is in it.
+    """Write ``output/variants.parquet`` and return what is in it.
 
     Args:
-        rows: Reads the rows the candidates were made for, batch by batch: columns row_id, text and, for pairs,
-            text_pair.
-        drawing: What to draw; its scratch keeps finished shards between attempts at the same build.
-        output: Folder of the result: origin_id, variant, column, num_changed, text, text_pair if given.
-        progress: Told of rows done.
-        fan_out: Has the shards drawn.
+        rows: reads the rows that the candidates were computed for, batch by batch: columns row_id, text and, for
+            pairs, text_pair.
+        drawing: settings and folders; its scratch keeps finished shards between attempts at the same build.
+        output: folder of the result: columns origin_id, variant, column, num_changed, text and, for pairs, text_pair.
+        progress: receives the number of rows done.
+        fan_out: makes the shards.
 
     Returns:
         Counts and shares, see ``statistics``.
@@ -87,7 +87,13 @@ def build_variants(
 
 
 def cut_rows(rows: Rows, numbers: Path, path: Path) -> None:
-    """Write the rows beside the numbers of their sentences, a batch a shard: those of ``rows``, or parts of them."""
+    """Write the rows with the numbers of their sentences, a batch for each shard.
+
+    Args:
+        rows: reads the rows, batch by batch.
+        numbers: file with the numbers of the sentences of each row.
+        path: the file to write.
+    """
     of_row = open_batches(numbers).get_batch(0)
     names = [OF_SENTENCE + name for name in of_row.schema.names]
     schema = pa.schema([*next(rows()).schema, *((name, pa.int64()) for name in names)])
@@ -126,12 +132,12 @@ def draw_shard(drawing: Drawing, number: int) -> None:
 
 @dataclass(frozen=True)
 class Known:
-    """A table of candidates that are there already."""
+    """A source of candidates that are already computed."""
 
     candidates: dict[str, Candidates]
 
     def build(self, texts: Iterable[str]) -> dict[str, Candidates]:
-        """Those of some texts; each must be there."""
+        """Return the candidates of these texts, all of which must be known."""
         return {text: self.candidates[text] for text in texts}
 
 
@@ -164,7 +170,7 @@ def _schema(rows: pa.Schema) -> pa.Schema:
 
 
 def _join(shards: list[Path], path: Path, schema: pa.Schema) -> Counter[str]:
-    """All shards in one file, and the sum of their counts."""
+    """Write all shards into one file; return the sum of their counts."""
     counts: Counter[str] = Counter()
     with replacing(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for group in groups(_shards(shards, counts), schema):

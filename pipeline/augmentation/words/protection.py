@@ -1,4 +1,4 @@
-"""What augmentation must leave alone in a text: a user's words and patterns, and a language's negations."""
+"""Protected parts of a text, which augmentation never changes: a user's words and patterns, negations, markers."""
 
 import re
 import unicodedata
@@ -13,53 +13,53 @@ MARKER = re.compile(MARKERS)  # [MASK], <mask>
 
 
 class Protection:
-    """Finds the stretches of a text that stay.
+    """Finds the protected parts of a text.
 
     Args:
-        words: Which words and patterns, in which language.
+        words: protected words and patterns, and the language of the negations.
     """
 
     def __init__(self, words: WordsConfig) -> None:
         self._words = words
         phrases = [re.compile(_bounded(phrase), re.IGNORECASE) for phrase in words.protect]
-        self._asked = [*phrases, *map(re.compile, words.protect_patterns)]
+        self._patterns = [*phrases, *map(re.compile, words.protect_patterns)]
         self._negation = NEGATIONS[words.language] if words.negations else None
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where a user's words and patterns match in the text as its user wrote it."""
-        return [match.span() for pattern in self._asked for match in pattern.finditer(text)]
+        """Return the (start, end) of each match of a user's words and patterns in the text as it was written."""
+        return [match.span() for pattern in self._patterns for match in pattern.finditer(text)]
 
     def of(self, text: str) -> "Protection":
-        """The protection of what a text holds, whatever becomes of its case and accents on the way."""
-        if not self._asked:
+        """Return the protection of this text's matches, which holds even if its case and accents are changed."""
+        if not self._patterns:
             return self
-        found = {text[start:end].strip() for start, end in self.spans(text)}
-        phrases = sorted(filter(None, found | set(map(_unaccented, found))))
+        matches = {text[start:end].strip() for start, end in self.spans(text)}
+        phrases = sorted(filter(None, matches | set(map(_unaccented, matches))))
         return Protection(self._words.model_copy(update={"protect": tuple(phrases), "protect_patterns": ()}))
 
     def negates(self, word: str) -> bool:
-        """Whether a word negates, or holds what does."""
+        """Return whether a word is or contains a negation."""
         return self._negation is not None and self._negation.search(word) is not None
 
     def all_spans(self, text: str) -> list[tuple[int, int]]:
-        """``spans``, the markers and the negations too."""
+        """Return ``spans`` and those of the markers and negations."""
         others = [match.span() for found in (MARKER.finditer(text), self._negation_in(text)) for match in found]
         return self.spans(text) + others
 
     def kept(self, before: str, after: str) -> bool:
-        """Whether everything protected in one text, and every marker, is, in the same order, in the other."""
+        """Return whether two texts have the same protected parts and markers, in the same order."""
         return self._found(before) == self._found(after)
 
     def _found(self, text: str) -> list[list[str]]:
-        asked = [[match.group().casefold() for match in pattern.finditer(text)] for pattern in self._asked]
-        return [*asked, [match.group().casefold() for match in self._negation_in(text)], MARKER.findall(text)]
+        matches = [[match.group().casefold() for match in pattern.finditer(text)] for pattern in self._patterns]
+        return [*matches, [match.group().casefold() for match in self._negation_in(text)], MARKER.findall(text)]
 
     def _negation_in(self, text: str) -> Iterator[re.Match[str]]:
         return self._negation.finditer(text) if self._negation else iter(())
 
 
 def touches(span: tuple[int, int], spans: list[tuple[int, int]]) -> bool:
-    """Whether a stretch and one of the others have a character in common."""
+    """Return whether a span overlaps any of the others."""
     return any(span[0] < end and start < span[1] for start, end in spans)
 
 
@@ -68,7 +68,7 @@ def _unaccented(phrase: str) -> str:
 
 
 def _bounded(phrase: str) -> str:
-    """A phrase as a pattern: 'art' is not in 'start', but 北京 is in 我爱北京."""
+    """Return a pattern for a phrase as whole words: 'art' is not in 'start', but 北京 is in 我爱北京."""
     words = r"\s+".join(map(re.escape, phrase.split()))
     first, last = phrase.strip()[0], phrase.strip()[-1]
     before = "" if is_han(first) or not first.isalnum() else r"(?<!\w)"
