@@ -41,9 +41,7 @@ def deploy(
     if when_data_changes and cron is None and every_minutes is None:
         every_minutes = EVERY_MINUTES
     when = schedule(cron, timezone, every_minutes)
-    built = deployment(
-        config, until, name or config.name, pool, when, tag or [], when_data_changes=when_data_changes
-    )
+    built = deployment(config, until, name or config.name, pool, when, tag or [], when_data_changes=when_data_changes)
     address = register(built)
     interval = f"every {every_minutes:g} minutes" if every_minutes else "never"
     by_itself = f"at {cron!r} ({timezone})" if cron else interval

@@ -14,11 +14,10 @@ from pipeline.config.runtime import Runtime
 from pipeline.errors import PipelineError
 from pipeline.store.stage import Stage
 from tasks.build import build_stage
-from tasks.failure import report_failure
 from tasks.fan_out import fan_out_of
 from tasks.live import Both, live
 from tasks.progress import listening, progress_for
-from tasks.publish import publish
+from tasks.publish import publish, report_failure
 from tasks.retries import RETRY_DELAYS, again_in, retry_condition
 
 

@@ -59,7 +59,7 @@ def is_list(value: object) -> TypeGuard[Sequence[object]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def is_items(base: Sequence[object], layer: object) -> TypeGuard[Mapping[str, object]]:
+def is_items(base: Sequence[object], layer: object) -> bool:
     """Whether ``layer`` changes items of a list: by their positions, or by the names they have."""
     if not isinstance(layer, Mapping) or not layer:
         return False

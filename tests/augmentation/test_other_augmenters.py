@@ -10,8 +10,8 @@ from nlpaug.augmenter.char import KeyboardAug
 
 import pipeline.augmentation
 from pipeline.augmentation import MaskAug, NgramAug, SamePosAug, Sequential, Sometimes, TinyBertAug
-from pipeline.augmentation.augmenters.tang2019 import count_tags, textblob_tags
 from pipeline.augmentation.augmenters.seeded import seeded
+from pipeline.augmentation.augmenters.tang2019 import count_tags, textblob_tags
 from pipeline.augmentation.words.spans import WordSpans, replaced
 from pipeline.config.words import WordsConfig
 

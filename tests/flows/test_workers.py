@@ -1,7 +1,6 @@
 """Shards of the augmentation made by others: threads, processes and a Dask cluster of two workers."""
 
 import random
-import sys
 import time
 from collections.abc import Iterator
 from functools import partial

@@ -27,7 +27,9 @@ class HasLength(Protocol):
 Input = TypeVar("Input", bound=HasLength)
 
 
-def equal_length_batches(inputs: Iterable[Input], max_tokens: int, max_rows: int | None = None) -> Iterator[list[Input]]:
+def equal_length_batches(
+    inputs: Iterable[Input], max_tokens: int, max_rows: int | None = None
+) -> Iterator[list[Input]]:
     """Put inputs into batches in which all have the same length, so that nothing is padded.
 
     Args:
