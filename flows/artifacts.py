@@ -26,9 +26,7 @@ STORE = Runtime().store
 
 @artifacts.command("list")
 def list_(
-    stage: Annotated[str | None, typer.Argument()] = None,
-    store: StoreOption = STORE,
-    as_json: JsonOption = False,
+    stage: Annotated[str | None, typer.Argument()] = None, store: StoreOption = STORE, as_json: JsonOption = False
 ) -> None:
     """List artifacts, oldest first."""
     found = Store(store).list(stage)
@@ -60,9 +58,7 @@ def show(ref: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -> N
 
 @artifacts.command()
 def verify(
-    ref: Annotated[str | None, typer.Argument()] = None,
-    store: StoreOption = STORE,
-    as_json: JsonOption = False,
+    ref: Annotated[str | None, typer.Argument()] = None, store: StoreOption = STORE, as_json: JsonOption = False
 ) -> None:
     """Read every byte of an artifact, or of all, and compare it with its manifest; leaves with 5 if one is damaged."""
     keeper = _existing(store)

@@ -15,14 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows.arguments import (
-    ConfigArgument,
-    JsonOption,
-    RecipeOption,
-    UntilOption,
-    configuration,
-    refuse_keys_as_options,
-)
+from flows.arguments import ConfigArgument, JsonOption, RecipeOption, UntilOption, configuration, refuse_keys_as_options
 from flows.artifacts import artifacts
 from flows.deploy import automate, deploy, trigger
 from flows.export import export

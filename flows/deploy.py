@@ -51,9 +51,7 @@ def deploy(
     typer.echo(f"by hand: tinybert trigger {shlex.quote(built.name)}")
 
 
-def trigger(
-    name: Annotated[str, typer.Argument(help="The deployment, as tinybert deploy called it.")],
-) -> None:
+def trigger(name: Annotated[str, typer.Argument(help="The deployment, as tinybert deploy called it.")]) -> None:
     """Start a run of a deployment now, as its schedule would; the worker takes it up."""
     apply()
     run, address = start(name)

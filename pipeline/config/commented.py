@@ -53,11 +53,7 @@ def _leaves(tree: Mapping[str, object], prefix: str = "") -> Iterator[str]:
 
 
 def _section(
-    model: type[Config],
-    tree: Mapping[str, object],
-    usual: Mapping[str, object],
-    varying: frozenset[str],
-    at: str = "",
+    model: type[Config], tree: Mapping[str, object], usual: Mapping[str, object], varying: frozenset[str], at: str = ""
 ) -> Iterator[str]:
     """The lines of a section, its keys at the left margin; ``at`` is its dotted path, ``usual`` its defaults."""
     after_section = False

@@ -23,9 +23,7 @@ class CorpusConfig(Config):
     packages: tuple[str, ...] = Field((), title="Packages", description="Docstrings of installed packages.")
     text_column: str = Field("text", title="Text column", description="Of .jsonl and .parquet files.")
     tokenizer: str | TokenizerTraining | None = Field(
-        None,
-        title="Tokenizer",
-        description="Folder or hub id, a vocabulary to train, or the teacher's when empty.",
+        None, title="Tokenizer", description="Folder or hub id, a vocabulary to train, or the teacher's when empty."
     )
     max_length: PositiveInt = Field(128, ge=8, title="Sequence length (word pieces)")
     min_words: NonNegativeInt = Field(3, title="Shortest paragraph (words)")

@@ -49,9 +49,7 @@ class TeacherConfig(Config):
     """The teacher: a pretrained encoder, and how it learns the task."""
 
     model: str | None = Field(
-        None,
-        title="Teacher",
-        description="Folder or hub id of a pretrained encoder; empty when pretrained here.",
+        None, title="Teacher", description="Folder or hub id of a pretrained encoder; empty when pretrained here."
     )
     revision: str = Field("main", title="Revision on the hub")
     finetune: TrainingConfig | None = Field(

@@ -120,12 +120,7 @@ def legible(text: str) -> str:
 def one_line(value: object) -> str:
     """The value in YAML on one line; reads back equal, in a block or inside brackets."""
     text = yaml.dump(
-        [value],
-        Dumper=_Dumper,
-        default_flow_style=True,
-        width=float("inf"),
-        allow_unicode=True,
-        sort_keys=False,
+        [value], Dumper=_Dumper, default_flow_style=True, width=float("inf"), allow_unicode=True, sort_keys=False
     )
     return text.rstrip("\n")[1:-1]
 

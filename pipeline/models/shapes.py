@@ -34,10 +34,7 @@ def student_shape(student: StudentConfig, teacher: HasHeads) -> Shape:
             f"{heads_misfit(hidden, heads)}"
         )
     return Shape(
-        layers=student.layers or 0,
-        hidden=hidden,
-        heads=heads,
-        intermediate=student.intermediate or 4 * hidden,
+        layers=student.layers or 0, hidden=hidden, heads=heads, intermediate=student.intermediate or 4 * hidden
     )
 
 

@@ -31,7 +31,7 @@ def spelled(text, config=None):
 def test_the_public_face_is_nlpaugs():
     for name in pipeline.augmentation.__all__:
         assert callable(getattr(pipeline.augmentation, name).augment)
-    assert TinyBertAug.__mro__[2].__module__.startswith("nlpaug")
+    assert any(base.__module__.startswith("nlpaug") for base in TinyBertAug.__mro__)
     with pytest.raises(AttributeError, match="no attribute Nothing"):
         _ = pipeline.augmentation.Nothing
 

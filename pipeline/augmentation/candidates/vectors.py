@@ -39,10 +39,7 @@ class WordVectors:
     """
 
     def __init__(
-        self,
-        words: Sequence[str],
-        matrix: NDArray[np.floating],
-        compose: Callable[[str], Matrix | None] | None = None,
+        self, words: Sequence[str], matrix: NDArray[np.floating], compose: Callable[[str], Matrix | None] | None = None
     ) -> None:
         matrix = np.ascontiguousarray(matrix, dtype=np.float32)
         norms = np.linalg.norm(matrix, axis=1)

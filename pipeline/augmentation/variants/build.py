@@ -53,12 +53,7 @@ class Drawing:
 
 
 def build_variants(
-    rows: Rows,
-    drawing: Drawing,
-    *,
-    output: Path,
-    progress: Progress,
-    fan_out: FanOut = one_after_other,
+    rows: Rows, drawing: Drawing, *, output: Path, progress: Progress, fan_out: FanOut = one_after_other
 ) -> dict[str, float]:
     """Write ``output/variants.parquet`` and return what is in it.
 

@@ -97,12 +97,7 @@ class Augmenter(Protocol):
 
 
 def augment_rows(
-    rows: Iterable[Row],
-    augmenter: Augmenter,
-    *,
-    variants: int,
-    seed: int,
-    pair_mutation: bool = False,
+    rows: Iterable[Row], augmenter: Augmenter, *, variants: int, seed: int, pair_mutation: bool = False
 ) -> Iterator[Variant]:
     """Yield variants of each row: up to ``variants`` of its text, then as many of its pair.
 

@@ -100,10 +100,7 @@ def teacher_shift(logits: Logits, origins: NDArray[np.int64], flipped: NDArray[n
             moved += float(np.abs(variants - logits[places]).sum(dtype=np.float64))
         else:
             moved += float(np.abs(_softmax(variants) - _softmax(logits[places])).sum() / 2)
-    return {
-        "flip_rate": float(flipped.mean()),
-        "score_shift" if numbers else "probability_shift": moved / len(origins),
-    }
+    return {"flip_rate": float(flipped.mean()), "score_shift" if numbers else "probability_shift": moved / len(origins)}
 
 
 def _softmax(logits: Logits) -> NDArray[np.float64]:
