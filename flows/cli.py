@@ -18,11 +18,9 @@ from rich.markup import escape
 from flows.arguments import ConfigArgument, JsonOption, RecipeOption, UntilOption, configuration, refuse_keys_as_options
 from flows.artifacts import artifacts
 from flows.deploy import automate, deploy, trigger
-from flows.export import export
 from flows.later import Later
-from flows.predict import predict
-from flows.serve import serve
 from flows.services.commands import down, status, up
+from flows.ship import export, predict, serve
 from pipeline.config.commented import commented
 from pipeline.config.file_schema import file_schema
 from pipeline.config.recipes import recipes as all_recipes

@@ -5,9 +5,8 @@ from functools import partial
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from flows.own_name import own_name
+from flows.flow_run import outlive_slots, own_name
 from flows.plan import plan_run
-from flows.slot import outlive_slots
 from pipeline.config.run import RunConfig
 from pipeline.stages.two_stage import two_stage
 from tasks.build import upkeep

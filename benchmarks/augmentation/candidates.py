@@ -33,7 +33,7 @@ from pipeline.augmentation.candidates.masked_lm import MaskedLM
 from pipeline.augmentation.candidates.table import CandidateTable
 from pipeline.augmentation.candidates.vectors import WordVectors
 from pipeline.augmentation.variants.draw import Row, augment_rows
-from pipeline.augmentation.words.stopwords import STOP_WORDS
+from pipeline.augmentation.words.protection import STOP_WORDS
 from pipeline.augmentation.words.words import WordSplitter
 from pipeline.config.words import WordsConfig
 from pipeline.models.mlm import mlm_head

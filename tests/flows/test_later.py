@@ -4,14 +4,14 @@ from pkgutil import resolve_name
 
 import pytest
 
-from flows import cli, commands, deploy, export, predict, serve
+from flows import cli, commands, deploy, ship
 from flows.later import Later
 from flows.services import commands as services
 from flows.shipping import engines
 
 NAMED = [
     value
-    for module in (cli, commands, deploy, engines, export, predict, serve, services)
+    for module in (cli, commands, deploy, engines, ship, services)
     for value in vars(module).values()
     if isinstance(value, Later)
 ]

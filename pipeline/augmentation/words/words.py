@@ -12,10 +12,9 @@ from itertools import chain
 from tokenizers import PreTokenizedString
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.augmentation.words.protection import Protection, touches
+from pipeline.augmentation.words.protection import BY_LANGUAGE, Protection, touches
 from pipeline.augmentation.words.script_and_case import is_clause, is_han, is_word
 from pipeline.augmentation.words.segmentation import segmenter
-from pipeline.augmentation.words.stopwords import BY_LANGUAGE
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ModelError
 
