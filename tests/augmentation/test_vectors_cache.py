@@ -46,8 +46,8 @@ def test_the_second_time_nothing_is_read_and_everything_is_the_same(tmp_path, fi
 @pytest.mark.usefixtures("settled")
 def test_another_file_or_another_number_of_words_is_read_anew(tmp_path, file):
     folder = tmp_path / "cache"
-    assert len(cached_vectors(file, None, folder)) == 4
-    assert len(cached_vectors(file, 2, folder)) == 2
+    assert len(cached_vectors(file, None, folder).words) == 4
+    assert len(cached_vectors(file, 2, folder).words) == 2
     file.write_text("one 1 2 2\n", "utf-8")
     assert cached_vectors(file, None, folder).words == ["one"]
     assert len(list(folder.iterdir())) == 3
@@ -66,7 +66,7 @@ def test_a_spoiled_entry_is_made_again(tmp_path, file, spoil):
     cached_vectors(file, None, folder)
     (entry,) = folder.iterdir()
     (entry / glove.WORDS).write_bytes(spoil)
-    assert len(cached_vectors(file, None, folder)) == 4
+    assert len(cached_vectors(file, None, folder).words) == 4
     assert [path.name for path in folder.iterdir()] == [entry.name]
     assert len(glove._open(entry).words) == 4
 
@@ -74,7 +74,7 @@ def test_a_spoiled_entry_is_made_again(tmp_path, file, spoil):
 @pytest.mark.usefixtures("settled")
 def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, file):
     (tmp_path / "cache").write_text("a file")
-    assert len(cached_vectors(file, None, tmp_path / "cache")) == 4
+    assert len(cached_vectors(file, None, tmp_path / "cache").words) == 4
 
 
 @pytest.mark.usefixtures("settled")
