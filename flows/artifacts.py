@@ -29,17 +29,17 @@ def list_(
     stage: Annotated[str | None, typer.Argument()] = None, store: StoreOption = STORE, as_json: JsonOption = False
 ) -> None:
     """List artifacts, oldest first."""
-    found = Store(store).list(stage)
+    entries = Store(store).list(stage)
     tags: dict[str, list[str]] = {}
     for tag, ref in Store(store).tags().items():
         tags.setdefault(ref, []).append(tag)
     if as_json:
-        rows = [{"ref": entry.ref, "path": str(entry.path), "tags": tags.get(entry.ref, [])} for entry in found]
+        rows = [{"ref": entry.ref, "path": str(entry.path), "tags": tags.get(entry.ref, [])} for entry in entries]
         typer.echo(json.dumps(rows))
         return
     name = Column("artifact", no_wrap=True)  # to be copied
     table = Table(name, "finished (UTC)", "seconds", "tags", box=None, pad_edge=False)
-    for entry in found:
+    for entry in entries:
         timings, names = entry.manifest.timings, " ".join(tags.get(entry.ref, []))
         table.add_row(entry.ref, timings.finished[:19].replace("T", " "), f"{timings.seconds:.1f}", names)
     Console().print(table)
@@ -48,8 +48,8 @@ def list_(
 @artifacts.command()
 def show(ref: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -> None:
     """Show what an artifact is, how it came about and what it measured."""
-    found = Store(store).open(ref)
-    whole = {"ref": found.ref, "path": str(found.path), **found.manifest.model_dump(mode="json")}
+    artifact = Store(store).open(ref)
+    whole = {"ref": artifact.ref, "path": str(artifact.path), **artifact.manifest.model_dump(mode="json")}
     if as_json:
         typer.echo(json.dumps(whole))
         return
@@ -62,14 +62,14 @@ def verify(
 ) -> None:
     """Read every byte of an artifact, or of all, and compare it with its manifest; leaves with 5 if one is damaged."""
     keeper = _existing(store)
-    found = [keeper.open(ref)] if ref else keeper.list()
+    checked = [keeper.open(ref)] if ref else keeper.list()
     problems: dict[str, list[str]] = {}
-    for line in keeper.verify(*found):
+    for line in keeper.verify(*checked):
         problems.setdefault(line.partition(": ")[0], []).append(line)
     if not ref:
         problems |= {str(damage.path): [f"{damage.path}: {damage.reason}"] for damage in keeper.damaged()}
     if as_json:
-        typer.echo(json.dumps({"verified": len(found), "problems": problems}))
+        typer.echo(json.dumps({"verified": len(checked), "problems": problems}))
     for lines in problems.values():
         for line in lines:
             Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
@@ -78,7 +78,7 @@ def verify(
             f"{len(problems)} damaged: run the configuration again; what is damaged is set aside and rebuilt"
         )
     if not as_json:
-        typer.echo(f"{len(found)} artifacts are as they were sealed")
+        typer.echo(f"{len(checked)} artifacts are as they were sealed")
 
 
 @artifacts.command()
@@ -96,12 +96,12 @@ def lineage(ref: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -
 def diff(a: Ref, b: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -> None:
     """Show what differs between two artifacts."""
     keeper = Store(store)
-    found = vars(keeper.diff(keeper.open(a), keeper.open(b)))
+    differences = vars(keeper.diff(keeper.open(a), keeper.open(b)))
     if as_json:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(differences))
         return
     table = Table("", Column("key", no_wrap=True), a, b, box=None, pad_edge=False)
-    for kind, pairs in found.items():
+    for kind, pairs in differences.items():
         for key, (left, right) in pairs.items():
             table.add_row(kind, escape(key), escape(str(left)), escape(str(right)))
     Console().print(table)

@@ -47,11 +47,11 @@ def run(arguments: list[str] | None, recipe: str | None, until: str | None, *, q
             refuse_lost_hub(steps)
             check_writable(Store(config.runtime.store).root)  # a flow run that could only fail is not begun
             run_flow(config, until, changes(arguments), console, quiet=quiet or as_json)
-    found = outcome(two_stage(config, until=until), Store(config.runtime.store))
+    result = outcome(two_stage(config, until=until), Store(config.runtime.store))
     if as_json:
-        print(json.dumps(found))  # noqa: T201 - what the script asked for
+        print(json.dumps(result))  # noqa: T201 - what the script asked for
     else:
-        print_outcome(found, console)
+        print_outcome(result, console)
 
 
 def plan(arguments: list[str] | None, recipe: str | None, until: str | None, *, cost: bool, as_json: bool) -> None:

@@ -23,14 +23,14 @@ def diagnose(config: RunConfig) -> dict[str, Any]:
         ConfigError: the configuration asks for something that this machine does not have.
         StoreError: the store cannot be written.
     """
-    found = examine(config)
+    findings = examine(config)
     return {
-        "machine": _machine(found),
+        "machine": _machine(findings),
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}},
-        "store": {"folder": config.runtime.store, **asdict(found.disk)},
-        "matmul_flops": found.peaks,
-        "will_use": {choice.name: {"choice": choice.choice, "why": choice.why} for choice in choices(config, found)},
-        "warnings": warnings(config, found),
+        "store": {"folder": config.runtime.store, **asdict(findings.disk)},
+        "matmul_flops": findings.peaks,
+        "will_use": {choice.name: {"choice": choice.choice, "why": choice.why} for choice in choices(config, findings)},
+        "warnings": warnings(config, findings),
     }
 
 
@@ -80,14 +80,14 @@ def print_diagnosis(diagnosis: dict[str, Any], console: Console) -> None:
         console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
 
 
-def _machine(found: Findings) -> dict[str, Any]:
+def _machine(findings: Findings) -> dict[str, Any]:
     return {
-        **asdict(found.host),
-        "threads": found.threads,
-        "products": found.products,
-        "gpus": [asdict(gpu) for gpu in found.gpus],
-        "compiler": found.compiler,
-        "shared_memory_bytes": found.shared_memory_bytes,
+        **asdict(findings.host),
+        "threads": findings.threads,
+        "products": findings.products,
+        "gpus": [asdict(gpu) for gpu in findings.gpus],
+        "compiler": findings.compiler,
+        "shared_memory_bytes": findings.shared_memory_bytes,
     }
 
 

@@ -18,9 +18,9 @@ def run_name(name: str, began: datetime, changes: Sequence[str] = ()) -> str:
         began: when the run began, on the clock of its machine.
         changes: ``key=value`` of what differs from the configuration as it was written down.
     """
-    shown = [_short(_CREDENTIALS.sub("***", change)) for change in changes[:MOST_CHANGES]]
+    first = [_short(_CREDENTIALS.sub("***", change)) for change in changes[:MOST_CHANGES]]
     more = [f"and {len(changes) - MOST_CHANGES} more"] if len(changes) > MOST_CHANGES else []
-    return " ".join([name, f"{began:%Y-%m-%d %H:%M}", *shown, *more])
+    return " ".join([name, f"{began:%Y-%m-%d %H:%M}", *first, *more])
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:

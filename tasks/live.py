@@ -150,14 +150,14 @@ def live(stage: str, seconds: float | None = None) -> Iterator[LiveProgress]:
     context = TaskRunContext.get()
     assert context is not None, "live() belongs inside a task"  # noqa: S101 - ours alone call it
     run = context.task_run
-    shown = LiveProgress(stage, run.id, run.flow_run_id, SECONDS_BETWEEN_UPDATES if seconds is None else seconds)
-    shown.start()
+    progress = LiveProgress(stage, run.id, run.flow_run_id, SECONDS_BETWEEN_UPDATES if seconds is None else seconds)
+    progress.start()
     try:
-        yield shown
+        yield progress
     except Exception:
         raise
     except BaseException:
         patience.leave()  # the run is told to leave
         raise
     finally:
-        shown.stop()
+        progress.stop()

@@ -86,13 +86,13 @@ def loss_pictures(stage: str, histories: dict[str, list[dict[str, float]]]) -> s
 
 def _post_results(client: SyncPrefectClient, artifact: Artifact, flow_run: UUID | None) -> None:
     """Show the result table of the whole run: first that of the evaluation, then that of the report, with times."""
-    found = json.loads((artifact.path / RESULTS).read_text(encoding="utf-8"))
-    title = f"Results on {found['dev_rows']:,} dev rows"
-    if "machine" in found:
-        cell = f"batch {found['latency_batch']}, length {found['latency_length']}"
-        title += f"; times: {cell}, {machine(found['machine'])}"
-    title = ". ".join([title, *map("Warning: {}".format, found.get("warnings", ()))])
-    rows = result_rows(found["results"], found.get("metric_names", {}))
+    results = json.loads((artifact.path / RESULTS).read_text(encoding="utf-8"))
+    title = f"Results on {results['dev_rows']:,} dev rows"
+    if "machine" in results:
+        cell = f"batch {results['latency_batch']}, length {results['latency_length']}"
+        title += f"; times: {cell}, {machine(results['machine'])}"
+    title = ". ".join([title, *map("Warning: {}".format, results.get("warnings", ()))])
+    rows = result_rows(results["results"], results.get("metric_names", {}))
     _post(client, "run", "results", "table", json.dumps(rows), title, flow_run=flow_run)
 
 

@@ -46,7 +46,7 @@ def materialize_stage(name: str, stage: Stage[Any], runtime: Runtime) -> State[A
     logger = get_run_logger()
     usual = progress_for(name, logger)
     try:
-        with live(name) as shown, listening(lambda _stage: Both(usual, shown)):
+        with live(name) as in_ui, listening(lambda _stage: Both(usual, in_ui)):
             outcome, message = build_stage(stage, runtime, logger, fan_out_of(name, runtime.workers))
     except PipelineError as error:
         seconds = again_in(error, task_run.run_count or 1)

@@ -56,18 +56,18 @@ def down(
 
 def status(as_json: JsonOption = False) -> None:
     """Say what runs, and who trains on which device."""
-    found = ask()
+    state = ask()
     if as_json:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(state))
         return
-    if not found["services"]:
+    if not state["services"]:
         typer.echo("nothing is up; tinybert up starts the server, a worker and the reports")
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
-        for service in found["services"]:
+        for service in state["services"]:
             table.add_row(service["name"], HEALTH[service["health"]], f"process {service['pid']}", service["where"])
         Console().print(table)
-        if any(service["health"] != "up" for service in found["services"]):
-            typer.echo(f"logs: {Path(found['services'][0]['log']).parent}; tinybert up starts again what has ended")
-    for holder in found["devices"]:
+        if any(service["health"] != "up" for service in state["services"]):
+            typer.echo(f"logs: {Path(state['services'][0]['log']).parent}; tinybert up starts again what has ended")
+    for holder in state["devices"]:
         typer.echo("device {device}: process {pid} trains {stage} (store {store})".format(**holder))

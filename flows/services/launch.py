@@ -81,13 +81,13 @@ def stop(service: Service) -> bool:
 
 def _end(processes: Sequence[psutil.Process]) -> None:
     """Terminate processes, wait, and kill those that still run."""
-    for one in processes:
+    for process in processes:
         with suppress(psutil.NoSuchProcess):  # psutil knows them by more than their number
-            one.terminate()
+            process.terminate()
     _, stubborn = psutil.wait_procs(processes, timeout=STOP_SECONDS)
-    for one in stubborn:
+    for process in stubborn:
         with suppress(psutil.NoSuchProcess):
-            one.kill()
+            process.kill()
 
 
 def check_free(host: str, port: int, option: str) -> None:

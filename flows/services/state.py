@@ -184,12 +184,12 @@ def surroundings() -> dict[str, str]:
     settings = services.settings
     if os.environ.get("PREFECT_API_URL", settings.api_url) != settings.api_url:
         return {}
-    found = {
+    variables = {
         "PREFECT_API_URL": settings.api_url,
         "PREFECT_API_AUTH_STRING": password(),
         "TINYBERT_REPORTS_URL": settings.reports_url,
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in variables.items() if value}
 
 
 def is_loopback(host: str) -> bool:

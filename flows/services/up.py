@@ -100,12 +100,13 @@ def _running(settings: Settings, say: Callable[[str], None]) -> dict[str, Servic
 
 def _written(settings: Settings, services: Iterable[Service]) -> Services:
     """Write the running services to the state file, in the order of their start."""
-    found = Services(settings=settings, services=tuple(sorted(services, key=lambda service: ORDER.index(service.name))))
-    if found.services:
-        write(found)
+    ordered = sorted(services, key=lambda service: ORDER.index(service.name))
+    written = Services(settings=settings, services=tuple(ordered))
+    if written.services:
+        write(written)
     else:
         remove()
-    return found
+    return written
 
 
 def plans(settings: Settings) -> tuple[Plan, ...]:
@@ -167,10 +168,10 @@ def database(url: str | None) -> tuple[str | None, str]:
     given = url or next((os.environ[name] for name in DATABASE if os.environ.get(name)), None)
     if given is None:
         return None, "SQLite"
-    shown = _CREDENTIALS.sub("", given)
+    public = _CREDENTIALS.sub("", given)
     if not given.startswith(("postgresql+asyncpg://", "sqlite+aiosqlite://")):
-        raise ServicesError(f"{shown} is no database for Prefect: write postgresql+asyncpg://USER:PASSWORD@HOST/NAME")
-    return given, shown
+        raise ServicesError(f"{public} is no database for Prefect: write postgresql+asyncpg://USER:PASSWORD@HOST/NAME")
+    return given, public
 
 
 def where_password_is() -> str | None:

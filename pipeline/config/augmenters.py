@@ -71,12 +71,12 @@ def children(listed: Iterable[Mapping[str, Any]]) -> tuple[Child, ...]:
         ValueError: an item that names no augmenter, or one that does not exist, or an argument that its
             augmenter does not take; says which there are.
     """
-    found = tuple(_child(item) for item in listed)
-    if not found:
+    known = tuple(_child(item) for item in listed)
+    if not known:
         raise ValueError("the list is empty: name an augmenter, such as {tinybert: {}}, or set augmentation to null")
-    if any(child.name == "tinybert" for child in found[1:]):
+    if any(child.name == "tinybert" for child in known[1:]):
         raise ValueError("tinybert comes first, and once: its candidates are those of the row as it is")
-    return found
+    return known
 
 
 def normal(listed: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
@@ -104,8 +104,8 @@ def _child(item: Mapping[str, Any]) -> Child:
         if expected is None:
             raise ValueError(f"{name} takes no {key!r}: choose among {', '.join(AUGMENTERS[name])}")
         if not _is(expected, value):
-            wanted = expected if isinstance(expected, str) else f"one of {', '.join(expected)}"
-            raise ValueError(f"{name}.{key} is {value!r}, expected {wanted}")
+            required = expected if isinstance(expected, str) else f"one of {', '.join(expected)}"
+            raise ValueError(f"{name}.{key} is {value!r}, expected {required}")
     if name == "reserved" and "reserved_tokens" not in options:
         raise ValueError("reserved needs reserved_tokens: groups of words that may stand for one another")
     return Child(name, {key: _plain(options[key]) for key in sorted(options)}, float(rows))

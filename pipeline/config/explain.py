@@ -25,14 +25,14 @@ _LONGEST_VALUE = 300
 
 def config_error(error: ValidationError, tree: Mapping[str, object], model: type[Config]) -> ConfigError:
     """The mistakes of a configuration as one line: each with its key, its value and what was expected."""
-    found: dict[KeyPath, Any] = {}
+    mistakes: dict[KeyPath, Any] = {}
     for mistake in sorted(error.errors(), key=lambda mistake: mistake["type"] not in _UNKNOWN):
-        found.setdefault(_path(mistake, tree), mistake)
+        mistakes.setdefault(_path(mistake, tree), mistake)
     # a list that is no text and whose third item is no number is one mistake: the one further in
-    paths = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
-    told = [_explain(path, found[path], model) for path in paths[:_MOST_TOLD]]
+    paths = [path for path in mistakes if not any(other[: len(path)] == path for other in mistakes if other != path)]
+    explained = [_explain(path, mistakes[path], model) for path in paths[:_MOST_TOLD]]
     more = [f"{len(paths) - _MOST_TOLD} more"] if len(paths) > _MOST_TOLD else []
-    return ConfigError(legible("; also: ".join([*told, *more])))
+    return ConfigError(legible("; also: ".join([*explained, *more])))
 
 
 def dotted(path: KeyPath) -> str:
@@ -55,13 +55,13 @@ def _explain(path: KeyPath, mistake: Any, model: type[Config]) -> str:
     if mistake["type"] in _UNKNOWN:
         return unknown_key(tuple(map(str, path)), model)
     if mistake["type"] == "value_error":
-        said = str(mistake["ctx"]["error"])
-        return f"{dotted(path)}: {said}" if path else said
+        reason = str(mistake["ctx"]["error"])
+        return f"{dotted(path)}: {reason}" if path else reason
     annotation, constraints = field_at(path, model) or (None, ())
     if mistake["type"] == "missing" and not is_list(mistake["input"]):
         return f"{dotted(path)} is missing: expected {expected(annotation, constraints)}"
-    wanted = expected(annotation, constraints) if annotation else str(mistake["msg"])
-    return f"{dotted(path)} is {shown(mistake['input'])}, expected {wanted}{_hint(mistake['input'], annotation)}"
+    required = expected(annotation, constraints) if annotation else str(mistake["msg"])
+    return f"{dotted(path)} is {shown(mistake['input'])}, expected {required}{_hint(mistake['input'], annotation)}"
 
 
 def shown(value: object) -> str:
@@ -93,8 +93,8 @@ def _hint(value: object, annotation: object) -> str:
 def unknown_key(path: Sequence[str], model: type[Config]) -> str:
     """That there is no such key, and which one was meant: here, below, in another section."""
     name, parent = path[-1], tuple(int(part) if part.isdecimal() else part for part in path[:-1])
-    found = field_at(parent, model)
-    inside = section(found[0]) if found else None
+    place = field_at(parent, model)
+    inside = section(place[0]) if place else None
     here = tuple(inside.model_fields) if inside else ()
     prefix = f"{dotted(parent)}." if parent else ""
     homes = [key for key in known_keys(model) if key.rpartition(".")[2] == name]

@@ -11,18 +11,18 @@ def file_schema() -> dict[str, Any]:
 
     A file is a layer over a recipe, so no key is required in it, and it may name that recipe and per-task changes.
     """
-    found = RunConfig.model_json_schema()
-    for one in (found, *found.get("$defs", {}).values()):
-        one.pop("required", None)
+    schema = RunConfig.model_json_schema()
+    for part in (schema, *schema.get("$defs", {}).values()):
+        part.pop("required", None)
     names = [name for name, _ in recipes()]
     for name in ("phases", "students"):  # in a file, a mapping changes the items of the list beneath it by their names
-        listed = found["properties"][name]
+        listed = schema["properties"][name]
         by_name = {"type": "object", "additionalProperties": {"anyOf": [{"type": "object"}, {"type": "null"}]}}
         kept = {key: listed.pop(key) for key in ("type", "items", "minItems") if key in listed}
         listed["anyOf"] = [kept, by_name]
     changes = {"type": "object", "additionalProperties": {"type": "object"}}
-    found["properties"] |= {
+    schema["properties"] |= {
         "recipe": {"enum": names, "title": "Recipe", "description": "The recipe that the file starts from."},
         "per_task": {**changes, "title": "Per task", "description": "Task name to the keys that it changes."},
     }
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": "tinybert configuration"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "tinybert configuration"}

@@ -93,11 +93,11 @@ def to_yaml(config: RunConfig) -> str:
 
 def _near(path: str) -> str:
     """The YAML file beside ``path`` that may have been meant."""
-    wanted = Path(path).expanduser()
-    beside = sorted(one.name for pattern in ("*.yaml", "*.yml") for one in wanted.parent.glob(pattern))
-    same = [name for name in beside if Path(name).stem == wanted.stem]
-    near = same or difflib.get_close_matches(wanted.name, beside, n=1)
-    return f"did you mean {wanted.parent / near[0]}?" if near else "tinybert init writes one"
+    missing = Path(path).expanduser()
+    beside = sorted(one.name for pattern in ("*.yaml", "*.yml") for one in missing.parent.glob(pattern))
+    same = [name for name in beside if Path(name).stem == missing.stem]
+    near = same or difflib.get_close_matches(missing.name, beside, n=1)
+    return f"did you mean {missing.parent / near[0]}?" if near else "tinybert init writes one"
 
 
 def _mapping(value: object, path: str) -> Tree:

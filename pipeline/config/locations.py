@@ -54,10 +54,10 @@ def _located(config: RunConfig, folder: Path, spelt: Callable[[Path], str]) -> R
     def model(location: str | None, *words: str) -> str | None:
         if not location or location in words or location.startswith(PREFIX):
             return location
-        found = folder / home_path(location)
-        if not (location.startswith(LIKE_A_PATH) or found.is_dir()):
+        named_folder = folder / home_path(location)
+        if not (location.startswith(LIKE_A_PATH) or named_folder.is_dir()):
             return location
-        place = spelt(found)
+        place = spelt(named_folder)
         return f"./{place}" if place in words else place  # a folder named like a word is still a folder
 
     corpus, task, augmentation = config.corpus, config.task, config.augmentation

@@ -46,8 +46,8 @@ def section(annotation: object) -> type[Config] | None:
 
 def item(annotation: object) -> object:
     """What one item of a list is; None when the annotation is no list."""
-    found = (get_args(option) for option in options(annotation) if get_origin(option) is tuple)
-    return next((arguments[0] for arguments in found), None)
+    arguments_of_lists = (get_args(option) for option in options(annotation) if get_origin(option) is tuple)
+    return next((arguments[0] for arguments in arguments_of_lists), None)
 
 
 def complete(tree: Mapping[str, object], model: type[Config]) -> Tree:

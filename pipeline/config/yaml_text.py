@@ -1,4 +1,4 @@
-"""YAML as a configuration wants it: no key twice, no dates, every mistake said in one line.
+"""YAML as a configuration wants it: no key twice, no dates, every mistake reported in one line.
 
 Reading is ``yaml.safe_load`` with four differences: a repeated key is an error instead of the last one
 winning in silence, ``2024-01-01`` stays text, ``1e-4`` is a number (as in YAML 1.2), and a number too long to
@@ -55,8 +55,8 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag != _TAG + "timestamp"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TAG + "timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
 
@@ -88,8 +88,8 @@ def read_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = " ".join(f"{error.problem or error.context}".split())
-        said = f"{error.context} {problem}"
-        hint = next((f": {way_out}" for sign, way_out in _HINTS if sign in said), "")
+        message = f"{error.context} {problem}"
+        hint = next((f": {way_out}" for sign, way_out in _HINTS if sign in message), "")
         msg = f"{where}{place}: {problem}{hint}"
     except yaml.YAMLError as error:
         msg = f"{where} is not text: {' '.join(str(error).split())[:160]}"
@@ -114,7 +114,7 @@ def read_scalar(text: str) -> Any:
 
 def legible(text: str) -> str:
     """The text on one line: line ends and other control characters are written as escapes."""
-    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
 
 
 def one_line(value: object) -> str:

@@ -75,9 +75,9 @@ def usual_threads() -> int:
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     cores = len(cores_of(allowed, _text("/proc/cpuinfo")))
     for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        wanted = os.environ.get(name, "").split(",")[0].strip()  # OpenMP takes a number a level of nesting
-        if wanted.isdecimal() and int(wanted) > 0:
-            return min(int(wanted), cores)
+        number = os.environ.get(name, "").split(",")[0].strip()  # OpenMP takes a number a level of nesting
+        if number.isdecimal() and int(number) > 0:
+            return min(int(number), cores)
     return cores
 
 

@@ -72,8 +72,8 @@ class Gpu:
 
 def gpus() -> tuple[Gpu, ...]:
     """Return the GPUs that torch can use, in its order."""
-    found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-    return tuple(Gpu(gpu.name, f"{gpu.major}.{gpu.minor}", gpu.total_memory) for gpu in found)
+    properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return tuple(Gpu(gpu.name, f"{gpu.major}.{gpu.minor}", gpu.total_memory) for gpu in properties)
 
 
 def products_library() -> str:

@@ -29,12 +29,12 @@ class _Flow(CaseBlind):
             return [self._once(text) for text in data]
         if not data.strip():
             return []
-        found: dict[str, str] = {}
+        variants: dict[str, str] = {}
         for _ in range(n):
             made = self._once(data)
-            found.setdefault(made.lower(), made)
-        found.pop(data.lower(), None)
-        return list(found.values()) or [data]
+            variants.setdefault(made.lower(), made)
+        variants.pop(data.lower(), None)
+        return list(variants.values()) or [data]
 
     def _once(self, text: str) -> str:
         for child in self:  # type: ignore[attr-defined]

@@ -66,9 +66,9 @@ class SeededAug(CaseBlind, WordAugmenter, ABC):
 
     def distinct(self, text: str, n: int) -> list[str]:
         """Return up to ``n`` distinct texts that differ from ``text``."""
-        found = {self.change(text, self._generator): None for _ in range(n)}
-        found.pop(text, None)
-        return list(found)
+        variants = {self.change(text, self._generator): None for _ in range(n)}
+        variants.pop(text, None)
+        return list(variants)
 
     def augment(self, data: str | list[str], n: int = 1, num_thread: int = 1) -> list[str]:  # noqa: ARG002
         """Return up to ``n`` distinct variants of a text, or one of each text of a list; the text if it has none."""

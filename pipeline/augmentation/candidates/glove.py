@@ -110,11 +110,11 @@ def cached_vectors(path: Path, max_words: int | None, folder: Path) -> WordVecto
     entry = _entry(path, max_words, folder)
     if entry is None:
         return load_glove(path, max_words)
-    found = _open(entry)
-    if found is None:
-        found = load_glove(path, max_words)
-        _keep(found, entry)
-    return found
+    vectors = _open(entry)
+    if vectors is None:
+        vectors = load_glove(path, max_words)
+        _keep(vectors, entry)
+    return vectors
 
 
 def _entry(path: Path, max_words: int | None, folder: Path) -> Path | None:

@@ -84,8 +84,8 @@ class WordVectors:
 
     def neighbours_of(self, words: Iterable[str], k: int) -> dict[str, tuple[str, ...]]:
         """Return ``neighbours`` of many words, none for a word without a vector; ``KNOWN`` answers are cached."""
-        found = {word: self._known.get((word, k)) for word in words}
-        missing = [word for word, answer in found.items() if answer is None]
+        answers = {word: self._known.get((word, k)) for word in words}
+        missing = [word for word, answer in answers.items() if answer is None]
         new: dict[str, tuple[str, ...]] = dict.fromkeys(missing, ())
         for begin in range(0, len(missing), BLOCK):
             block = [(word, self.vector(word)) for word in missing[begin : begin + BLOCK]]
@@ -93,7 +93,7 @@ class WordVectors:
         if len(self._known) + len(new) > KNOWN:
             self._known.clear()
         self._known.update({(word, k): answer for word, answer in new.items()})
-        return {word: new[word] if answer is None else answer for word, answer in found.items()}
+        return {word: new[word] if answer is None else answer for word, answer in answers.items()}
 
     def _ask(self, block: list[tuple[str, Matrix]], k: int) -> Iterator[tuple[str, tuple[str, ...]]]:
         if not block:

@@ -89,7 +89,7 @@ class Protection:
 
     def all_spans(self, text: str) -> list[tuple[int, int]]:
         """Return ``spans`` and those of the markers and negations."""
-        others = [match.span() for found in (MARKER.finditer(text), self._negation_in(text)) for match in found]
+        others = [match.span() for matches in (MARKER.finditer(text), self._negation_in(text)) for match in matches]
         return self.spans(text) + others
 
     def kept(self, before: str, after: str) -> bool:

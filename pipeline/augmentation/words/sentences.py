@@ -83,11 +83,11 @@ def _texts(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterato
 
 def _hashes(batch: pa.RecordBatch, columns: Sequence[str]) -> NDArray[np.uint64]:
     """Return the hash of each text, (rows, columns); 0 for null, except in the first column."""
-    found = np.zeros((batch.num_rows, len(columns)), np.uint64)
+    hashes = np.zeros((batch.num_rows, len(columns)), np.uint64)
     for at, name in enumerate(columns):
         digests = [_digest(text, at == 0) for text in batch[name].to_pylist()]
-        found[:, at] = np.frombuffer(b"".join(digests), np.uint64)
-    return found
+        hashes[:, at] = np.frombuffer(b"".join(digests), np.uint64)
+    return hashes
 
 
 def _digest(text: str | None, always: bool) -> bytes:

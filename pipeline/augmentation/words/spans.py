@@ -51,8 +51,8 @@ class WordSpans:
         markers = [match.span() for match in MARKER.finditer(text)]
         kept = [*markers, *self.protection.all_spans(text)]
         shape = "".join(map(_kind, text))
-        found = [span for match in _SHAPE.finditer(shape) for span in self._cut(match.span(), text)]
-        words = [span for span in found if not touches(span, markers)]
+        spans = [span for match in _SHAPE.finditer(shape) for span in self._cut(match.span(), text)]
+        words = [span for span in spans if not touches(span, markers)]
         return [WordSpan(span, not touches(span, kept)) for span in sorted([*words, *markers])]
 
     def spelled(self, text: str) -> list[str]:
