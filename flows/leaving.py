@@ -16,10 +16,10 @@ from tasks.patience import patience
 INTERRUPTED, TERMINATED = 130, 143
 AGAIN = "run the same command again to go on from the last checkpoint"
 LAST_LINES = {INTERRUPTED: f"interrupted; {AGAIN}", TERMINATED: f"ended by SIGTERM; {AGAIN}"}
-# timeout and launchers hand the same signal on that the terminal has sent.
+# timeout(1) and launchers pass on the signal that the terminal has already sent.
 SAME_SIGNAL_SECONDS = 0.3
 VISIBLE_CURSOR = "\r\n\x1b[?25h"
-# What Prefect gets for its last words, once the run itself has saved all it must; and where nobody hears them.
+# Time for Prefect's last requests, after the run has saved everything; and if the server does not answer.
 FAREWELL_SECONDS = 3.0
 UNHEARD_SECONDS = 1.0
 
@@ -71,7 +71,7 @@ def leaving() -> Iterator[None]:
         return
     own = Leaving()
     before = {signal.SIGTERM: signal.signal(signal.SIGTERM, own.terminated)}
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # what a shell runs in the background does not hear it
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # ignored in a shell's background job
         before[signal.SIGINT] = signal.signal(signal.SIGINT, own.interrupted)
     patience.farewell = own.farewell
     try:

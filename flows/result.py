@@ -23,7 +23,7 @@ def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
     result: dict[str, Any] = {"artifacts": {name: artifact.ref for name, artifact in artifacts.items()}}
     if "task_data" in artifacts:
         result["warnings"] = artifacts["task_data"].metrics["warnings"]
-    judged = next((name for name in ("report", "evaluation") if name in artifacts), None)  # the report's have times
+    judged = next((name for name in ("report", "evaluation") if name in artifacts), None)  # the report has times too
     if judged:
         result |= json.loads((artifacts[judged].path / "results.json").read_text(encoding="utf-8"))
     if "report" in artifacts:

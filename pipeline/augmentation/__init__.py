@@ -1,9 +1,7 @@
 """Word substitution (Jiao et al. 2020, algorithm 1): candidates for words, and variants drawn from them.
 
-The public face are nlpaug augmenters, to stand in its flows beside its own: ``TinyBertAug``, ``MaskAug``,
-``SamePosAug``, ``NgramAug``; and those of nlpaug's own that today's libraries or slips of its own break, put right in
-``nlpaug_fixes``: ``Sequential`` and ``Sometimes``, ``ContextualWordEmbsAug``, ``WordEmbsAug``, ``SynonymAug``,
-``AntonymAug``, ``SpellingAug``, ``SplitAug``, ``RandomWordAug``, ``ReservedAug`` and ``TfIdfAug``.
+This package exports augmenters for nlpaug's flows: ``TinyBertAug``, ``MaskAug``, ``SamePosAug`` and ``NgramAug``, and
+those of nlpaug that it corrects in ``nlpaug_fixes``.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The JSON schema of a configuration file: what a file may say, which is less than a whole configuration needs."""
+"""The JSON schema of a configuration file, which may have fewer keys than a whole configuration needs."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from pipeline.config.run import RunConfig
 
 
 def file_schema() -> dict[str, Any]:
-    """The schema of a configuration file (JSON Schema, draft 2020-12).
+    """Return the schema of a configuration file (JSON Schema, draft 2020-12).
 
-    A file is a layer over a recipe, so no key is required in it, and it may name that recipe and per-task changes.
+    A file is a layer over a recipe, so no key is required, and it may name the recipe and changes per task.
     """
     schema = RunConfig.model_json_schema()
     for part in (schema, *schema.get("$defs", {}).values()):

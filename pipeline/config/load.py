@@ -26,7 +26,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
 
 
 def load_config(path: str | None, overrides: Sequence[str], recipe: str | None = None) -> RunConfig:
-    """The configuration a user asks for: a file, a recipe, both, or neither, and what the overrides change.
+    """Load a configuration from a file, a recipe, both, or neither, and apply the overrides.
 
     Args:
         path: YAML file; it may name the recipe it starts from at its top (``recipe: NAME``).
@@ -47,7 +47,7 @@ def load_config(path: str | None, overrides: Sequence[str], recipe: str | None =
 
 
 def layered(documents: Sequence[tuple[Tree, Mapping[str, Tree]]], changes: Tree) -> Tree:
-    """The documents, each (values, values per task), one over the other, and the changes over them all."""
+    """Merge the documents, each (values, values per task), in their order, and then the changes."""
     bottom = complete({}, RunConfig)
     task = reduce(lay, [*(values for values, _ in documents), changes], bottom).get("task")
     name = task.get("name") if isinstance(task, Mapping) else None
@@ -56,7 +56,7 @@ def layered(documents: Sequence[tuple[Tree, Mapping[str, Tree]]], changes: Tree)
 
 
 def validated(tree: Tree) -> RunConfig:
-    """The configuration a tree holds; its mistakes as one ConfigError."""
+    """Return the configuration of a tree; raise its mistakes as one ConfigError."""
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
@@ -64,7 +64,7 @@ def validated(tree: Tree) -> RunConfig:
 
 
 def read_file(path: str) -> Tree:
-    """The top-level keys of a YAML file.
+    """Read the top-level keys of a YAML file.
 
     Raises:
         ConfigError: the file is missing, empty, not UTF-8, not YAML, or does not hold keys and values.
@@ -87,12 +87,12 @@ def read_file(path: str) -> Tree:
 
 
 def to_yaml(config: RunConfig) -> str:
-    """The whole configuration as YAML, every key resolved, without credentials that stand in an address."""
+    """Return the whole configuration as YAML, with every key, without the credentials of addresses."""
     return _CREDENTIALS.sub("***", block(plain(config)))
 
 
 def _near(path: str) -> str:
-    """The YAML file beside ``path`` that may have been meant."""
+    """Return a hint at the YAML file in the same folder that may have been meant."""
     missing = Path(path).expanduser()
     beside = sorted(one.name for pattern in ("*.yaml", "*.yml") for one in missing.parent.glob(pattern))
     same = [name for name in beside if Path(name).stem == missing.stem]
@@ -119,7 +119,7 @@ def _start(document: Tree, recipe: str | None, path: str | None) -> str | None:
 
 
 def parse_overrides(overrides: Sequence[str]) -> Tree:
-    """All overrides as one layer; a later one wins over an earlier one.
+    """Return all overrides as one layer; a later one wins over an earlier one.
 
     Raises:
         ConfigError: one of them is not ``KEY=VALUE``, or its value is not YAML.
@@ -128,7 +128,7 @@ def parse_overrides(overrides: Sequence[str]) -> Tree:
 
 
 def parse_override(text: str) -> tuple[tuple[str, ...], object]:
-    """``task.train_rows=8000`` as (("task", "train_rows"), 8000)."""
+    """Return (("task", "train_rows"), 8000) for ``task.train_rows=8000``."""
     name, equals, value = text.partition("=")
     path = tuple(part.strip() for part in name.split("."))
     if not equals or not all(path):

@@ -1,4 +1,4 @@
-"""Teacher and students: what they are, where they come from."""
+"""Configuration of teacher, pretraining and students."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ _NEAR = 50  # heads; nobody has many more
 
 
 def heads_misfit(hidden: int, heads: int) -> str:
-    """How to mend a width that its heads do not divide: the widths and the head counts next to them."""
+    """Return how to mend a width that its heads do not divide: the nearest widths and head counts."""
     below = hidden // heads * heads
     widths = " or ".join(str(width) for width in (below, below + heads) if width)
     fewer = next((count for count in range(heads - 1, max(0, heads - _NEAR), -1) if hidden % count == 0), None)
@@ -129,5 +129,5 @@ class StudentConfig(Config):
 
     @property
     def learns_general(self) -> bool:
-        """Whether general distillation trains it, where a run has any."""
+        """Whether general distillation trains it, if the run has that."""
         return self.start in ("general", "pretrained")

@@ -1,4 +1,4 @@
-"""The downstream task: which rows, which columns, what is predicted and how it is scored."""
+"""Configuration of the downstream task: rows, columns, labels and metric."""
 
 import math
 import re
@@ -15,7 +15,7 @@ NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
 
 def label_value(value: object) -> str:
-    """How a label found in a file or a configuration is written: ``1`` for 1 and 1.0, ``true`` for True."""
+    """Write a label of a file or a configuration: ``1`` for 1 and 1.0, ``true`` for True."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -24,7 +24,7 @@ def label_value(value: object) -> str:
 
 
 def label_order(value: str) -> tuple[float, str]:
-    """Where a label stands among others: numbers by their size, then text by its letters."""
+    """Return the sort key of a label: numbers by their size, then text by its letters."""
     return (float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else math.inf), value
 
 
