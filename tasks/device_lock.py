@@ -100,12 +100,12 @@ def devices(runtime: Runtime) -> tuple[str, ...]:
 def holders() -> list[DeviceHolder]:
     """Return the processes that hold a device of this machine now."""
     notes = (_read(path) for path in sorted(_folder().glob("*.json")))
-    return [holder for holder in notes if holder is not None and not is_free(_lock(holder.device))]
+    return [holder for holder in notes if holder is not None and not is_free(_file(holder.device, "lock"))]
 
 
 @contextmanager
 def _hold(holder: DeviceHolder, progress: Progress) -> Iterator[None]:
-    lock, note = _lock(holder.device), _note(holder.device)
+    lock, note = _file(holder.device, "lock"), _file(holder.device, "json")
 
     def waiting() -> None:
         progress.note(f"waiting for the device {holder.device}: held by {_read(note) or 'another process'}")
@@ -129,12 +129,8 @@ def _folder() -> Path:
     return user_dir() / "devices" / node()
 
 
-def _lock(device: str) -> Path:
-    return _folder() / f"{device}.lock"
-
-
-def _note(device: str) -> Path:
-    return _folder() / f"{device}.json"
+def _file(device: str, suffix: str) -> Path:
+    return _folder() / f"{device}.{suffix}"
 
 
 def _read(path: Path) -> DeviceHolder | None:
