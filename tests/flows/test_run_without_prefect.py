@@ -1,8 +1,9 @@
 import os
-import re
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from tiny_run import STAGES, Tiny
@@ -40,27 +41,32 @@ def test_a_run_goes_on_when_no_server_answers(fresh: Tiny) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_told_to_end_leaves_its_last_step(fresh: Tiny) -> None:
-    """It is told once it has logged that steps are done, so there is something to save."""
-    long = ("general_distillation.training.epochs=100000", "runtime.checkpoint_seconds=1e6")
-    with subprocess.Popen(
+def test_a_run_told_to_end_goes_on_from_its_checkpoint(fresh: Tiny) -> None:
+    """It is told once a checkpoint is there: in the middle of an update there would be no other to save."""
+    long = ("general_distillation.training.epochs=100000", "runtime.checkpoint_seconds=0.01")
+
+    def checkpoints() -> list[Path]:
+        return list((fresh.folder / "artifacts" / ".work").glob("*/scratch/training/step-*"))
+
+    command = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", "run", "tiny.yaml", *long, "--until", "general_distillation"],
         cwd=fresh.folder,
         env=environment(fresh),
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-    ) as command:
-        assert command.stderr is not None
-        lines = []
-        for line in command.stderr:
-            lines.append(line)
-            if re.match(r"general_distillation: [1-9]\S* of ", line):
-                command.send_signal(signal.SIGTERM)
-    said = "".join(lines)
+    )
+    deadline = time.monotonic() + 240
+    while not checkpoints():
+        assert command.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    command.send_signal(signal.SIGTERM)
+    _, said = command.communicate(timeout=60)
     assert command.returncode == 143, said
     assert "Traceback" not in said
-    assert len(list((fresh.folder / "artifacts" / ".work").glob("*/scratch/training/step-*"))) == 1
+    assert checkpoints()
+    assert fresh.plan(*long)["general_distillation"].action == "resume"
     assert not list((fresh.folder / "artifacts" / ".leases").glob("*.json"))
 
 
