@@ -4,7 +4,6 @@ Hidden files and links that lead out of the store are not there. The password is
 from ``PREFECT_SERVER_API_AUTH_STRING`` (user:password); without one anybody who reaches the port may read.
 """
 
-import argparse
 import base64
 import hmac
 import os
@@ -15,6 +14,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
+
+import typer
 
 NOWHERE = "/dev/null/nowhere"
 
@@ -74,17 +75,12 @@ def reports_server(store: Path, host: str, port: int, auth: str | None) -> Threa
     return ThreadingHTTPServer((host, port), handler)
 
 
-def main() -> None:
-    """Serve until ended."""
-    parser = argparse.ArgumentParser(description="Serve a store's reports over HTTP, read only.")
-    parser.add_argument("store", type=Path)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=4201)
-    given = parser.parse_args()
+def main(store: Path, host: str = "127.0.0.1", port: int = 4201) -> None:
+    """Serve a store's reports over HTTP, read only, until ended."""
     auth = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or None
-    with reports_server(given.store, given.host, given.port, auth) as server:
+    with reports_server(store, host, port, auth) as server:
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

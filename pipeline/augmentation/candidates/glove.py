@@ -137,7 +137,7 @@ def _open(entry: Path) -> WordVectors | None:
         whole = len(matrix) == len(kept["words"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return WordVectors.of_units(kept["words"], matrix, kept["num_zero"]) if whole else None
+    return WordVectors(kept["words"], matrix, num_zero=kept["num_zero"]) if whole else None
 
 
 def _keep(vectors: WordVectors, entry: Path) -> None:

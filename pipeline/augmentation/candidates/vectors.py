@@ -5,8 +5,8 @@ computed again in float64. So the neighbours of a word do not depend on which wo
 equal scores the earlier word comes first.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,38 +31,26 @@ class WordVectors:
 
     Args:
         words: distinct words, the most frequent first if that is known.
-        matrix: (words, dimension), float; it is normalised. Rows of zeros are dropped, see ``num_zero``.
+        matrix: (words, dimension), float; it is normalised. Rows of zeros are dropped.
         compose: word that is not in ``words`` -> its vector, (dimension,), or None; None composes nothing.
+        num_zero: number of rows of zeros that were dropped before; the rows are float32 of length 1 already, and not
+            copied. None normalises them.
 
     Raises:
         DataError: no row is left.
     """
 
     def __init__(
-        self, words: Sequence[str], matrix: NDArray[np.floating], compose: Callable[[str], Matrix | None] | None = None
+        self,
+        words: list[str],
+        matrix: NDArray[Any],
+        compose: Callable[[str], Matrix | None] | None = None,
+        *,
+        num_zero: int | None = None,
     ) -> None:
-        matrix = np.ascontiguousarray(matrix, dtype=np.float32)
-        norms = np.linalg.norm(matrix, axis=1)
-        kept = norms > 0
-        if not kept.any():
-            raise DataError(f"the word vectors hold {len(words)} words, none with a direction: give other vectors")
-        units = matrix[kept] / norms[kept, None]
-        self._hold([word for word, keep in zip(words, kept, strict=True) if keep], units, int((~kept).sum()), compose)
-
-    @classmethod
-    def of_units(cls, words: list[str], matrix: Matrix, num_zero: int) -> "WordVectors":
-        """Build from vectors that have length 1 already, without copying; ``num_zero`` others were dropped before."""
-        made = cls.__new__(cls)
-        made._hold(words, matrix, num_zero, None)  # noqa: SLF001 - another way to be made
-        return made
-
-    def _hold(
-        self, words: list[str], units: Matrix, num_zero: int, compose: Callable[[str], Matrix | None] | None
-    ) -> None:
-        self.words = words
-        self.matrix = units
-        self.num_zero = num_zero
-        self._compose = compose
+        if num_zero is None:
+            words, matrix, num_zero = _normalised(words, matrix)
+        self.words, self.matrix, self.num_zero, self._compose = words, matrix, num_zero, compose
         self._index = {word: number for number, word in enumerate(self.words)}
         self._same: dict[str, list[int]] = {}  # rows that are one word but for case
         for number, word in enumerate(self.words):
@@ -107,6 +95,17 @@ class WordVectors:
             exact = (self.matrix[pool].astype(np.float64) * vector).sum(axis=1)
             ranked = pool[np.lexsort((pool, -exact))][:k]
             yield word, tuple(self.words[i] for i in ranked)
+
+
+def _normalised(words: list[str], matrix: NDArray[Any]) -> tuple[list[str], Matrix, int]:
+    """Return the words and unit vectors of the rows that are not zero, and the number of the others."""
+    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    norms = np.linalg.norm(matrix, axis=1)
+    kept = norms > 0
+    if not kept.any():
+        raise DataError(f"the word vectors hold {len(words)} words, none with a direction: give other vectors")
+    units = matrix[kept] / norms[kept, None]
+    return [word for word, keep in zip(words, kept, strict=True) if keep], units, int((~kept).sum())
 
 
 def embedding_weights(model: PreTrainedModel) -> Tensor:
