@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from flows.arguments import ConfigArgument, JsonOption, RecipeOption, UntilOption, configuration, refuse_keys_as_options
 from flows.artifacts import artifacts
+from flows.compare import ablate, compare
 from flows.deploy import automate, deploy, trigger
 from flows.later import Later
 from flows.services.commands import down, status, up
@@ -120,7 +121,7 @@ def schema() -> None:
     print(json.dumps(file_schema(), indent=2))  # noqa: T201 - to be kept in a file
 
 
-for command in (export, predict, serve, up, down, status, deploy, trigger, automate):
+for command in (compare, ablate, export, predict, serve, up, down, status, deploy, trigger, automate):
     app.command()(command)
 
 

@@ -11,7 +11,7 @@ from flows.later import Later
 from flows.plan import as_json as to_json
 from flows.plan import data_warnings, finished, plan_run, print_plan, refuse_lost_hub
 from flows.result import outcome, print_outcome
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from pipeline.store.disk import check_writable
 from pipeline.store.store import Store
 from pipeline.training.team import join

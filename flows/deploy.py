@@ -12,7 +12,7 @@ from flows.prefect_settings import apply
 from pipeline.config.locations import anchored
 
 EVERY_MINUTES = 10.0
-two_stage = Later("pipeline.stages.two_stage:two_stage")
+two_stage = Later("pipeline.stages.graph:two_stage")
 # These load Prefect, which is to happen once its settings stand.
 schedule, deployment = Later("flows.deployment:schedule"), Later("flows.deployment:deployment")
 register, start = Later("flows.deployment:register"), Later("flows.deployment:start")

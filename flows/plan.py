@@ -8,12 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.checks.students_fit import check_students
 from pipeline.config.run import RunConfig
 from pipeline.data.tasks.paths import file_sources
 from pipeline.errors import DataError, ModelError, PipelineError
-from pipeline.stages.mistakes import refuse_mistakes
-from pipeline.stages.students_fit import check_students
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import refuse_mistakes, two_stage
 from pipeline.store.explain import Reason, plan
 from pipeline.store.provenance import other_versions
 from pipeline.store.source import Source, unpinned_note

@@ -7,16 +7,18 @@ JSON. A separate process has the memory use of a run, and can be stopped as a wh
 import json
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from flows.prefect_settings import apply, why_unreachable
 from pipeline.config.run import RunConfig
-from pipeline.cost.libraries import load_libraries
 from pipeline.errors import PipelineError
-from pipeline.store.stage import by_name
+from pipeline.store.entry import Entry
+from pipeline.store.stage import Stage, by_name
 from pipeline.store.store import Store
 
 
@@ -47,6 +49,13 @@ def rehearsal(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
     finished = {name: store.get(stage).path for name, stage in reused.items()}
     found, notes = run_cost(config, steps, finished, folder)
     return {"stages": [asdict(stage) for stage in found.stages], "start_seconds": start_seconds, "notes": notes}
+
+
+def load_libraries(stages: Iterable[Stage[Any]]) -> None:
+    """Import what does the work of these stages, so that no rehearsal is timed with its imports."""
+    for stage in stages:
+        if isinstance(stage.run, Entry):
+            import_module(stage.run.module)
 
 
 def load_asked(asked: dict[str, Any]) -> tuple[RunConfig, str | None]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pipeline.report.formats import machine
 from pipeline.report.tables import plain_cells, score_headings
-from pipeline.stages.two_stage import TwoStage
+from pipeline.stages.graph import TwoStage
 from pipeline.store.stage import by_name
 from pipeline.store.store import Store
 

@@ -8,7 +8,7 @@ from prefect.logging import get_run_logger
 from flows.flow_run import outlive_slots, own_name
 from flows.plan import plan_run
 from pipeline.config.run import RunConfig
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from tasks.build import upkeep
 from tasks.crash_accounting import crash_accounting
 from tasks.ending import cancellable, report_outcome

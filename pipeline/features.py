@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 What = Literal["embedding", "hidden", "query", "key", "output"]
-Outcome = Literal["classes", "value"]
+Outcome = Literal["classes", "value", "masked_words"]
 
 
 class Tap(NamedTuple):

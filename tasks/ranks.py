@@ -20,7 +20,7 @@ from pipeline.config.run import RunConfig
 from pipeline.config.runtime import Runtime
 from pipeline.errors import DataError, PipelineError
 from pipeline.progress import Silent
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from pipeline.store.stage import Stage, StageRun, by_name
 from pipeline.training.team import LeaderLeftError, Team, join, team
 

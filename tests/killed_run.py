@@ -14,7 +14,7 @@ import json, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 from pipeline.config.load import load_config
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from pipeline.store.materialize import materialize
 from pipeline.store.store import Store
 import pipeline.engine.inference, pipeline.engine.learner, pipeline.training.loop, pipeline.models.load

@@ -1,4 +1,4 @@
-"""The law of direction: flows -> tasks -> pipeline.stages -> engine -> rooms -> (store, config), and never back."""
+"""The law of direction: flows -> tasks -> stages -> checks -> engine -> rooms -> (store, config), and never back."""
 
 import ast
 import subprocess
@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("data", "models", "distillation", "training", "augmentation", "evaluation", "device", "export", "report")
+ABOVE_THE_ENGINE = ("pipeline.stages", "pipeline.cost", "pipeline.checks")
 LOWEST = ("errors", "features", "hub", "memory", "progress")
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "prefect", "sklearn", "nlpaug")
 # Imports inside functions: of what is optional, heavy and seldom needed, or waits for Prefect's settings; only fewer.
@@ -18,10 +19,12 @@ LAZY = {
     "flows/plan.py": 2,
     "flows/prefect_settings.py": 1,
     "flows/rehearsal.py": 3,
-    "flows/run_flow.py": 3,
+    "flows/run_flow.py": 4,
     "flows/services/state.py": 1,
     "pipeline/augmentation/augmenters/tang2019.py": 1,
     "pipeline/augmentation/words/segmentation.py": 1,
+    "pipeline/checks/known.py": 1,
+    "pipeline/checks/students_fit.py": 1,
     "pipeline/data/corpus/text.py": 2,
     "pipeline/data/tasks/readers.py": 1,
     "pipeline/engine/compilation.py": 1,
@@ -30,8 +33,6 @@ LAZY = {
     "pipeline/evaluation/scores.py": 1,
     "pipeline/models/speed/compilation.py": 1,
     "pipeline/stages/corpus.py": 1,
-    "pipeline/stages/known.py": 1,
-    "pipeline/stages/students_fit.py": 1,
     "pipeline/store/hub.py": 1,
     "pipeline/training/team.py": 2,
     "tasks/device_lock.py": 1,
@@ -96,7 +97,7 @@ def test_tasks_know_no_flows() -> None:
 
 
 def test_store_and_config_know_nothing_above_them() -> None:
-    above = tuple(f"pipeline.{name}" for name in (*ROOMS, "engine", "stages"))
+    above = (*(f"pipeline.{name}" for name in (*ROOMS, "engine")), *ABOVE_THE_ENGINE)
     assert violations(sources("pipeline/config", "pipeline/store"), lambda name: of(name, *above)) == []
     assert violations(sources("pipeline/config"), lambda name: of(name, "pipeline.store")) == []
     assert violations(sources("pipeline/config", "pipeline/store"), lambda name: of(name, *HEAVY)) == []
@@ -110,7 +111,8 @@ def test_rooms_meet_above_them_only(own: str) -> None:
 
 def test_the_engine_knows_no_stage() -> None:
     """Stages say what runs; what runs does not know which stage asked."""
-    assert violations(sources("pipeline/engine"), lambda name: of(name, "pipeline.stages", "tasks", "flows")) == []
+    assert violations(sources("pipeline/engine"), lambda name: of(name, *ABOVE_THE_ENGINE, "tasks", "flows")) == []
+    assert violations(sources("pipeline/checks"), lambda name: of(name, "pipeline.stages", "pipeline.cost")) == []
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
@@ -181,13 +183,27 @@ def test_imports_stand_at_the_top() -> None:
     assert sum(LAZY.values()) < 40
 
 
+def test_each_file_of_the_stages_is_a_stage() -> None:
+    """Besides, there is the graph that joins them."""
+    makers = [path for path in sources("pipeline/stages") if path.name not in {"__init__.py", "graph.py"}]
+    others = [
+        path.name
+        for path in makers
+        if not any(
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Stage"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        )
+    ]
+    assert others == []
+
+
 def test_stages_import_no_heavy_library() -> None:
     """Wherever in a file: what does the work of a stage lies in the engine."""
-    stages = sources("pipeline/stages")
+    stages = sources("pipeline/stages", "pipeline/checks")
     assert violations(stages, lambda name: of(name, *HEAVY, "numpy", "pyarrow")) == []
 
 
-@pytest.mark.parametrize("module", ["pipeline.config.run", "pipeline.store.store", "pipeline.stages.two_stage"])
+@pytest.mark.parametrize("module", ["pipeline.config.run", "pipeline.store.store", "pipeline.stages.graph"])
 def test_planning_loads_no_heavy_library(module: str) -> None:
     """Imported for real, so that what the libraries themselves import counts too."""
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"

@@ -20,7 +20,7 @@ import yaml
 
 from pipeline.config.load import load_config
 from pipeline.config.run import RunConfig
-from pipeline.stages.two_stage import TwoStage, two_stage
+from pipeline.stages.graph import TwoStage, two_stage
 from pipeline.store.artifact import Artifact
 from pipeline.store.explain import Reason, plan
 from pipeline.store.materialize import Outcome, materialize

@@ -36,7 +36,7 @@ from pipeline.evaluation.metrics import compute_metrics, main_metric
 from pipeline.models.load import load_finetuned
 from pipeline.models.source import ModelSource
 from pipeline.progress import Silent
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from pipeline.store.artifact import Artifact
 from pipeline.store.materialize import materialize
 from pipeline.store.store import Store

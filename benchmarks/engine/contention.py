@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.device.waiting import ask_for_short_slices  # sets how threads wait, before torch is imported
+from pipeline.device.waiting import ask_for_short_slices  # decides how threads wait, before torch is imported
 
 USUAL = "--usual-slices"
 # The environment and the options of each way; by itself libgomp spins 300,000 times.
@@ -37,14 +37,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each cell (3)")
     parser.add_argument("--rows", type=int, default=1_200, help="rows of the training (1,200)")
-    parser.add_argument("--train", type=int, metavar="LOOPS", help=argparse.SUPPRESS)
+    parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(USUAL, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="few rows, one round: does it run?")
     asked = parser.parse_args()
     if asked.quick:
         asked.rounds, asked.rows = 1, 60
-    if asked.train is not None:
-        train(asked.rows, asked.train, short=not asked.usual_slices)
+    if asked.train:
+        train(asked.rows, short=not asked.usual_slices)
         return
     found: dict[tuple[str, int], list[float]] = {}
     for number in range(asked.rounds):
@@ -67,35 +67,34 @@ def measure(way: str, loops: int, rows: int) -> float:
     """Seconds of a training whose threads wait in this way, beside ``loops`` busy loops."""
     variables, options = WAYS[way]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
-    done = subprocess.run(
-        [sys.executable, __file__, "--train", str(loops), "--rows", str(rows), *options],
-        env=environment | variables,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    seconds: float = json.loads(done.stdout.splitlines()[-1])
-    return seconds
-
-
-def train(rows: int, loops: int, *, short: bool) -> None:
-    """Train once to warm up and once with a clock, the loops beside it then; print the seconds."""
-    others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(loops)]  # before slices are inherited
-    sys.path.insert(0, str(Path(__file__).parent))
-    from setting import Engine, Shape, made_up_rows
-
+    others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(loops)]
     try:
-        if short:
-            ask_for_short_slices()
-        student = Shape(2, 84, 336)
-        engine = Engine(made_up_rows(rows, mean=25), Shape(4, 192, 768), {"first": student, "second": student})
-        engine.epoch()
-        seconds = engine.epoch()["seconds"]
+        done = subprocess.run(
+            [sys.executable, __file__, "--train", "--rows", str(rows), *options],
+            env=environment | variables,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
     finally:
         for other in others:
             other.kill()
             other.wait()
-    print(json.dumps(seconds))
+    seconds: float = json.loads(done.stdout.splitlines()[-1])
+    return seconds
+
+
+def train(rows: int, *, short: bool) -> None:
+    """Train once to warm up and once with a clock; print the seconds."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    from setting import Engine, Shape, made_up_rows
+
+    if short:
+        ask_for_short_slices()
+    student = Shape(2, 84, 336)
+    engine = Engine(made_up_rows(rows, mean=25), Shape(4, 192, 768), {"first": student, "second": student})
+    engine.epoch()
+    print(json.dumps(engine.epoch()["seconds"]))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,13 @@ class RunConfig(Config):
 
     name: str = Field("run", title="Name of the run")
     seed: int = Field(42, ge=0, title="Seed")
+    student_seed: int | None = Field(
+        None,
+        ge=0,
+        title="Seed of the students",
+        description="Of their start, dropout and order of rows, while rows drawn, teacher and variants stay; as seed "
+        "when empty.",
+    )
     corpus: CorpusConfig | None = None
     pretrain: PretrainConfig | None = None
     teacher: TeacherConfig = TeacherConfig()
@@ -58,6 +65,11 @@ class RunConfig(Config):
         description="What matrix products are computed in; auto: bfloat16 on GPUs that have it and, for wide students, "
         "on CPUs with AMX.",
     )
+    use: dict[str, str] = Field(
+        {},
+        title="Artifacts to use",
+        description="Stage -> artifact that takes its place, of whatever run: teacher: teacher/v0003, or a tag.",
+    )
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")
@@ -77,6 +89,11 @@ class RunConfig(Config):
             raise ValueError(msg)
         self._check_starts()
         return self
+
+    @property
+    def seed_of_students(self) -> int:
+        """Seed of everything that students do not share with their teacher and their rows."""
+        return self.seed if self.student_seed is None else self.student_seed
 
     def _resolve_starts(self) -> None:
         """Say where a student starts that leaves it to the run."""

@@ -4,7 +4,7 @@ A training costs so much a token, so much a step and so much an evaluation, and 
 cost so much a unit and something once. ``rehearsal`` measures, ``sizes`` says of how much there will be.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, inf
 
@@ -213,18 +213,13 @@ class RunCost:
     @property
     def peak_disk_bytes(self) -> float:
         """The most it holds more than now at any time."""
-        return peak_disk((stage.disk_bytes, stage.scratch_bytes) for stage in self.stages)
+        held = peak = 0.0
+        for stage in self.stages:
+            peak = max(peak, held + stage.disk_bytes + stage.scratch_bytes)
+            held += stage.disk_bytes
+        return peak
 
     @property
     def peak_bytes(self) -> float:
         """The most memory that any stage takes."""
         return max((stage.peak_bytes for stage in self.stages), default=0.0)
-
-
-def peak_disk(stages: Iterable[tuple[float, float]]) -> float:
-    """The most that is on the disk at once, when each stage leaves (what stays, what goes with its end)."""
-    held = peak = 0.0
-    for stays, goes in stages:
-        peak = max(peak, held + stays + goes)
-        held += stays
-    return peak

@@ -12,8 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+from transformers import PreTrainedModel
+
 from pipeline.config.runtime import Runtime
 from pipeline.cost.arithmetic import Machine, Mark
+from pipeline.models.taps import encode
 from pipeline.progress import Silent
 from pipeline.store.artifact import InputRecord, Timings
 from pipeline.store.fingerprint import digest_bytes
@@ -21,6 +25,7 @@ from pipeline.store.stage import Stage, StageRun
 from pipeline.store.store import Store
 
 PROBE_BYTES = 64_000_000
+PROBE_ROWS, PROBE_LENGTH = 16, 32
 RESET_PEAK = "5"  # man 5 proc, clear_refs: the peak of the resident size starts again from what it is now
 Folders = Mapping[str, Path | tuple[Path, ...]]
 
@@ -77,14 +82,10 @@ def rehearse(stage: Stage[Any], config: Any, inputs: Folders, store: Store, runt
     watch = Stopwatch()
     run = StageRun(dict(inputs), work.output, work.scratch, runtime, watch)
     before = start_peak()
-    began, clock = datetime.now(UTC), time.perf_counter()
+    began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     small.run(config, run)
-    timings = Timings(
-        started=began.isoformat(timespec="seconds"),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(time.perf_counter() - clock, 3),
-        resumed=False,
-    )
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    timings = Timings(started=began, finished=now, seconds=round(time.perf_counter() - clock, 3))
     records = {role: _record(given) for role, given in inputs.items()}
     artifact = store.commit(small, fingerprint, records, run.metrics, timings)
     return Rehearsed(
@@ -138,3 +139,19 @@ def probe_disk(folder: Path) -> Machine:
     read = time.perf_counter()
     path.unlink()
     return Machine(write_seconds=(written - clock) / len(data), read_seconds=(read - written) / len(data))
+
+
+def probe_model(model: PreTrainedModel) -> float:
+    """Time a forward pass; return seconds for one token, the better of two passes after a warm-up."""
+    where = next(model.parameters()).device
+    pieces = torch.randint(model.config.vocab_size, (PROBE_ROWS, PROBE_LENGTH), device=where)
+    batch = {"input_ids": pieces, "attention_mask": torch.ones_like(pieces, dtype=torch.bool)}
+    times = []
+    with torch.inference_mode():
+        for _ in range(3):
+            clock = time.perf_counter()
+            encode(model, batch)
+            if where.type == "cuda":
+                torch.cuda.synchronize(where)
+            times.append(time.perf_counter() - clock)
+    return min(times[1:]) / pieces.numel()

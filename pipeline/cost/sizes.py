@@ -1,17 +1,37 @@
 """How many rows a rehearsal can afford, and how many steps and tokens the real rows will make."""
 
 from dataclasses import dataclass
+from functools import reduce
 from math import ceil
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tokens.batches import BatchPlan
 
+Lengths = NDArray[np.int32]  # of rows, in tokens
 MOST_BATCHES, FEWEST_BATCHES, FEWEST_ROWS = 8, 2, 4
 PASSES = 2
 MOST_PLANNED = 200_000  # rows; the batches of more are as full as these
+
+
+def place_of_training(config: BaseModel) -> tuple[str, ...]:
+    """Return the fields that lead to the training configuration within a stage's configuration; () if it has none."""
+    for name, value in config:
+        if isinstance(value, TrainingConfig):
+            return (name,)
+        if isinstance(value, BaseModel) and (place := place_of_training(value)):
+            return (name, *place)
+    return ()
+
+
+def training_of(config: Any) -> TrainingConfig:
+    """Return the training configuration within the configuration of a stage that trains."""
+    training: TrainingConfig = reduce(getattr, place_of_training(config), config)
+    return training
 
 
 @dataclass(frozen=True)
@@ -62,20 +82,14 @@ def small_training(
     )
 
 
-@dataclass(frozen=True)
-class Batches:
-    """The batches of one epoch.
-
-    Attributes:
-        steps: number of optimizer steps.
-        tokens: number of tokens computed, padding included.
-    """
+class Batches(NamedTuple):
+    """The batches of one epoch: optimizer steps, and tokens computed, padding included."""
 
     steps: int
     tokens: float
 
 
-def batches(lengths: NDArray[np.int32], rows: float, config: TrainingConfig, *, max_length: int) -> Batches:
+def batches(lengths: Lengths, rows: float, config: TrainingConfig, *, max_length: int) -> Batches:
     """Count the steps and tokens of one epoch.
 
     Args:
@@ -101,7 +115,7 @@ def batches(lengths: NDArray[np.int32], rows: float, config: TrainingConfig, *, 
     )
 
 
-def resampled(lengths: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
+def resampled(lengths: Lengths, rows: int) -> Lengths:
     """Resample ``lengths`` to ``rows`` values with the same distribution, ascending.
 
     Args:

@@ -2,8 +2,9 @@
 
 Two threads meet hundreds of times a step. By default the one that comes first spins, for up to 300,000 rounds, and if
 the other is not running because a third process has its core, the time slice of the first is lost too. Threads that
-sleep at once lose time even on a quiet machine. So they spin for a moment and then sleep, and the kernel is asked to
-let them run again soon after they wake (benchmarks/engine/contention.py).
+sleep at once lose time even on a quiet machine. So they spin for a moment and then sleep, a shorter one where other
+processes are running as this one begins, and the kernel is asked to let them run again soon after they wake
+(benchmarks/engine/contention.py).
 """
 
 import ctypes
@@ -11,8 +12,10 @@ import os
 import platform
 import struct
 import sys
+from pathlib import Path
 
-SPIN_ROUNDS = 2_000  # some microseconds
+QUIET_ROUNDS, BUSY_ROUNDS = 5_000, 1_500  # of spinning; a thousand take a few microseconds
+LOAD = Path("/proc/loadavg")
 SLICE_NANOSECONDS = 100_000  # the kernel's usual slice is 3 ms
 CALLS = {"x86_64": (315, 314), "aarch64": (275, 274)}  # sched_getattr, sched_setattr; no C library wraps them
 ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # sched_attr: size, policy, flags, nice, priority, runtime, deadline, period
@@ -24,7 +27,13 @@ def spin_briefly() -> None:
     Does nothing where the user decided (``OMP_WAIT_POLICY`` or ``GOMP_SPINCOUNT``), nor with another OpenMP than GNU's.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", str(SPIN_ROUNDS))
+        os.environ.setdefault("GOMP_SPINCOUNT", str(BUSY_ROUNDS if others_run() else QUIET_ROUNDS))
+
+
+def others_run() -> bool:
+    """Return whether any other thread of this machine is running or waiting for a processor just now (Linux)."""
+    running, _, _ = LOAD.read_text(encoding="ascii").split()[3].partition("/") if LOAD.exists() else ("1", "", "")
+    return int(running) > 1
 
 
 def ask_for_short_slices() -> bool:

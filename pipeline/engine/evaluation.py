@@ -15,6 +15,7 @@ from pipeline.engine.run_training import describe_device, placed, write_json
 from pipeline.engine.scoring import metric_names, scoring
 from pipeline.evaluation.baseline import tfidf_baseline, unit
 from pipeline.evaluation.cost import count_parameters, size_on_disk
+from pipeline.evaluation.kept_predictions import PREDICTIONS, write_predictions
 from pipeline.evaluation.metrics import bootstrap_difference, bootstrap_interval, compute_metrics, main_metric
 from pipeline.evaluation.scores import count_pairs
 from pipeline.models.load import load_finetuned
@@ -84,6 +85,9 @@ def run(
         "dev_rows": len(tables["dev"]),
     }
     write_json(run.output / "results.json", found)
+    write_predictions(
+        run.output / PREDICTIONS, task.splits["dev"], {name: of["dev"] for name, of in predictions.items()}
+    )
     run.record(
         models={
             result["name"]: {"role": result["role"], **result["metrics"], "retention": result["retention"]}

@@ -1,14 +1,16 @@
-"""Inputs from outside the store as sources: model folders and hub ids, and files."""
+"""Where the inputs of stages come from: model folders, hub ids and files as sources; a run's own models."""
 
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 from pipeline.config.builtin import builtin_path, home_path
+from pipeline.config.run import RunConfig
 from pipeline.errors import ModelError
 from pipeline.models.source import ModelSource
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source
-from pipeline.store.stage import StageRun
+from pipeline.store.stage import Stage, StageRun
 
 # What a model's folder is loaded from: configuration, weights and tokenizer, all in the folder itself. Whatever else
 # lies beside them (a README, a licence, pictures, weights for other libraries, states of a trainer) changes nothing.
@@ -66,3 +68,23 @@ def model_input(run: StageRun, role: str) -> ModelSource:
         return ModelSource(str(given / "model"))
     revision = str(given[1]) if len(given) > 1 else "main"
     return ModelSource(str(given[0]), revision)
+
+
+def pretrained_teacher(config: RunConfig, pretrain: Stage[Any] | None) -> Stage[Any] | Source:
+    """The encoder to fine-tune and to imitate in general distillation."""
+    if config.pretrain is not None and config.pretrain.mode != "mlm_head":
+        assert pretrain is not None  # noqa: S101 - the recipe builds it whenever it is configured
+        return pretrain
+    return model_source(config.teacher.model or "", config.teacher.revision)
+
+
+def masked_lm(config: RunConfig, pretrain: Stage[Any] | None) -> Stage[Any] | Source | None:
+    """The masked LM that proposes substitutions; None when neighbours propose every word."""
+    wanted = config.augmentation.mlm if config.augmentation else None
+    if wanted is None:
+        return None
+    if wanted != "teacher":
+        return model_source(wanted)
+    if pretrain is not None:
+        return pretrain
+    return pretrained_teacher(config, None)

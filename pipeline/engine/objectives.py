@@ -171,7 +171,7 @@ def from_labels(outcome: Outcome) -> Objective:
 
 def masked_words() -> Objective:
     """Masked word pieces: pretraining."""
-    return Objective([Part("masked_lm", response.MaskedWordTerm())])
+    return Objective([Part("masked_lm", response.HardTerm("masked_words"))])
 
 
 def guide_taps(learners: Mapping[str, Learner], guide: str = TEACHER) -> tuple[Tap, ...]:

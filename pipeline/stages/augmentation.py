@@ -6,6 +6,8 @@ from typing import Any
 from pydantic import PositiveInt
 
 from pipeline.augmentation.words.segmentation import segmenter
+from pipeline.checks.checks import Check
+from pipeline.checks.known import Known
 from pipeline.config.augmenters import children
 from pipeline.config.base import Config
 from pipeline.config.extras import require_extras
@@ -13,8 +15,6 @@ from pipeline.config.run import RunConfig
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.candidates import segmenter_input
-from pipeline.stages.checks import Check
-from pipeline.stages.known import Known
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 
@@ -52,7 +52,9 @@ def augmentation(config: RunConfig, task_data: Stage[Any], candidates: Stage[Any
         seed=config.seed if wanted.seed is None else wanted.seed,
     )
     inputs: dict[str, Any] = {"task_data": task_data, "candidates": candidates, **segmenter_input(wanted.words)}
-    return Stage("augmentation", 4, settings, inputs, entry("pipeline.engine.augmentation"))
+    return Stage(
+        "augmentation", 4, settings, inputs, entry("pipeline.engine.augmentation"), cost="pipeline.cost.augmentation"
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

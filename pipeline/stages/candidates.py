@@ -11,17 +11,17 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from pipeline.augmentation.candidates.glove_lines import check_first_lines
 from pipeline.augmentation.words.segmentation import own_code
+from pipeline.checks.checks import Check, loads
+from pipeline.checks.known import Known
 from pipeline.config.augmentation import VectorsConfig
 from pipeline.config.base import Config
 from pipeline.config.builtin import home_path
 from pipeline.config.extras import require_workers
 from pipeline.config.run import RunConfig
 from pipeline.config.words import WordsConfig
+from pipeline.engine.inputs import masked_lm, pretrained_teacher
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.unloaded import MASKED_LM_HEADS
-from pipeline.stages.checks import Check, loads
-from pipeline.stages.known import Known
-from pipeline.stages.teacher_input import masked_lm, pretrained_teacher
 from pipeline.store.entry import entry
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage
@@ -66,7 +66,9 @@ def candidates(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         unlabelled=wanted.unlabelled,
     )
     inputs |= segmenter_input(wanted.words)
-    return Stage("candidates", 3, settings, inputs, entry("pipeline.engine.candidates"))
+    return Stage(
+        "candidates", 3, settings, inputs, entry("pipeline.engine.candidates"), cost="pipeline.cost.augmentation"
+    )
 
 
 def segmenter_input(words: WordsConfig) -> dict[str, Source]:

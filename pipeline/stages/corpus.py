@@ -1,5 +1,7 @@
 """Stage ``corpus``: text in; cleaned, deduplicated, tokenised and packed sequences out."""
 
+from pipeline.checks.checks import Check
+from pipeline.checks.known import Known
 from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig, TokenizerTraining
 from pipeline.config.run import RunConfig
@@ -7,8 +9,6 @@ from pipeline.data.corpus.docstrings import package_dir, packages_identity
 from pipeline.data.tasks.hub_folder import hub_folder
 from pipeline.engine.inputs import expand, model_source
 from pipeline.errors import ConfigError
-from pipeline.stages.checks import Check
-from pipeline.stages.known import Known
 from pipeline.store.entry import entry
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source
@@ -37,7 +37,9 @@ def corpus(config: RunConfig) -> Stage[CorpusStage]:
     identity = wanted.model_copy(
         update={"paths": ("*",) if wanted.paths else (), "tokenizer": _trained(wanted), **local}
     )
-    return Stage("corpus", 2, CorpusStage(corpus=identity), inputs, entry("pipeline.engine.corpus"))
+    return Stage(
+        "corpus", 2, CorpusStage(corpus=identity), inputs, entry("pipeline.engine.corpus"), cost="pipeline.cost.corpus"
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from pipeline.checks.checks import Check, trains
 from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
 from pipeline.engine.student_identity import identities
 from pipeline.errors import ConfigError
-from pipeline.stages.checks import Check, trains
 from pipeline.stages.label_only import same_size
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
@@ -57,7 +57,7 @@ def evaluation(
     inputs = {"task_data": task_data, "teacher": teacher, "students": students}
     if label_only is not None:
         inputs["label_only"] = label_only
-    return Stage("evaluation", 2, settings, inputs, entry("pipeline.engine.evaluation"))
+    return Stage("evaluation", 3, settings, inputs, entry("pipeline.engine.evaluation"), cost="pipeline.cost.inference")
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

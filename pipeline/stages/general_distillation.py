@@ -2,16 +2,16 @@
 
 from typing import Any
 
+from pipeline.checks.checks import Check, loads, reads_corpus, shares_vocabulary, students_fit, trains
 from pipeline.config.base import Config
 from pipeline.config.distillation import GeneralDistillationConfig
 from pipeline.config.models import StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
+from pipeline.engine.inputs import pretrained_teacher
 from pipeline.engine.precision import student_precision, teacher_precision
 from pipeline.engine.student_identity import identities
 from pipeline.errors import ConfigError
-from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, students_fit, trains
-from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 
@@ -45,13 +45,13 @@ def general_distillation(
         students=identities(students),
         precision=student_precision(config, students),
         teacher_precision=teacher_precision(config),
-        seed=config.seed,
+        seed=config.seed_of_students,
     )
     inputs: dict[str, Any] = {"corpus": corpus, "teacher": pretrained_teacher(config, pretrain)}
     if initialisation is not None:
         inputs["pretrained_initialisation"] = initialisation
     work = entry("pipeline.engine.general_distillation")
-    return Stage("general_distillation", 5, settings, inputs, work, parallel=True)
+    return Stage("general_distillation", 5, settings, inputs, work, parallel=True, cost="pipeline.cost.training")
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

@@ -4,15 +4,15 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+from pipeline.checks.checks import Check, loads, trains
+from pipeline.checks.known import Known
 from pipeline.config.base import Config
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
+from pipeline.engine.inputs import pretrained_teacher
 from pipeline.engine.student_identity import identities, taken_layers
 from pipeline.models.initialise.checks import check_family, check_layers, check_width
 from pipeline.models.shapes import student_shape
-from pipeline.stages.checks import Check, loads, trains
-from pipeline.stages.known import Known
-from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.entry import entry
 from pipeline.store.source import Source
 from pipeline.store.stage import Stage
@@ -45,7 +45,7 @@ def _stage(
     name: str, config: RunConfig, start: str, inputs: dict[str, Stage[Any] | Source]
 ) -> Stage[InitialisationStage]:
     students = tuple(student for student in config.students if student.start == start)
-    settings = InitialisationStage(students=identities(students), seed=config.seed)
+    settings = InitialisationStage(students=identities(students), seed=config.seed_of_students)
     return Stage(name, 1, settings, inputs, entry("pipeline.engine.initialisation"))
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.checks.checks import Check, loads, reads_task, students_fit, trains
 from pipeline.config.base import Config
 from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
+from pipeline.engine.inputs import pretrained_teacher
 from pipeline.engine.precision import student_precision
 from pipeline.engine.student_identity import (
     NAMED,
@@ -16,8 +18,6 @@ from pipeline.engine.student_identity import (
 )
 from pipeline.errors import ConfigError
 from pipeline.models.described import NAMES, describe, shape_of, sizes_of
-from pipeline.stages.checks import Check, loads, reads_task, students_fit, trains
-from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 
@@ -41,14 +41,22 @@ def label_only(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | 
         training=training,
         students=_without_teaching(students),
         precision=student_precision(config, students),
-        seed=config.seed,
+        seed=config.seed_of_students,
     )
     inputs = {
         "task_data": task_data,
         "teacher": pretrained_teacher(config, pretrain),
         **start_sources(students),
     }
-    return Stage("label_only", 4, settings, inputs, entry("pipeline.engine.label_only"), parallel=True)
+    return Stage(
+        "label_only",
+        4,
+        settings,
+        inputs,
+        entry("pipeline.engine.label_only"),
+        parallel=True,
+        cost="pipeline.cost.training",
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

@@ -6,10 +6,10 @@ or number of threads the models are timed anew, and nothing else is.
 
 from typing import Any
 
+from pipeline.checks.checks import Check, trains
 from pipeline.config.run import RunConfig
 from pipeline.engine.machine import Machine, this_machine
 from pipeline.engine.student_identity import identities
-from pipeline.stages.checks import Check, trains
 from pipeline.stages.evaluation import Compared
 from pipeline.stages.label_only import same_size
 from pipeline.store.entry import entry
@@ -49,7 +49,9 @@ def latency(
     inputs = {"teacher": teacher, "students": students}
     if label_only is not None:
         inputs["label_only"] = label_only
-    return Stage("latency", 1, settings, inputs, entry("pipeline.engine.latency"), timed=True)
+    return Stage(
+        "latency", 1, settings, inputs, entry("pipeline.engine.latency"), timed=True, cost="pipeline.cost.latency"
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

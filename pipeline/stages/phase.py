@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.checks.checks import Check, students_fit, trains
 from pipeline.config.augmentation import Labels
 from pipeline.config.base import Config
 from pipeline.config.distillation import PhaseConfig
@@ -10,7 +11,6 @@ from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.engine.precision import student_precision, teacher_precision
 from pipeline.engine.student_identity import identities, inputs_for
-from pipeline.stages.checks import Check, students_fit, trains
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 
@@ -57,11 +57,13 @@ def phase(
         labels=labels_of_variants(config, wanted),
         precision=student_precision(config),
         teacher_precision=teacher_precision(config) if layers else None,
-        seed=config.seed,
+        seed=config.seed_of_students,
     )
     inputs: dict[str, Any] = {"teacher": teacher, "rows": rows, "task_data": task_data}
     inputs |= inputs_for(config.students, **made) if previous is None else {"previous": previous}
-    return Stage(wanted.name, 8, settings, inputs, entry("pipeline.engine.phase"), parallel=True)
+    return Stage(
+        wanted.name, 8, settings, inputs, entry("pipeline.engine.phase"), parallel=True, cost="pipeline.cost.training"
+    )
 
 
 def _identity(wanted: PhaseConfig) -> PhaseConfig:

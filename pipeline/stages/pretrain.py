@@ -5,6 +5,7 @@ From nothing, continued from an encoder, or only a head fitted to an encoder tha
 
 from typing import Any
 
+from pipeline.checks.checks import Check, loads, reads_corpus, shares_vocabulary, trains
 from pipeline.config.base import Config
 from pipeline.config.models import PretrainConfig
 from pipeline.config.precision import Precision
@@ -12,7 +13,6 @@ from pipeline.config.run import RunConfig
 from pipeline.engine.inputs import model_source
 from pipeline.engine.precision import teacher_precision
 from pipeline.errors import ConfigError
-from pipeline.stages.checks import Check, loads, reads_corpus, shares_vocabulary, trains
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 
@@ -33,7 +33,9 @@ def pretrain(config: RunConfig, corpus: Stage[Any]) -> Stage[PretrainStage]:
     if config.teacher.model:
         inputs["encoder"] = model_source(config.teacher.model, config.teacher.revision)
     settings = PretrainStage(pretrain=config.pretrain, precision=teacher_precision(config), seed=config.seed)
-    return Stage("pretrain", 4, settings, inputs, entry("pipeline.engine.pretrain"), parallel=True)
+    return Stage(
+        "pretrain", 4, settings, inputs, entry("pipeline.engine.pretrain"), parallel=True, cost="pipeline.cost.training"
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

@@ -3,6 +3,8 @@
 from functools import partial
 from pathlib import Path
 
+from pipeline.checks.checks import Check
+from pipeline.checks.known import Known
 from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.config.task import TaskConfig
@@ -13,8 +15,6 @@ from pipeline.data.tasks.hub_folder import hub_folder
 from pipeline.data.tasks.paths import USUAL_LENGTH, file_sources, require_file
 from pipeline.data.tasks.positive_class import check_positive_class
 from pipeline.errors import ConfigError
-from pipeline.stages.checks import Check
-from pipeline.stages.known import Known
 from pipeline.store.entry import entry
 from pipeline.store.hub import HubName
 from pipeline.store.source import Source

@@ -2,19 +2,19 @@
 
 from typing import Any
 
+from pipeline.checks.checks import Check, loads, reads_task, trains
+from pipeline.checks.known import Known
 from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.data.tasks.labels import align_labels
+from pipeline.engine.inputs import pretrained_teacher
 from pipeline.engine.precision import teacher_precision
 from pipeline.engine.refusals import check_one_output, refuse_multi_label
 from pipeline.errors import ModelError
 from pipeline.models.described import describe
 from pipeline.models.unloaded import CLASSIFIERS, DEEP_CLASSIFIERS
-from pipeline.stages.checks import Check, loads, reads_task, trains
-from pipeline.stages.known import Known
-from pipeline.stages.teacher_input import pretrained_teacher
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 
@@ -42,7 +42,9 @@ def teacher(config: RunConfig, task_data: Stage[Any], pretrain: Stage[Any] | Non
         refuse_multi_label(config.teacher.model or "", describe(config.teacher.model or "") or {})
     inputs = {"task_data": task_data, "pretrained": pretrained_teacher(config, pretrain)}
     work = entry("pipeline.engine.teacher")
-    return Stage("teacher", 5, settings, inputs, work, parallel=settings.finetune is not None)
+    trains_it = settings.finetune is not None
+    cost = "pipeline.cost.training" if trains_it else "pipeline.cost.inference"
+    return Stage("teacher", 5, settings, inputs, work, parallel=trains_it, cost=cost)
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:

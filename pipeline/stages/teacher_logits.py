@@ -7,14 +7,13 @@ their origins. Logits are computed shard by shard; a killed run goes on with the
 
 from typing import Any
 
+from pipeline.checks.checks import Check, trains
 from pipeline.config.base import Config
 from pipeline.config.precision import Precision
 from pipeline.config.run import RunConfig
 from pipeline.engine.precision import teacher_precision
-from pipeline.stages.checks import Check, trains
 from pipeline.store.entry import entry
-from pipeline.store.source import Source
-from pipeline.store.stage import Stage, ancestors
+from pipeline.store.stage import Stage
 
 
 class TeacherLogitsStage(Config):
@@ -24,26 +23,37 @@ class TeacherLogitsStage(Config):
 
 
 def teacher_logits(
-    config: RunConfig, task_data: Stage[Any], teacher: Stage[Any], augmentation: Stage[Any] | None
+    config: RunConfig,
+    task_data: Stage[Any],
+    teacher: Stage[Any],
+    augmentation: Stage[Any] | None,
+    candidates: Stage[Any] | None,
 ) -> Stage[TeacherLogitsStage]:
-    """The teacher's logits of original, unlabelled and augmented rows."""
+    """The teacher's logits of original, unlabelled and augmented rows.
+
+    Args:
+        config: of the run.
+        task_data: the task.
+        teacher: the fine-tuned teacher.
+        augmentation: the variants; None without any.
+        candidates: proposed the variants' words; its masked LM, if it has one, says how strange they look.
+    """
     inputs: dict[str, Any] = {"task_data": task_data, "teacher": teacher}
     if augmentation is not None:
         inputs["augmentation"] = augmentation
-        mlm = _masked_lm(augmentation)
-        if mlm is not None:
-            inputs["mlm"] = mlm
+        if candidates is not None and "mlm" in candidates.inputs:
+            inputs["mlm"] = candidates.inputs["mlm"]
     settings = TeacherLogitsStage(precision=teacher_precision(config))
-    return Stage("teacher_logits", 4, settings, inputs, entry("pipeline.engine.teacher_logits"))
+    return Stage(
+        "teacher_logits",
+        4,
+        settings,
+        inputs,
+        entry("pipeline.engine.teacher_logits"),
+        cost="pipeline.cost.inference",
+    )
 
 
 def checks(config: RunConfig) -> tuple[Check, ...]:
     """What shows before the teacher is asked: a device."""
     return trains(config.runtime)
-
-
-def _masked_lm(augmentation: Stage[Any]) -> Stage[Any] | Source | None:
-    """The masked LM that proposed the variants' words, if one did."""
-    return next(
-        (stage.inputs["mlm"] for stage in (augmentation, *ancestors(augmentation)) if "mlm" in stage.inputs), None
-    )

@@ -95,6 +95,8 @@ class Stage(Generic[ConfigT]):
         run: the function that fills ``StageRun.output``.
         parallel: whether it trains, so that several processes may run it together; no part of its identity.
         timed: whether it measures times, which mean nothing while others train beside it; no part of its identity.
+        cost: full name of the module that estimates its cost, by a function ``share``; empty for a stage that is short
+            enough to be rehearsed whole; no part of its identity.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Stage(Generic[ConfigT]):
     run: Callable[[ConfigT, StageRun], None]
     parallel: bool = False
     timed: bool = False
+    cost: str = ""
 
     def __post_init__(self) -> None:
         if not STAGE_NAME.fullmatch(self.name):

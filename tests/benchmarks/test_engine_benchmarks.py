@@ -47,8 +47,8 @@ def test_share_of_peak_counts_only_work_done(monkeypatch, capsys):
 
 def test_plain_forms_are_timed_beside_the_engines(monkeypatch, capsys):
     text = printed("plain_forms", monkeypatch, capsys)
-    ratios = numbers(r": ([\d.]+) times as fast", text)
-    assert len(ratios) + text.count("not packed") == 4
+    ratios = numbers(r" ([\d.]+) times as fast", text)
+    assert len(ratios) in {1 + 6, 1 + 12}  # kept memory; two cases and three ways, in one precision or both
     assert all(ratio > 0 for ratio in ratios)
 
 
@@ -137,6 +137,6 @@ def test_a_model_has_the_same_weights_whatever_attention_it_runs_on():
 
 @pytest.mark.parametrize("usual", [False, True])
 def test_a_training_beside_other_work_says_its_seconds(usual, monkeypatch, capsys):
-    """The part that each measurement runs as a process of its own, beside one busy loop."""
-    options = ("--train", "1", *(["--usual-slices"] if usual else []))
+    """The part that each measurement runs as a process of its own."""
+    options = ("--train", *(["--usual-slices"] if usual else []))
     assert float(printed("contention", monkeypatch, capsys, *options).splitlines()[-1]) > 0

@@ -6,7 +6,7 @@ from tiny_run import tiny
 
 from pipeline.config.load import load_config
 from pipeline.config.locations import anchored, as_shown
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from pipeline.store.explain import plan
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_run import tiny
 
+from flows.rehearsal import load_libraries
 from pipeline.config.training import TrainingConfig
 from pipeline.cost.arithmetic import (
     Load,
@@ -26,7 +27,6 @@ from pipeline.cost.arithmetic import (
     training_seconds,
     warm_pass,
 )
-from pipeline.cost.libraries import load_libraries
 from pipeline.cost.sizes import FEWEST_BATCHES, MOST_BATCHES, batches, resampled, small_training, total_steps
 from pipeline.data.tokens.batches import BatchPlan
 from pipeline.store.entry import Entry

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pipeline.distillation.objective import Objective, Part
 from pipeline.distillation.terms.attention import AttentionTerm
 from pipeline.distillation.terms.hidden import HiddenTerm
-from pipeline.distillation.terms.response import HardTerm, MaskedWordTerm, SoftTerm
+from pipeline.distillation.terms.response import HardTerm, SoftTerm
 from pipeline.features import EMBEDDING, IGNORED, MASKED_WORDS, OUTPUT, Moment, Seen, Tap
 
 MASK = torch.tensor([[True, True, False], [True, True, True]])
@@ -162,7 +162,18 @@ def test_masked_words_are_the_mean_over_the_positions_of_the_step() -> None:
     logits = torch.tensor([[0.1, 0.9, 0.2], [1.0, 0.0, 0.3], [0.5, 0.5, 0.5]])  # of the three masked positions
     by_position = [-logits[i].double().log_softmax(-1)[word] for i, word in enumerate((1, 0, 2))]
     seen, batch = {MASKED_WORDS: logits}, {"labels": labels}
-    term = MaskedWordTerm()
+    term = HardTerm("masked_words")
     assert term(seen, {}, batch, Moment()).item() == pytest.approx(float(sum(by_position)) / 3)
     counts: Mapping[str, float] = {"predicted": 12}
     assert term(seen, {}, batch, Moment(counts)).item() == pytest.approx(float(sum(by_position)) / 12)
+
+
+def test_a_guide_s_masked_words_are_a_soft_target_as_its_classes_are() -> None:
+    own, wanted = torch.tensor([[0.1, 0.9, 0.2], [1.0, 0.0, 0.3]]), torch.tensor([[2.0, 0.0, 1.0], [0.0, 0.5, 0.0]])
+    loss = SoftTerm("masked_words", temperature=2.0)({MASKED_WORDS: own}, {MASKED_WORDS: wanted}, {}, Moment())
+    target = (wanted.double() / 2).softmax(-1)
+    by_position = -(target * (own.double() / 2).log_softmax(-1)).sum(-1)
+    assert loss.item() == pytest.approx(float(by_position.mean()))
+    counts: Mapping[str, float] = {"predicted": 8, "rows": 3}
+    part = SoftTerm("masked_words", temperature=2.0)({MASKED_WORDS: own}, {MASKED_WORDS: wanted}, {}, Moment(counts))
+    assert part.item() == pytest.approx(float(by_position.sum()) / 8)

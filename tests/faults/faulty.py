@@ -21,7 +21,7 @@ import torch
 from pipeline.config.load import load_config
 from pipeline.errors import PipelineError
 from pipeline.device.peak import matmul_peak
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from pipeline.store.materialize import materialize
 from pipeline.store.store import Store
 

@@ -11,7 +11,7 @@ from tiny_run import Tiny, tiny
 from transformers import AutoModelForSequenceClassification
 
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.stages.mistakes import find_mistakes
+from pipeline.stages.graph import find_mistakes
 
 CUT = "students=[{name: cut, layers: 1, hidden: 16, intermediate: 24, dropout: 0, start: teacher}]"
 BASE = "students=[{name: cut, layers: 1, hidden: 16, intermediate: 24, dropout: 0, start: pretrained}]"

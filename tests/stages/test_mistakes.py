@@ -16,7 +16,7 @@ from flows.cli import main
 from pipeline.errors import ConfigError, DataError, ModelError
 from pipeline.evaluation.latency import longest_input
 from pipeline.models.unloaded import check_encoder, read_model
-from pipeline.stages.mistakes import CHECKS, find_mistakes
+from pipeline.stages.graph import CHECKS, find_mistakes
 
 Ask = Callable[..., tuple[int, str, str]]
 

@@ -10,7 +10,7 @@ import pytest
 from killed_run import killed
 from tiny_run import Notes, Tiny, tiny
 
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from pipeline.store.leases import leased, leasing
 from pipeline.store.materialize import materialize
 from pipeline.store.prune import leftovers

@@ -24,7 +24,7 @@ from pipeline.store.store import Store
 CHAIN = """
 from pipeline.config.load import load_config
 from pipeline.progress import Silent
-from pipeline.stages.two_stage import two_stage
+from pipeline.stages.graph import two_stage
 from pipeline.store.materialize import materialize
 from pipeline.store.store import Store
 

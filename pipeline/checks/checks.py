@@ -1,12 +1,13 @@
 """Checks that several stages share, of what can be known before anything is computed; each refuses one mistake.
 
-A stage declares its checks beside itself, in a function ``checks``; ``pipeline.stages.mistakes`` collects them. What a
+A stage declares its checks beside itself, in a function ``checks``; ``pipeline.stages.graph`` collects them. What a
 check lets pass because it cannot know better, the stage itself refuses when it runs.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+from pipeline.checks.known import Known
 from pipeline.config.corpus import TokenizerTraining
 from pipeline.config.models import PRESETS, StudentConfig
 from pipeline.config.runtime import Runtime
@@ -20,7 +21,6 @@ from pipeline.engine.student_identity import NAMED
 from pipeline.errors import ModelError
 from pipeline.models.shapes import check_heads, student_shape
 from pipeline.models.unloaded import NO_ATTENTION_INTERFACE, UnloadedModel, check_encoder
-from pipeline.stages.known import Known
 
 Check = Callable[[Known], None]
 """Raises the ``PipelineError`` that the run would meet later."""
