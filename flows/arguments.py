@@ -1,4 +1,4 @@
-"""How commands ask for a configuration: a file, a recipe, overrides."""
+"""The arguments of commands that need a configuration: a file, a recipe, overrides."""
 
 import sys
 from collections.abc import Sequence
@@ -20,25 +20,25 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def changes(arguments: list[str] | None) -> list[str]:
-    """The overrides among a command's arguments."""
+    """Return the overrides among a command's arguments."""
     return [argument for argument in arguments or [] if "=" in argument]
 
 
 def configuration(arguments: list[str] | None, recipe: str | None) -> RunConfig:
-    """The configuration a command is given; the demonstration when it is given none."""
-    given = list(arguments or [])
-    path = given.pop(0) if given and "=" not in given[0] else None
+    """Load the configuration that the arguments name; the demonstration if they name none."""
+    overrides = list(arguments or [])
+    path = overrides.pop(0) if overrides and "=" not in overrides[0] else None
     if path is None and recipe is None:
         recipe = "demo"
         print("no configuration was named: this is the demonstration (--recipe demo)", file=sys.stderr)  # noqa: T201
-    return load_config(path, given, recipe)
+    return load_config(path, overrides, recipe)
 
 
 def refuse_keys_as_options(app: typer.Typer, arguments: Sequence[str]) -> None:
-    """Refuse a key of the configuration that is written as an option (``--seed 3``), saying how it is written.
+    """Refuse a key of the configuration that is written as an option, such as ``--seed 3``.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: says how the key is written.
     """
     commands = getattr(typer.main.get_command(app), "commands", {})
     command = commands.get(arguments[0]) if arguments else None
@@ -55,7 +55,7 @@ def refuse_keys_as_options(app: typer.Typer, arguments: Sequence[str]) -> None:
 
 
 def _is_key(key: str) -> bool:
-    """Whether the configuration has such a key; an item of a list goes by its place or by its name."""
+    """Return whether the configuration has such a key; an item of a list is given by its place or its name."""
     known, parts = known_keys(RunConfig), key.split(".")
     as_items = (".".join((*parts[:place], "0", *parts[place + 1 :])) for place in range(1, len(parts)))
     return key in known or any(item in known for item in as_items)

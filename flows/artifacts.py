@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.tree import Tree
 
-from pipeline.config.retention import Retention
-from pipeline.config.runtime import Runtime
+from flows.arguments import JsonOption
+from pipeline.config.runtime import Retention, Runtime
 from pipeline.errors import StoreError
 from pipeline.report.formats import size
 from pipeline.store.catalog import Lineage
@@ -20,62 +20,56 @@ from pipeline.store.store import Store
 
 artifacts = typer.Typer(help="Look at what the store keeps.", no_args_is_help=True)
 StoreOption = Annotated[str, typer.Option("--store", help="Folder of the store.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Ref = Annotated[str, typer.Argument(help="teacher, teacher/v3, a tag, or the start of a fingerprint.")]
 STORE = Runtime().store
 
 
 @artifacts.command("list")
 def list_(
-    stage: Annotated[str | None, typer.Argument()] = None,
-    store: StoreOption = STORE,
-    as_json: JsonOption = False,
+    stage: Annotated[str | None, typer.Argument()] = None, store: StoreOption = STORE, as_json: JsonOption = False
 ) -> None:
     """List artifacts, oldest first."""
-    found = Store(store).list(stage)
+    entries = Store(store).list(stage)
     tags: dict[str, list[str]] = {}
     for tag, ref in Store(store).tags().items():
         tags.setdefault(ref, []).append(tag)
     if as_json:
-        _print([{"ref": one.ref, "path": str(one.path), "tags": tags.get(one.ref, [])} for one in found])
+        rows = [{"ref": entry.ref, "path": str(entry.path), "tags": tags.get(entry.ref, [])} for entry in entries]
+        typer.echo(json.dumps(rows))
         return
     name = Column("artifact", no_wrap=True)  # to be copied
     table = Table(name, "finished (UTC)", "seconds", "tags", box=None, pad_edge=False)
-    for one in found:
-        timings = one.manifest.timings
-        table.add_row(
-            one.ref, timings.finished[:19].replace("T", " "), f"{timings.seconds:.1f}", " ".join(tags.get(one.ref, []))
-        )
+    for entry in entries:
+        timings, names = entry.manifest.timings, " ".join(tags.get(entry.ref, []))
+        table.add_row(entry.ref, timings.finished[:19].replace("T", " "), f"{timings.seconds:.1f}", names)
     Console().print(table)
 
 
 @artifacts.command()
 def show(ref: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -> None:
     """Show what an artifact is, how it came about and what it measured."""
-    found = Store(store).open(ref)
-    whole = {"ref": found.ref, "path": str(found.path), **found.manifest.model_dump(mode="json")}
+    artifact = Store(store).open(ref)
+    whole = {"ref": artifact.ref, "path": str(artifact.path), **artifact.manifest.model_dump(mode="json")}
     if as_json:
-        _print(whole)
+        typer.echo(json.dumps(whole))
         return
     Console().print(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True), markup=False, highlight=False)
 
 
 @artifacts.command()
 def verify(
-    ref: Annotated[str | None, typer.Argument()] = None,
-    store: StoreOption = STORE,
-    as_json: JsonOption = False,
+    ref: Annotated[str | None, typer.Argument()] = None, store: StoreOption = STORE, as_json: JsonOption = False
 ) -> None:
     """Read every byte of an artifact, or of all, and compare it with its manifest; leaves with 5 if one is damaged."""
     keeper = _existing(store)
-    found = [keeper.open(ref)] if ref else keeper.list()
+    checked = [keeper.open(ref)] if ref else keeper.list()
     problems: dict[str, list[str]] = {}
-    for line in keeper.verify(*found):
+    for line in keeper.verify(*checked):
         problems.setdefault(line.partition(": ")[0], []).append(line)
     if not ref:
         problems |= {str(damage.path): [f"{damage.path}: {damage.reason}"] for damage in keeper.damaged()}
     if as_json:
-        _print({"verified": len(found), "problems": problems})
+        typer.echo(json.dumps({"verified": len(checked), "problems": problems}))
     for lines in problems.values():
         for line in lines:
             Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
@@ -84,7 +78,7 @@ def verify(
             f"{len(problems)} damaged: run the configuration again; what is damaged is set aside and rebuilt"
         )
     if not as_json:
-        _say(f"{len(found)} artifacts are as they were sealed")
+        typer.echo(f"{len(checked)} artifacts are as they were sealed")
 
 
 @artifacts.command()
@@ -93,7 +87,7 @@ def lineage(ref: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -
     keeper = Store(store)
     tree = keeper.lineage(keeper.open(ref))
     if as_json:
-        _print(_lineage_json(tree))
+        typer.echo(json.dumps(_lineage_json(tree)))
     else:
         Console().print(_lineage_tree(tree, Tree(tree.name)))
 
@@ -102,12 +96,12 @@ def lineage(ref: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -
 def diff(a: Ref, b: Ref, store: StoreOption = STORE, as_json: JsonOption = False) -> None:
     """Show what differs between two artifacts."""
     keeper = Store(store)
-    found = vars(keeper.diff(keeper.open(a), keeper.open(b)))
+    differences = vars(keeper.diff(keeper.open(a), keeper.open(b)))
     if as_json:
-        _print(found)
+        typer.echo(json.dumps(differences))
         return
     table = Table("", Column("key", no_wrap=True), a, b, box=None, pad_edge=False)
-    for kind, pairs in found.items():
+    for kind, pairs in differences.items():
         for key, (left, right) in pairs.items():
             table.add_row(kind, escape(key), escape(str(left)), escape(str(right)))
     Console().print(table)
@@ -116,7 +110,7 @@ def diff(a: Ref, b: Ref, store: StoreOption = STORE, as_json: JsonOption = False
 @artifacts.command()
 def tag(ref: Ref, name: str, store: StoreOption = STORE) -> None:
     """Give an artifact a name; while it has one it is never pruned."""
-    _say(f"{name} is {Store(store).tag(ref, name).ref}")
+    typer.echo(f"{name} is {Store(store).tag(ref, name).ref}")
 
 
 @artifacts.command()
@@ -137,17 +131,17 @@ def prune(
 ) -> None:
     """Remove old artifacts that no tag, no living run and no kept artifact needs, and what was left behind."""
     gone = _existing(store).prune(keep, days=days, dry_run=not yes)
-    total = sum(one.size for one in gone)
+    total = sum(entry.size for entry in gone)
     if as_json:
-        _print({"removed" if yes else "would_remove": [one.ref for one in gone], "bytes": total})
+        typer.echo(json.dumps({"removed" if yes else "would_remove": [entry.ref for entry in gone], "bytes": total}))
         return
-    for one in gone:
-        _say(f"{'removed' if yes else 'would remove'} {one.ref} ({size(one.size, space=' ')})")
+    for entry in gone:
+        typer.echo(f"{'removed' if yes else 'would remove'} {entry.ref} ({size(entry.size, space=' ')})")
     if not gone:
-        _say("nothing to remove")
+        typer.echo("nothing to remove")
     else:
         written = size(total, space=" ")
-        _say(f"{written} freed" if yes else f"{written} would be free; add --yes to remove them")
+        typer.echo(f"{written} freed" if yes else f"{written} would be free; add --yes to remove them")
 
 
 def _existing(store: str) -> Store:
@@ -155,15 +149,6 @@ def _existing(store: str) -> Store:
     if not Path(store).is_dir():
         raise StoreError(f"there is no store {store}: name its folder with --store")
     return Store(store)
-
-
-def _say(line: str) -> None:
-    """A line as it is, however wide: it may be copied, or read by a script."""
-    print(line)  # noqa: T201
-
-
-def _print(value: Any) -> None:
-    print(json.dumps(value))  # noqa: T201 - what the script asked for
 
 
 def _lineage_json(node: Lineage) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 
 from flows.services.state import ServicesError
 from pipeline.errors import ConfigError
-from tasks.events import STAGE_FAILED
+from tasks.publish import STAGE_FAILED
 
 FLOWS = ["two-stage-tinybert", "when-data-changes"]
 WEBHOOK = "tinybert-failures"
@@ -90,18 +90,18 @@ def register(webhook_url: str | None) -> list[str]:
     if webhook_url is not None:
         _check(webhook_url)
     with _client() as client:
-        wanted = [silent_runs()]
+        automations = [silent_runs()]
         if webhook_url is not None:
             headers = SecretDict({"Content-Type": "application/json"})
             block = Webhook(url=SecretStr(webhook_url), headers=headers).save(WEBHOOK, overwrite=True)
-            wanted.append(failure_webhook(UUID(str(block))))
-        for automation in wanted:
-            there = client.read_automations_by_name(automation.name)
-            if there:
-                client.update_automation(there[0].id, automation)
+            automations.append(failure_webhook(UUID(str(block))))
+        for automation in automations:
+            existing = client.read_automations_by_name(automation.name)
+            if existing:
+                client.update_automation(existing[0].id, automation)
             else:
                 client.create_automation(automation)
-    return [automation.name for automation in wanted]
+    return [automation.name for automation in automations]
 
 
 @contextmanager

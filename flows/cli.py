@@ -15,23 +15,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows.arguments import (
-    ConfigArgument,
-    JsonOption,
-    RecipeOption,
-    UntilOption,
-    configuration,
-    refuse_keys_as_options,
-)
+from flows.arguments import ConfigArgument, JsonOption, RecipeOption, UntilOption, configuration, refuse_keys_as_options
 from flows.artifacts import artifacts
-from flows.automate import automate
 from flows.compare import ablate, compare
-from flows.deploy import deploy, trigger
-from flows.export import export
-from flows.later import later
-from flows.predict import predict
-from flows.serve import serve
+from flows.deploy import automate, deploy, trigger
+from flows.later import Later
 from flows.services.commands import down, status, up
+from flows.ship import export, predict, serve
 from pipeline.config.commented import commented
 from pipeline.config.file_schema import file_schema
 from pipeline.config.recipes import recipes as all_recipes
@@ -47,9 +37,9 @@ app = typer.Typer(
 )
 app.add_typer(artifacts, name="artifacts")
 DEFECT, INTERRUPTED, TERMINATED = 70, 130, 143
-work_of_run, work_of_plan = later("flows.commands:run"), later("flows.commands:plan")
-show_diagnosis = later("flows.doctor:show_diagnosis")
-say_last_line = later("flows.leaving:say_last_line")
+work_of_run, work_of_plan = Later("flows.commands:run"), Later("flows.commands:plan")
+show_diagnosis = Later("flows.doctor:show_diagnosis")
+say_last_line = Later("flows.leaving:say_last_line")
 
 
 def _print_version(asked: bool) -> None:
@@ -140,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         _main(arguments)
     except SystemExit as left:
-        if (leaving := sys.modules.get("flows.leaving")) is not None and leaving.server_is_gone():
+        if (leaving := sys.modules.get("flows.leaving")) is not None and leaving.patience.over:
             leaving.leave_at_once(left.code)
         raise
 
@@ -155,17 +145,13 @@ def _main(arguments: list[str] | None) -> None:
             Console(stderr=True).print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except SystemExit as left:
-        if left.code in {INTERRUPTED, TERMINATED} and not _follows():  # Typer leaves on Ctrl-C and says nothing
+        # Typer leaves on Ctrl-C and says nothing; of several processes the first one speaks for all.
+        if left.code in {INTERRUPTED, TERMINATED} and not team().follows:
             say_last_line(left.code)
         raise
     except Exception:  # noqa: BLE001 - the last door
         traceback.print_exc()
         sys.exit(DEFECT)
-
-
-def _follows() -> bool:
-    """Whether this is one of several processes, and another one speaks for it."""
-    return team().follows
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from flows.arguments import changes, configuration
 from flows.cost import show_cost
-from flows.later import later
+from flows.later import Later
 from flows.plan import as_json as to_json
 from flows.plan import data_warnings, finished, plan_run, print_plan, refuse_lost_hub
 from flows.result import outcome, print_outcome
@@ -18,7 +18,7 @@ from pipeline.training.team import join
 from tasks.liveness import has_lock_files
 from tasks.ranks import begin, follow, leading
 
-run_flow = later("flows.run_flow:run_flow")
+run_flow = Later("flows.run_flow:run_flow")
 
 
 def run(arguments: list[str] | None, recipe: str | None, until: str | None, *, quiet: bool, as_json: bool) -> None:
@@ -47,11 +47,11 @@ def run(arguments: list[str] | None, recipe: str | None, until: str | None, *, q
             refuse_lost_hub(steps)
             check_writable(Store(config.runtime.store).root)  # a flow run that could only fail is not begun
             run_flow(config, until, changes(arguments), console, quiet=quiet or as_json)
-    found = outcome(two_stage(config, until=until), Store(config.runtime.store))
+    result = outcome(two_stage(config, until=until), Store(config.runtime.store))
     if as_json:
-        print(json.dumps(found))  # noqa: T201 - what the script asked for
+        print(json.dumps(result))  # noqa: T201 - what the script asked for
     else:
-        print_outcome(found, console)
+        print_outcome(result, console)
 
 
 def plan(arguments: list[str] | None, recipe: str | None, until: str | None, *, cost: bool, as_json: bool) -> None:

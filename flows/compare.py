@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.arguments import ConfigArgument, JsonOption, RecipeOption
-from flows.later import later
+from flows.later import Later
 from flows.plan import plan_run, refuse_lost_hub
 from pipeline.config.variants import Variant, ablated, recipes_compared
 from pipeline.errors import ConfigError
@@ -22,7 +22,7 @@ from pipeline.store.disk import check_writable
 from pipeline.store.store import Store
 from pipeline.training.team import join
 
-run_comparison = later("flows.run_flow:run_comparison")
+run_comparison = Later("flows.run_flow:run_comparison")
 SeedsOption = Annotated[
     int, typer.Option("--seeds", min=1, help="Seeds of the students, counted up from student_seed.")
 ]

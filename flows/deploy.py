@@ -1,4 +1,4 @@
-"""``tinybert deploy``: a configuration that a server runs by itself; ``tinybert trigger``: that it runs now."""
+"""``tinybert deploy``, ``trigger`` and ``automate``: what a server does by itself, now, and after a failure."""
 
 import shlex
 from pathlib import Path
@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 
 from flows.arguments import ConfigArgument, RecipeOption, UntilOption, configuration
-from flows.later import later
+from flows.later import Later
 from flows.prefect_settings import apply
 from pipeline.config.locations import anchored
 
 EVERY_MINUTES = 10.0
-two_stage = later("pipeline.stages.graph:two_stage")
-# They load Prefect, which is to happen once its settings stand.
-schedule, deployment = later("flows.deployment:schedule"), later("flows.deployment:deployment")
-register, start = later("flows.deployment:register"), later("flows.deployment:start")
+two_stage = Later("pipeline.stages.graph:two_stage")
+# These load Prefect, which is to happen once its settings stand.
+schedule, deployment = Later("flows.deployment:schedule"), Later("flows.deployment:deployment")
+register, start = Later("flows.deployment:register"), Later("flows.deployment:start")
+register_automations = Later("flows.automations:register")
 
 
 def deploy(
@@ -35,37 +36,39 @@ def deploy(
 ) -> None:
     """Register a configuration with the server: to be run by schedule, or from a form in the UI."""
     config = anchored(configuration(arguments, recipe), Path.cwd())
-    two_stage(config, until=until)  # a mistake is better told here than at night
+    two_stage(config, until=until)  # a mistake is better found here than at night
     apply()
     if when_data_changes and cron is None and every_minutes is None:
         every_minutes = EVERY_MINUTES
-    wanted = deployment(
-        config,
-        until,
-        name or config.name,
-        pool,
-        schedule(cron, timezone, every_minutes),
-        tag or [],
-        when_data_changes=when_data_changes,
-    )
-    place = register(wanted)
-    by_itself = (
-        f"at {cron!r} ({timezone})" if cron else f"every {every_minutes:g} minutes" if every_minutes else "never"
-    )
-    for line in (
-        f"registered {wanted.full_name} in pool {pool}",
-        f"runs by itself: {by_itself}; another one that comes due meanwhile is cancelled",
-        f"form: {place}",
-        f"by hand: tinybert trigger {shlex.quote(wanted.name)}",
-    ):
-        print(line)  # noqa: T201 - as it is, to be copied
+    when = schedule(cron, timezone, every_minutes)
+    built = deployment(config, until, name or config.name, pool, when, tag or [], when_data_changes=when_data_changes)
+    address = register(built)
+    interval = f"every {every_minutes:g} minutes" if every_minutes else "never"
+    by_itself = f"at {cron!r} ({timezone})" if cron else interval
+    typer.echo(f"registered {built.full_name} in pool {pool}")
+    typer.echo(f"runs by itself: {by_itself}; another one that comes due meanwhile is cancelled")
+    typer.echo(f"form: {address}")
+    typer.echo(f"by hand: tinybert trigger {shlex.quote(built.name)}")
 
 
-def trigger(
-    name: Annotated[str, typer.Argument(help="The deployment, as tinybert deploy called it.")],
-) -> None:
+def trigger(name: Annotated[str, typer.Argument(help="The deployment, as tinybert deploy called it.")]) -> None:
     """Start a run of a deployment now, as its schedule would; the worker takes it up."""
     apply()
-    called, place = start(name)
-    for line in (f"started {called}", f"watch: {place}"):
-        print(line)  # noqa: T201 - as it is, to be copied
+    run, address = start(name)
+    typer.echo(f"started {run}")
+    typer.echo(f"watch: {address}")
+
+
+def automate(
+    webhook: Annotated[
+        str | None,
+        typer.Option(
+            help="Address that is posted to when a stage fails; better set than typed, if it holds a key.",
+            envvar="TINYBERT_WEBHOOK_URL",
+        ),
+    ] = None,
+) -> None:
+    """Have the server mark runs that fell silent as crashed, and call a webhook when a stage fails."""
+    apply()
+    for name in register_automations(webhook):
+        typer.echo(f"registered {name}")

@@ -93,7 +93,7 @@ def deployment(
     )
 
 
-def register(wanted: RunnerDeployment) -> str:
+def register(built: RunnerDeployment) -> str:
     """Register a deployment, or replace the one with its name; return its address in the UI.
 
     Raises:
@@ -102,14 +102,14 @@ def register(wanted: RunnerDeployment) -> str:
     address = _address()
     with get_client(sync_client=True) as client:
         pools = sorted(pool.name for pool in client.read_work_pools())
-    pool = wanted.work_pool_name
+    pool = built.work_pool_name
     if pool not in pools:
         there = f"there are {', '.join(pools)}" if pools else "there is none"
         raise ServicesError(
             f"there is no work pool {pool!r} ({there}): choose one with --pool, or make it with "
             f"tinybert up --pool {pool}, or prefect work-pool create {pool} --type process"
         )
-    return f"{address.removesuffix('/api')}/deployments/deployment/{wanted.apply()}"
+    return f"{address.removesuffix('/api')}/deployments/deployment/{built.apply()}"
 
 
 def start(name: str) -> tuple[str, str]:
@@ -124,13 +124,13 @@ def start(name: str) -> tuple[str, str]:
     address = _address()
     with get_client(sync_client=True) as client:
         flows = {flow.id: flow.name for flow in client.read_flows()}
-        found = {f"{flows.get(one.flow_id)}/{one.name}": one.id for one in client.read_deployments()}
-        fitting = [full for full in sorted(found) if name in {full, full.partition("/")[2]}]
+        ids = {f"{flows.get(deployed.flow_id)}/{deployed.name}": deployed.id for deployed in client.read_deployments()}
+        fitting = [full for full in sorted(ids) if name in {full, full.partition("/")[2]}]
         if len(fitting) != 1:
-            there = ", ".join(fitting or sorted(found)) or "none"
+            there = ", ".join(fitting or sorted(ids)) or "none"
             what = "several deployments are" if fitting else "no deployment is"
             raise ServicesError(f"{what} called {name!r}: choose one of these (there is {there})")
-        run = client.create_flow_run_from_deployment(found[fitting[0]])
+        run = client.create_flow_run_from_deployment(ids[fitting[0]])
     return f"{fitting[0]} as {run.name}", f"{address.removesuffix('/api')}/runs/flow-run/{run.id}"
 
 

@@ -23,14 +23,14 @@ def diagnose(config: RunConfig) -> dict[str, Any]:
         ConfigError: the configuration asks for something that this machine does not have.
         StoreError: the store cannot be written.
     """
-    found = examine(config)
+    findings = examine(config)
     return {
-        "machine": _machine(found),
+        "machine": _machine(findings),
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}},
-        "store": {"folder": config.runtime.store, **asdict(found.disk)},
-        "matmul_flops": found.peaks,
-        "will_use": {choice.name: {"choice": choice.choice, "why": choice.why} for choice in choices(config, found)},
-        "warnings": warnings(config, found),
+        "store": {"folder": config.runtime.store, **asdict(findings.disk)},
+        "matmul_flops": findings.peaks,
+        "will_use": {choice.name: {"choice": choice.choice, "why": choice.why} for choice in choices(config, findings)},
+        "warnings": warnings(config, findings),
     }
 
 
@@ -41,54 +41,53 @@ def show_diagnosis(config: RunConfig, *, as_json: bool) -> None:
         config: configuration of the run.
         as_json: print JSON instead of tables.
     """
-    told = diagnose(config)
+    diagnosis = diagnose(config)
     if as_json:
-        print(json.dumps(told))  # noqa: T201 - what the script asked for
+        print(json.dumps(diagnosis))  # noqa: T201 - what the script asked for
     else:
-        print_diagnosis(told, Console())
+        print_diagnosis(diagnosis, Console())
 
 
-def print_diagnosis(told: dict[str, Any], console: Console) -> None:
+def print_diagnosis(diagnosis: dict[str, Any], console: Console) -> None:
     """Print a diagnosis as tables."""
-    machine, store, peaks = told["machine"], told["store"], told["matmul_flops"]
+    machine, store, peaks = diagnosis["machine"], diagnosis["store"], diagnosis["matmul_flops"]
     here = Table(show_header=False, box=None, pad_edge=False)
     cores = f"{machine['cpu']}, {machine['cores']} cores, {' '.join(machine['instructions'])}"
-    memory = machine["memory_bytes"]
     rows = {
         "CPU": cores,
-        "memory": f"{memory / GB:.1f} GB" if memory else "unknown",
+        "memory": f"{machine['memory_bytes'] / GB:.1f} GB",
         **{
             f"GPU {number}": f"{gpu['name']}, capability {gpu['capability']}, {gpu['memory_bytes'] / GB:.0f} GB"
             for number, gpu in enumerate(machine["gpus"])
         },
         "matrix products": f"float32 {_flops(peaks['float32'])}, bfloat16 {_flops(peaks['bfloat16'])} "
-        f"(measured on {told['will_use']['device']['choice']}; {machine['products']} on the CPU)",
+        f"(measured on {diagnosis['will_use']['device']['choice']}; {machine['products']} on the CPU)",
         "store": f"{store['folder']} ({store['filesystem'] or 'unknown file system'}), "
         f"{store['free_bytes'] / GB:.0f} GB free, writes {store['write_bytes_per_second'] / 1e6:.0f} MB/s, "
         f"reads {store['read_bytes_per_second'] / 1e6:.0f} MB/s",
         "C++ compiler": machine["compiler"] or "none",
-        "versions": ", ".join(f"{name} {number}" for name, number in told["versions"].items()),
+        "versions": ", ".join(f"{name} {number}" for name, number in diagnosis["versions"].items()),
     }
     for name, value in rows.items():
         here.add_row(name, escape(value))
     console.print(here)
     used = Table("a run uses", "", "why", box=None, pad_edge=False)
-    for name, chosen in told["will_use"].items():
+    for name, chosen in diagnosis["will_use"].items():
         used.add_row(name.replace("_", " "), f"[bold]{escape(chosen['choice'])}[/]", escape(chosen["why"]))
     console.print()
     console.print(used)
-    for warning in told["warnings"]:
+    for warning in diagnosis["warnings"]:
         console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
 
 
-def _machine(found: Findings) -> dict[str, Any]:
+def _machine(findings: Findings) -> dict[str, Any]:
     return {
-        **asdict(found.host),
-        "threads": found.threads,
-        "products": found.products,
-        "gpus": [asdict(gpu) for gpu in found.gpus],
-        "compiler": found.compiler,
-        "shared_memory_bytes": found.shared_memory_bytes,
+        **asdict(findings.host),
+        "threads": findings.threads,
+        "products": findings.products,
+        "gpus": [asdict(gpu) for gpu in findings.gpus],
+        "compiler": findings.compiler,
+        "shared_memory_bytes": findings.shared_memory_bytes,
     }
 
 

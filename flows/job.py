@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def flow_run_id(text: str) -> UUID:
-    """The flow run that a job is for; raises ``ConfigError`` if there is none."""
+    """Parse the id of the flow run; raise ``ConfigError`` if it is none."""
     try:
         return UUID(text)
     except ValueError:
@@ -45,9 +45,9 @@ def flow_run_id(text: str) -> UUID:
 
 
 def execute(identifier: UUID) -> Any:
-    """Run a flow run in this process and call its followers in; what the flow returns.
+    """Execute a flow run in this process, with its followers; return what the flow returns.
 
-    Leaves as Prefect's own processes do: with 0 once the server knows how it ended, well or not.
+    The process leaves as Prefect's own: with 0 once the server knows how the run ended, even if it failed.
     """
     apply()
     from prefect import engine, flow_engine  # once its settings stand

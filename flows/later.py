@@ -5,27 +5,20 @@ imports belong.
 """
 
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Later:
-    """A function that is imported when it is called."""
+    """A function that is imported when it is called.
 
-    module: str
-    function: str
+    Attributes:
+        place: ``module:function``.
+    """
+
+    place: str
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Import the module and call the function."""
-        return getattr(import_module(self.module), self.function)(*arguments, **options)
-
-
-def later(place: str) -> Later:
-    """The function at a place.
-
-    Args:
-        place: ``module:function``.
-    """
-    module, _, function = place.partition(":")
-    return Later(module, function)
+        return resolve_name(self.place)(*arguments, **options)

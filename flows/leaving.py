@@ -16,10 +16,10 @@ from tasks.patience import patience
 INTERRUPTED, TERMINATED = 130, 143
 AGAIN = "run the same command again to go on from the last checkpoint"
 LAST_LINES = {INTERRUPTED: f"interrupted; {AGAIN}", TERMINATED: f"ended by SIGTERM; {AGAIN}"}
-# timeout and launchers hand the same signal on that the terminal has sent.
+# timeout(1) and launchers pass on the signal that the terminal has already sent.
 SAME_SIGNAL_SECONDS = 0.3
 VISIBLE_CURSOR = "\r\n\x1b[?25h"
-# What Prefect gets for its last words, once the run itself has saved all it must; and where nobody hears them.
+# Time for Prefect's last requests, after the run has saved everything; and if the server does not answer.
 FAREWELL_SECONDS = 3.0
 UNHEARD_SECONDS = 1.0
 
@@ -33,18 +33,18 @@ class Leaving:
 
     def __init__(self) -> None:
         self.code: int | None = None
-        self._told_at = 0.0
+        self._interrupted_at = 0.0
         self._timer: threading.Timer | None = None
 
     def interrupted(self, *_: object) -> None:
         """Handle Ctrl-C."""
         now = time.monotonic()
         if self.code is None:
-            self.code, self._told_at = INTERRUPTED, now
+            self.code, self._interrupted_at = INTERRUPTED, now
             patience.end()
             raise KeyboardInterrupt
         # Of several processes the launcher ends them all.
-        if now - self._told_at > SAME_SIGNAL_SECONDS and team().size == 1:
+        if now - self._interrupted_at > SAME_SIGNAL_SECONDS and team().size == 1:
             leave_at_once(INTERRUPTED)
 
     def terminated(self, *_: object) -> None:
@@ -71,7 +71,7 @@ def leaving() -> Iterator[None]:
         return
     own = Leaving()
     before = {signal.SIGTERM: signal.signal(signal.SIGTERM, own.terminated)}
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # what a shell runs in the background does not hear it
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # ignored in a shell's background job
         before[signal.SIGINT] = signal.signal(signal.SIGINT, own.interrupted)
     patience.farewell = own.farewell
     try:
@@ -87,11 +87,6 @@ def leaving() -> Iterator[None]:
         if own.code is None:  # else the second one may come while the last words are sent
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def server_is_gone() -> bool:
-    """Return whether Prefect's last requests to its server would only time out."""
-    return patience.over
 
 
 def say_last_line(code: object) -> None:

@@ -1,4 +1,4 @@
-"""A look at the sources as a Prefect flow: what depends on data that has changed is run, otherwise nothing is."""
+"""A Prefect flow that runs the stages that depend on changed data, and nothing if no data has changed."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from tasks.ending import report_outcome
 def new_data_flow(config: RunConfig, until: str | None = None) -> State[Any]:
     """Run the two stages if a corpus or task file has changed, or if the last attempt did not finish.
 
-    A look costs no more than asking the file system when each file was changed.
+    Checking costs no more than asking the file system when each file was changed.
 
     Args:
         config: the run.

@@ -57,10 +57,10 @@ def refuse_lost_hub(steps: Steps) -> None:
     for name, refusal in HUBS.items():
         mend = "name a folder" if refusal is ModelError else "name files"
         for stage, reason in steps:
-            for given in stage.inputs.values() if reason.action != "reuse" else ():
-                if isinstance(given, Source) and given.identity.startswith(name):
-                    asked = given.identity.removeprefix(name).partition("@")[0].partition(":")[0]
-                    require_hub(asked, mend, refusal)
+            for source in stage.inputs.values() if reason.action != "reuse" else ():
+                if isinstance(source, Source) and source.identity.startswith(name):
+                    location = source.identity.removeprefix(name).partition("@")[0].partition(":")[0]
+                    require_hub(location, mend, refusal)
 
 
 def finished(steps: Steps) -> bool:
@@ -129,12 +129,12 @@ def notes(steps: Steps, store: Store) -> list[str]:
     made: dict[str, list[str]] = {}
     for stage, reason in steps:
         if reason.action == "reuse":
-            found = other_versions(store.get(stage).manifest.packages)
-            said = ", ".join(f"{name} {then} (now {now})" for name, (then, now) in found.items())
-            made.setdefault(said, []).append(stage.name)
+            changes = other_versions(store.get(stage).manifest.packages)
+            change = ", ".join(f"{name} {then} (now {now})" for name, (then, now) in changes.items())
+            made.setdefault(change, []).append(stage.name)
     return [
         *(note for note in dict.fromkeys(map(unpinned_note, sources)) if note),
-        *(f"made with {said}, and kept as they are: {', '.join(names)}" for said, names in made.items() if said),
+        *(f"made with {change}, and kept as they are: {', '.join(names)}" for change, names in made.items() if change),
     ]
 
 

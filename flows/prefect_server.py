@@ -1,6 +1,6 @@
-"""The Prefect server a run reports to: whether it can be used.
+"""Check whether the Prefect server of a run can be used.
 
-Prefect is loaded with this file: its settings have to stand by then (``flows.prefect_settings``).
+This file imports Prefect, so Prefect's settings have to be set before (``flows.prefect_settings``).
 """
 
 from httpx import HTTPStatusError
@@ -12,12 +12,12 @@ UNAUTHORIZED = (401, 403)
 
 
 def problem_of_server() -> Exception | str | None:
-    """What keeps the Prefect server from being used; None if nothing does. Starts the temporary one if none is named.
+    """Return why the Prefect server cannot be used; None if it can. Starts the temporary one if none is named.
 
     Raises:
         Exception: anything else that Prefect raises.
     """
-    # A server that swallows what it is sent would otherwise be waited for six times.
+    # Otherwise a server that never answers would be waited for six times.
     quickly = temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0})
     try:
         with quickly, get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client:

@@ -26,13 +26,13 @@ SERVER_SETTINGS = {
 
 
 def apply() -> None:
-    """Put the settings into the environment where they are not set yet, and the server that ``tinybert up`` started."""
+    """Set the settings in the environment unless they are set, and the address of ``tinybert up``'s server."""
     for name, value in (SETTINGS | QUIET | surroundings()).items():
         os.environ.setdefault(name, value)
 
 
 def why_unreachable() -> str | None:
-    """Why no Prefect server can be used, in one line; None if one can. Starts the temporary one if none is named."""
+    """Return in one line why no Prefect server can be used, else None; start the temporary one if none is named."""
     try:
         from flows.prefect_server import problem_of_server  # it loads Prefect, once these settings stand
 

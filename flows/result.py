@@ -20,45 +20,45 @@ SCATTERED = "\n?: not measured reliably, the times are scattered"
 def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
     """Return the outcome of a finished run as JSON values: artifacts by stage, results, paths of the report."""
     artifacts = {name: store.get(stage) for name, stage in by_name(run).items()}
-    found: dict[str, Any] = {"artifacts": {name: artifact.ref for name, artifact in artifacts.items()}}
+    result: dict[str, Any] = {"artifacts": {name: artifact.ref for name, artifact in artifacts.items()}}
     if "task_data" in artifacts:
-        found["warnings"] = artifacts["task_data"].metrics["warnings"]
-    judged = next((name for name in ("report", "evaluation") if name in artifacts), None)  # the report's have times
+        result["warnings"] = artifacts["task_data"].metrics["warnings"]
+    judged = next((name for name in ("report", "evaluation") if name in artifacts), None)  # the report has times too
     if judged:
-        found |= json.loads((artifacts[judged].path / "results.json").read_text(encoding="utf-8"))
+        result |= json.loads((artifacts[judged].path / "results.json").read_text(encoding="utf-8"))
     if "report" in artifacts:
-        found["report"] = str(artifacts["report"].path / "report.html")
-        found["students"] = str(artifacts["report"].path / "students")
-        found["summary"] = artifacts["report"].metrics["summary"]
+        result["report"] = str(artifacts["report"].path / "report.html")
+        result["students"] = str(artifacts["report"].path / "students")
+        result["summary"] = artifacts["report"].metrics["summary"]
     else:
         last = list(artifacts.values())[-1]
-        found["output"] = str(last.path)
-    return found
+        result["output"] = str(last.path)
+    return result
 
 
-def print_outcome(found: dict[str, Any], console: Console) -> None:
+def print_outcome(result: dict[str, Any], console: Console) -> None:
     """Print the result table, warnings, the summary, and the files to open next."""
-    if "results" in found:
-        console.print(_table(found))
-    for warning in found.get("warnings", ()):
+    if "results" in result:
+        console.print(_table(result))
+    for warning in result.get("warnings", ()):
         console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
-    if "summary" in found:
-        console.print(found["summary"])
+    if "summary" in result:
+        console.print(result["summary"])
     for name in ("report", "students", "output"):
-        if name in found:
-            console.print(f"{name}: {found[name]}", soft_wrap=True, markup=False, highlight=False)
+        if name in result:
+            console.print(f"{name}: {result[name]}", soft_wrap=True, markup=False, highlight=False)
 
 
-def _table(found: dict[str, Any]) -> Table:
-    results = found["results"]
-    timed = "machine" in found
-    title = f"Results on {found['dev_rows']:,} dev rows"
+def _table(result: dict[str, Any]) -> Table:
+    results = result["results"]
+    timed = "machine" in result
+    title = f"Results on {result['dev_rows']:,} dev rows"
     if timed:
-        title += f"; ms: batch {found['latency_batch']}, length {found['latency_length']}"
+        title += f"; ms: batch {result['latency_batch']}, length {result['latency_length']}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("model", no_wrap=True)
     metrics = list(results[0]["metrics"])
-    headings = score_headings(metrics, found.get("metric_names", {}))
+    headings = score_headings(metrics, result.get("metric_names", {}))
     for heading in (*headings, "95% interval", "of teacher", "parameters", *(["ms"] if timed else [])):
         table.add_column(escape(heading), justify="right", no_wrap=heading not in headings)
     for row in results:
@@ -68,6 +68,6 @@ def _table(found: dict[str, Any]) -> Table:
         table.add_row(row["name"], *cells.scores, cells.interval, cells.retention, cells.parameters, *times)
     if timed:
         scattered = any(not row["latency_reliable"] for row in results)
-        table.caption = f"ms on {machine(found['machine'])}" + (SCATTERED if scattered else "")
+        table.caption = f"ms on {machine(result['machine'])}" + (SCATTERED if scattered else "")
         table.caption_justify = "left"
     return table

@@ -1,4 +1,4 @@
-"""What a flow run is called: its configuration, when it began, and what was changed for it."""
+"""The name of a flow run: its configuration, when it began, and the changed keys."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,20 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
 
 
 def run_name(name: str, began: datetime, changes: Sequence[str] = ()) -> str:
-    """``demo 2026-11-30 09:12 phases.prediction.training.epochs=5``: tells the runs of one configuration apart.
+    """Return a name such as ``demo 2026-11-30 09:12 phases.prediction.training.epochs=5``.
 
     Args:
-        name: of the configuration.
+        name: name of the configuration.
         began: when the run began, on the clock of its machine.
-        changes: ``key=value`` of what differs from the configuration as it was written down.
+        changes: ``key=value`` of each change of the configuration.
     """
-    shown = [_short(_CREDENTIALS.sub("***", change)) for change in changes[:MOST_CHANGES]]
+    first = [_short(_CREDENTIALS.sub("***", change)) for change in changes[:MOST_CHANGES]]
     more = [f"and {len(changes) - MOST_CHANGES} more"] if len(changes) > MOST_CHANGES else []
-    return " ".join([name, f"{began:%Y-%m-%d %H:%M}", *shown, *more])
+    return " ".join([name, f"{began:%Y-%m-%d %H:%M}", *first, *more])
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:
-    """``key=value`` of every value that was changed; an item of a list goes by its name where it has one."""
+    """Return ``key=value`` of every changed value; an item of a list is named by its name if it has one."""
     if isinstance(before, Sequence) and isinstance(after, Sequence) and _names(before) == _names(after) != []:
         before, after = (dict(zip(_names(items), items, strict=True)) for items in (before, after))
     if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -37,7 +37,7 @@ def differences(before: Any, after: Any, key: str = "") -> list[str]:
 
 
 def _names(items: Sequence[Any]) -> list[str]:
-    """The names of a list's items; empty unless all have one."""
+    """Return the names of a list's items; empty unless all have one."""
     names = [item.get("name") for item in items if isinstance(item, Mapping)]
     return [str(name) for name in names] if all(names) and len(names) == len(items) else []
 

@@ -1,8 +1,8 @@
-"""The server that a run without ``tinybert up`` starts for itself: a session of its own, and never older than its run.
+"""The temporary server of a run without ``tinybert up``, which ends with its run.
 
-Prefect starts it in the run's process group, where a terminal's Ctrl-C reaches it before the run has told it anything,
-and leaves it running when the run is killed. Here it is started in a session of its own, does not hear the terminal,
-and watches the run: when that ends, however it ends, the server does too.
+Prefect starts it in the run's process group, where a terminal's Ctrl-C ends it before the run has sent its last state,
+and leaves it running when the run is killed. Here it has its own session, so that Ctrl-C does not reach it, and watches
+the run: when that ends, however it ends, the server does too.
 
     python -P temporary_server.py RUN_PID PORT
 """
@@ -17,7 +17,7 @@ from contextlib import suppress
 import psutil
 import uvicorn
 
-# What the server gets to write down what it has heard.
+# Time for the server to write what it has received.
 LAST_SECONDS = 3.0
 POLL_SECONDS = 0.2
 

@@ -1,6 +1,6 @@
-"""How a run starts its temporary server: apart from itself, with a log beside those of ``tinybert up``.
+"""Start the temporary server of a run in its own session, with a log beside those of ``tinybert up``.
 
-Prefect and its server are loaded with this file: its settings have to stand by then (``flows.prefect_settings``).
+This file imports Prefect's server, so Prefect's settings have to be set before (``flows.prefect_settings``).
 """
 
 import os
@@ -28,7 +28,7 @@ def _start(server: Any) -> subprocess.Popen[Any]:
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     with _log() as log:  # not the terminal: it would be held open for as long as the server takes to end
         return subprocess.Popen(  # noqa: S603 - our own command
-            # -P: what lies in the folder where the user stands must not be taken for a library.
+            # -P: a file in the user's working directory must not be imported as a library.
             [sys.executable, "-P", str(SCRIPT), str(os.getpid()), str(server.port)],
             env={**os.environ, **only_an_api, **settings},
             stdin=subprocess.DEVNULL,
@@ -39,7 +39,7 @@ def _start(server: Any) -> subprocess.Popen[Any]:
 
 
 def _log() -> IO[bytes]:
-    """Where the server says what it has to say, beside the logs of ``tinybert up``; nowhere if that cannot be."""
+    """Open the server's log, beside the logs of ``tinybert up``; the null device if it cannot be written."""
     path = user_dir() / "logs" / "temporary-server.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

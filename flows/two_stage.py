@@ -5,17 +5,15 @@ from functools import partial
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from flows.own_name import own_name
+from flows.flow_run import outlive_slots, own_name
 from flows.plan import plan_run
-from flows.slot import outlive_slots
 from pipeline.config.run import RunConfig
 from pipeline.stages.graph import two_stage
-from tasks.cancel import cancellable
+from tasks.build import upkeep
 from tasks.crash_accounting import crash_accounting
-from tasks.ending import report_outcome
+from tasks.ending import cancellable, report_outcome
 from tasks.patience import wait_together
 from tasks.stage import run_stage
-from tasks.upkeep import upkeep
 
 outlive_slots()
 wait_together()

@@ -1,10 +1,13 @@
-"""Find or build a stage's artifact and report the outcome, with or without Prefect."""
+"""Find or build a stage's artifact and look after the store of a run, with or without Prefect."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pipeline.config.runtime import Runtime
+from pipeline.errors import StoreError
+from pipeline.report.formats import size
 from pipeline.store.fan_out import FanOut, one_after_other
 from pipeline.store.materialize import Outcome, materialize
 from pipeline.store.stage import Stage
@@ -12,7 +15,6 @@ from pipeline.store.store import Store
 from tasks.device_lock import exclusive_device
 from tasks.progress import Logger, progress_for
 from tasks.ranks import announcer
-from tasks.upkeep import upkeep
 
 
 def build_stage(
@@ -45,3 +47,26 @@ def build_stages(stages: Iterable[Stage[Any]], runtime: Runtime) -> None:
     with upkeep(runtime, logger):
         for stage in stages:
             build_stage(stage, runtime, logger)
+
+
+@contextmanager
+def upkeep(runtime: Runtime, logger: Logger) -> Iterator[None]:
+    """Protect the artifacts that this block uses; then remove what ``runtime.retention`` does not keep, if it is set.
+
+    Args:
+        runtime: store and retention policy.
+        logger: receives a line about what was removed.
+    """
+    store, retention = Store(runtime.store), runtime.retention
+    with store.in_use():
+        yield
+        if retention is None:
+            return
+        try:
+            removed = store.prune(retention.keep, days=retention.days)
+        except StoreError as error:  # the run itself has succeeded
+            logger.warning("the store was not pruned: %s", error)
+            return
+        if removed:
+            freed = size(sum(entry.size for entry in removed), space=" ")
+            logger.info("retention removed %s (%s)", ", ".join(entry.ref for entry in removed), freed)

@@ -21,8 +21,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Cancelled, Crashed
 
 from pipeline.store.store import Store
-from tasks.failure import report_failure
 from tasks.liveness import RunProcess, dead_runs, hold_liveness, remove_lock_file, this_process
+from tasks.publish import report_failure
 
 AGAIN = "the next run goes on from its last checkpoint"
 UNDER_WAY = {StateType.RUNNING, StateType.PENDING, StateType.CANCELLING}

@@ -4,7 +4,6 @@ It works across deployments, flows and plain command lines, does not depend on P
 process that holds it ends, however it ends. The processes of a team share the locks that their leader holds.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from platform import node
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pipeline.config.runtime import Runtime
 from pipeline.config.user_dir import VARIABLE, user_dir
@@ -101,12 +100,12 @@ def devices(runtime: Runtime) -> tuple[str, ...]:
 def holders() -> list[DeviceHolder]:
     """Return the processes that hold a device of this machine now."""
     notes = (_read(path) for path in sorted(_folder().glob("*.json")))
-    return [holder for holder in notes if holder is not None and not is_free(_lock(holder.device))]
+    return [holder for holder in notes if holder is not None and not is_free(_file(holder.device, "lock"))]
 
 
 @contextmanager
 def _hold(holder: DeviceHolder, progress: Progress) -> Iterator[None]:
-    lock, note = _lock(holder.device), _note(holder.device)
+    lock, note = _file(holder.device, "lock"), _file(holder.device, "json")
 
     def waiting() -> None:
         progress.note(f"waiting for the device {holder.device}: held by {_read(note) or 'another process'}")
@@ -130,16 +129,12 @@ def _folder() -> Path:
     return user_dir() / "devices" / node()
 
 
-def _lock(device: str) -> Path:
-    return _folder() / f"{device}.lock"
-
-
-def _note(device: str) -> Path:
-    return _folder() / f"{device}.json"
+def _file(device: str, suffix: str) -> Path:
+    return _folder() / f"{device}.{suffix}"
 
 
 def _read(path: Path) -> DeviceHolder | None:
     try:
-        return DeviceHolder.model_validate(json.loads(path.read_bytes()))
-    except (OSError, ValueError, ValidationError):
+        return DeviceHolder.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
         return None

@@ -1,22 +1,38 @@
-"""How a run ends in the Prefect UI: in a state whose message says what it achieved, or how to mend what failed."""
+"""How a run ends in Prefect: with a message in its last state, and within seconds after it was cancelled in the UI.
 
+A worker ends the runs that it started; any other run asks the server whether it was cancelled.
+"""
+
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import copy_context
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
-from prefect.client.schemas.objects import State
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State, StateType
+from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Completed, Failed
 
 from pipeline.config.run import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.store.store import Store
-from tasks.cancel import RunCancelledError
 from tasks.patience import patience
 
 TERMINATED = 143
+STARTED_BY_A_WORKER = "PREFECT__FLOW_RUN_ID"
+SECONDS_BETWEEN_LOOKS = 5.0
 Run = Callable[[RunConfig, str | None], Any]
+
+
+class RunCancelledError(PipelineError):
+    """The run was cancelled in the UI."""
+
+    exit_code = 130  # as Ctrl-C's
 
 
 def report_outcome(run: Run) -> Callable[..., State[Any]]:
@@ -46,7 +62,8 @@ def report_outcome(run: Run) -> Callable[..., State[Any]]:
             return outcome
         if outcome is None:
             return Completed(message=f"{until} and what it needs are there")
-        return Completed(message=summary(Store(config.runtime.store), outcome), data=outcome)
+        report = Store(config.runtime.store).open(outcome)
+        return Completed(message=str(report.metrics["summary"]), data=outcome)
 
     return run_to_state
 
@@ -65,11 +82,39 @@ def ending_orderly() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def summary(store: Store, ref: str) -> str:
-    """Return the sentence with which a report sums up its run.
+@contextmanager
+def cancellable() -> Iterator[None]:
+    """End this block as Ctrl-C does, within seconds after the current flow run was cancelled.
 
-    Args:
-        store: the store of the run.
-        ref: the report, such as ``report/v0001``.
+    Raises:
+        RunCancelledError: the run was cancelled; the block has ended.
     """
-    return str(store.open(ref).metrics["summary"])
+    context = FlowRunContext.get()
+    assert context is not None, "cancellable() belongs inside a flow"  # noqa: S101 - ours alone call it
+    assert context.flow_run is not None  # noqa: S101
+    if os.environ.get(STARTED_BY_A_WORKER) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over, cancelled = threading.Event(), threading.Event()
+    look = copy_context().run
+    watch = threading.Thread(target=look, args=(_watch, context.flow_run.id, over, cancelled), daemon=True)
+    try:
+        with ExitStack() as after:
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it
+                after.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+            watch.start()
+            after.callback(over.set)
+            yield
+    except KeyboardInterrupt:
+        if not cancelled.is_set():
+            raise
+        raise RunCancelledError("cancelled in the UI; run it again to go on from the last checkpoint") from None
+
+
+def _watch(run: UUID, over: threading.Event, cancelled: threading.Event) -> None:
+    while not over.wait(SECONDS_BETWEEN_LOOKS):
+        with suppress(Exception), get_client(sync_client=True) as client:  # the server may be away for a while
+            state = client.read_flow_run(run).state
+            if state is not None and state.type == StateType.CANCELLING and not over.is_set():
+                cancelled.set()
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes what sleeps, too

@@ -12,8 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from pipeline.config.workers import Workers
-from pipeline.errors import ConfigError
+from pipeline.config.extras import require_workers
+from pipeline.config.runtime import Workers
 from pipeline.store.fan_out import FanOut, Work, one_after_other
 
 if TYPE_CHECKING:
@@ -78,13 +78,9 @@ def task_runner(workers: Workers) -> TaskRunner[Any]:
     """
     if workers.kind == "threads":
         return ThreadPoolTaskRunner(max_workers=workers.count)
-    try:
-        from prefect_dask.task_runners import DaskTaskRunner
-    except ImportError:
-        raise ConfigError(
-            f"runtime.workers.kind is {workers.kind!r}, which needs Dask: pip install 'tinybert-pipeline[dask]', "
-            "or choose threads or here"
-        ) from None
+    require_workers(workers)
+    from prefect_dask.task_runners import DaskTaskRunner
+
     if workers.kind == "dask":
         return DaskTaskRunner(address=workers.address)
     own = {"n_workers": workers.count, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}

@@ -14,7 +14,7 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
-from pipeline.progress import Progress
+from pipeline.progress import Progress, Silent
 from pipeline.report.formats import duration, words
 from tasks.patience import patience
 from tasks.presentation import key
@@ -22,23 +22,6 @@ from tasks.progress import Pace, show
 
 SECONDS_BETWEEN_UPDATES = 5.0
 LAST_WORD_SECONDS = 5.0
-
-
-class Both:
-    """Progress that is passed on to two listeners."""
-
-    def __init__(self, first: Progress, second: Progress) -> None:
-        self._listeners = (first, second)
-
-    def update(self, done: float, total: float | None, **fields: float | str) -> None:
-        """Tell both."""
-        for listener in self._listeners:
-            listener.update(done, total, **fields)
-
-    def note(self, message: str) -> None:
-        """Tell both."""
-        for listener in self._listeners:
-            listener.note(message)
 
 
 class LiveProgress:
@@ -49,10 +32,11 @@ class LiveProgress:
         task_run: id of the task run that the artifact belongs to.
         flow_run: id of its flow run; None outside a flow.
         seconds: smallest time between two updates.
+        usual: progress that receives everything too.
     """
 
-    def __init__(self, stage: str, task_run: UUID, flow_run: UUID | None, seconds: float) -> None:
-        self._stage = stage
+    def __init__(self, stage: str, task_run: UUID, flow_run: UUID | None, seconds: float, usual: Progress) -> None:
+        self._stage, self._usual = stage, usual
         self._task_run, self._flow_run = task_run, flow_run
         self._seconds = seconds
         self._pace = Pace()
@@ -65,12 +49,14 @@ class LiveProgress:
 
     def update(self, done: float, total: float | None, **fields: float | str) -> None:
         """Keep the newest progress; the thread sends it."""
+        self._usual.update(done, total, **fields)
         self._left = self._pace.seconds_left(done, total)
         self._moment = (done, total, fields)
         self._news = True
 
     def note(self, message: str) -> None:
         """Keep the newest note; the thread sends it."""
+        self._usual.note(message)
         self._note = message
         self._news = True
 
@@ -98,10 +84,8 @@ class LiveProgress:
         if not self._news:
             return artifact
         self._news = False
-        share = 0.0
-        if self._moment is not None:
-            done, total, _ = self._moment
-            share = round(100 * min(1.0, done / total), 1) if total else 0.0
+        done, total, _ = self._moment or (0.0, None, {})
+        share = round(100 * min(1.0, done / total), 1) if total else 0.0
         text = described(self._moment, self._left, self._note)
         if artifact is not None:
             client.update_artifact(artifact, ArtifactUpdate(data=share, description=text))
@@ -140,24 +124,26 @@ def described(
 
 
 @contextmanager
-def live(stage: str, seconds: float | None = None) -> Iterator[LiveProgress]:
+def live(stage: str, usual: Progress | None = None, seconds: float | None = None) -> Iterator[LiveProgress]:
     """Show the progress of the current task run while this block runs.
 
     Args:
         stage: name of the stage.
+        usual: progress that receives everything too; None without.
         seconds: smallest time between two updates; None uses the default.
     """
     context = TaskRunContext.get()
     assert context is not None, "live() belongs inside a task"  # noqa: S101 - ours alone call it
     run = context.task_run
-    shown = LiveProgress(stage, run.id, run.flow_run_id, SECONDS_BETWEEN_UPDATES if seconds is None else seconds)
-    shown.start()
+    pause = SECONDS_BETWEEN_UPDATES if seconds is None else seconds
+    progress = LiveProgress(stage, run.id, run.flow_run_id, pause, usual or Silent())
+    progress.start()
     try:
-        yield shown
+        yield progress
     except Exception:
         raise
     except BaseException:
         patience.leave()  # the run is told to leave
         raise
     finally:
-        shown.stop()
+        progress.stop()

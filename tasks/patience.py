@@ -6,7 +6,8 @@ that returns within it receives everything; one that returns later receives what
 
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import httpx
@@ -39,7 +40,7 @@ class Patience:
         self._seconds = seconds
         self._silent_since: float | None = None
         self._asked = 0.0
-        self._told = False
+        self._given_up = False
         self._reason = ""
         self._lock = threading.Lock()
         self.ended = False
@@ -101,8 +102,8 @@ class Patience:
 
     def _give_up(self, reason: str) -> NoReturn:
         with self._lock:
-            said, self._told = self._told, True
-        if not said:
+            first, self._given_up = not self._given_up, True
+        if first:
             self.tell(reason)
         raise ServerGoneError(reason)
 
@@ -134,13 +135,9 @@ def wait_together() -> None:
 def _shared(send: Send) -> Send:
     """Wrap a request so that its outcome is registered with the shared wait."""
 
-    def sent(*given: Any, **options: Any) -> httpx.Response:
-        patience.before()
-        try:
-            return _registered(send(*given, **options))
-        except httpx.TransportError as error:
-            patience.failed(str(error) or type(error).__name__)
-            raise
+    def sent(*arguments: Any, **options: Any) -> httpx.Response:
+        with _registered_request():
+            return _registered(send(*arguments, **options))
 
     return sent
 
@@ -148,15 +145,22 @@ def _shared(send: Send) -> Send:
 def _shared_async(send: Callable[..., Awaitable[httpx.Response]]) -> Send:
     """Wrap an asynchronous request likewise."""
 
-    async def sent(*given: Any, **options: Any) -> httpx.Response:
-        patience.before()
-        try:
-            return _registered(await send(*given, **options))
-        except httpx.TransportError as error:
-            patience.failed(str(error) or type(error).__name__)
-            raise
+    async def sent(*arguments: Any, **options: Any) -> httpx.Response:
+        with _registered_request():
+            return _registered(await send(*arguments, **options))
 
     return sent
+
+
+@contextmanager
+def _registered_request() -> Iterator[None]:
+    """Register a request with the shared wait, and that it failed if it does."""
+    patience.before()
+    try:
+        yield
+    except httpx.TransportError as error:
+        patience.failed(str(error) or type(error).__name__)
+        raise
 
 
 def _registered(response: httpx.Response) -> httpx.Response:

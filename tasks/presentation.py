@@ -34,7 +34,7 @@ def figures(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, flo
         if isinstance(value, Mapping):
             groups.append(figures(value, f"{prefix}{name}."))
         elif isinstance(value, list):
-            plain.append((prefix + name, ", ".join(_spelt(each) for each in value)))
+            plain.append((prefix + name, ", ".join(map(_spelt, value))))
         elif value is not None:
             plain.append((prefix + name, value if isinstance(value, int | float) else str(value)))
     return plain + [figure for group in sorted(groups, key=len) for figure in group]
@@ -53,8 +53,8 @@ def metric_rows(metrics: Mapping[str, Any], curves: Mapping[str, list[dict[str, 
         for name, (first, last) in _ends(points).items()
     ]
     names = metrics.get("metric_names", {})
-    shown = {name: value for name, value in metrics.items() if name != "metric_names"}
-    rows += [{"figure": _figure(name, names), "value": _spelt(value)} for name, value in figures(shown)]
+    others = {name: value for name, value in metrics.items() if name != "metric_names"}
+    rows += [{"figure": _figure(name, names), "value": _spelt(value)} for name, value in figures(others)]
     return rows[:MOST_ROWS]
 
 
@@ -66,13 +66,15 @@ def _figure(path: str, names: Mapping[str, str]) -> str:
 
 def loss_histories(folder: Path) -> dict[str, list[dict[str, float]]]:
     """Read the loss curve of each training of a stage, by title; the title is "" if there is only one."""
-    found = {
+    curves = {
         (path.name.removesuffix("_history.json"), learner): history["curve"]
         for path in sorted(folder.glob("*_history.json"))
         for learner, history in json.loads(path.read_text(encoding="utf-8")).items()
     }
-    several = len(found) > 1
-    return {" / ".join(part for part in names if part != "training") * several: curve for names, curve in found.items()}
+    several = len(curves) > 1
+    return {
+        " / ".join(part for part in names if part != "training") * several: curve for names, curve in curves.items()
+    }
 
 
 def result_rows(results: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, str]]:
@@ -124,16 +126,19 @@ def links(artifact: Artifact, state: str, base_url: str | None) -> str:
         lines.append(f"Report: {place}")
     if isinstance(manifest.metrics.get("summary"), str):
         lines.append(f"> {manifest.metrics['summary']}")
-    shown = sorted(manifest.files)[:MOST_FILES]
+    names = sorted(manifest.files)[:MOST_FILES]
     files = [
-        f"- {f'[{name}]({base}{name})' if base else f'`{name}`'}, {size(manifest.files[name].size)}" for name in shown
+        f"- {f'[{name}]({base}{name})' if base else f'`{name}`'}, {size(manifest.files[name].size)}" for name in names
     ]
-    if len(manifest.files) > len(shown):
-        files.append(f"- and {len(manifest.files) - len(shown)} more")
-    made_from = [f"- {role}: {given.ref or given.identity or given.digest[:12]}" for role, given in _inputs(artifact)]
-    lines += ["\n".join(["### Files", "", *files])]
-    if made_from:
-        lines += ["\n".join(["### Made from", "", *made_from])]
+    if len(manifest.files) > len(names):
+        files.append(f"- and {len(manifest.files) - len(names)} more")
+    lines.append("\n".join(["### Files", "", *files]))
+    if manifest.inputs:
+        inputs = [
+            f"- {role}: {source.ref or source.identity or source.digest[:12]}"
+            for role, source in sorted(manifest.inputs.items())
+        ]
+        lines.append("\n".join(["### Made from", "", *inputs]))
     return "\n\n".join(lines)
 
 
@@ -142,10 +147,6 @@ def failure(stage: str, reason: str) -> str:
     quoted = "\n".join(f"> {line}" for line in reason.splitlines())
     again = "What is finished is kept: the next run goes on from there."
     return f"## {words(stage)} failed\n\n{quoted}\n\n{again}"
-
-
-def _inputs(artifact: Artifact) -> list[tuple[str, Any]]:
-    return sorted(artifact.manifest.inputs.items())
 
 
 def _ends(points: list[dict[str, float]]) -> dict[str, tuple[float, float]]:

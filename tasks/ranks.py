@@ -89,11 +89,11 @@ def follow(own: Team) -> int:
 
 
 def _take_part(own: Team) -> None:
-    told = own.hear()
-    if told is not None:
-        _enter(told["folder"])
-        config = RunConfig.model_validate(told["config"])
-        stages = by_name(two_stage(config, told["until"]))
+    request = own.hear()
+    if request is not None:
+        _enter(request["folder"])
+        config = RunConfig.model_validate(request["config"])
+        stages = by_name(two_stage(config, request["until"]))
         while (word := own.hear()) is not None:
             _train_along(stages[word["stage"]], word["settings"], word["inputs"], config.runtime)
     own.part()

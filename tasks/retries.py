@@ -4,7 +4,6 @@ A mistake in the configuration stays one, a loss that is not finite comes again 
 device needs a person. The next run resumes after all of those.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,14 +16,16 @@ CONNECTION = (*LOST, httpx.TransportError)
 
 def transient(error: BaseException) -> bool:
     """Return whether trying again soon may help: the error is a lost connection, or was raised from one."""
-    chain = list(_causes(error))
-    return any(isinstance(one, CONNECTION) for one in chain) and ASKED_FOR not in {type(one).__name__ for one in chain}
+    chain = [error]  # of explicit causes; implicit contexts do not count
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    asked_for = ASKED_FOR in {type(link).__name__ for link in chain}
+    return not asked_for and any(isinstance(link, CONNECTION) for link in chain)
 
 
 def retry_condition(_task: Any, _task_run: Any, state: Any) -> bool:
     """Tell Prefect whether to retry a failed task."""
-    found = state.data
-    error = getattr(found, "result", found)
+    error = getattr(state.data, "result", state.data)
     return isinstance(error, BaseException) and transient(error)
 
 
@@ -36,11 +37,3 @@ def again_in(error: BaseException, attempts: int) -> float | None:
         attempts: number of attempts so far.
     """
     return RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) and transient(error) else None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and the chain of its explicit causes; implicit contexts do not count."""
-    current: BaseException | None = error
-    while current is not None:
-        yield current
-        current = current.__cause__

@@ -14,11 +14,10 @@ from pipeline.config.runtime import Runtime
 from pipeline.errors import PipelineError
 from pipeline.store.stage import Stage
 from tasks.build import build_stage
-from tasks.failure import report_failure
 from tasks.fan_out import fan_out_of
-from tasks.live import Both, live
+from tasks.live import live
 from tasks.progress import listening, progress_for
-from tasks.publish import publish
+from tasks.publish import publish, report_failure
 from tasks.retries import RETRY_DELAYS, again_in, retry_condition
 
 
@@ -47,7 +46,7 @@ def materialize_stage(name: str, stage: Stage[Any], runtime: Runtime) -> State[A
     logger = get_run_logger()
     usual = progress_for(name, logger)
     try:
-        with live(name) as shown, listening(lambda _stage: Both(usual, shown)):
+        with live(name, usual) as progress, listening(lambda _stage: progress):
             outcome, message = build_stage(stage, runtime, logger, fan_out_of(name, runtime.workers))
     except PipelineError as error:
         seconds = again_in(error, task_run.run_count or 1)

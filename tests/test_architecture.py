@@ -21,7 +21,7 @@ LAZY = {
     "flows/rehearsal.py": 3,
     "flows/run_flow.py": 4,
     "flows/services/state.py": 1,
-    "pipeline/augmentation/augmenters/same_pos.py": 1,
+    "pipeline/augmentation/augmenters/tang2019.py": 1,
     "pipeline/augmentation/words/segmentation.py": 1,
     "pipeline/checks/known.py": 1,
     "pipeline/checks/students_fit.py": 1,

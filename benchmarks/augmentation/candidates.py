@@ -33,7 +33,7 @@ from pipeline.augmentation.candidates.masked_lm import MaskedLM
 from pipeline.augmentation.candidates.table import CandidateTable
 from pipeline.augmentation.candidates.vectors import WordVectors
 from pipeline.augmentation.variants.draw import Row, augment_rows
-from pipeline.augmentation.words.stopwords import STOP_WORDS
+from pipeline.augmentation.words.protection import STOP_WORDS
 from pipeline.augmentation.words.words import WordSplitter
 from pipeline.config.words import WordsConfig
 from pipeline.models.mlm import mlm_head
@@ -68,7 +68,7 @@ class Ours:
         most = {"max_tokens": 1 << 15} if where.type == "cuda" else {}
         parts = {"head": mlm_head(self._model), "partial_forward": partial_forward(self._model)}
         mlm = MaskedLM(self._model, self._tokenizer, **parts, context=context, masks=masks, device=where, **most)
-        return CandidateTable(self._tokenizer, mlm, WordVectors.of_units(self._words, self._matrix, 0), 15, PAPER)
+        return CandidateTable(self._tokenizer, mlm, WordVectors(self._words, self._matrix, num_zero=0), 15, PAPER)
 
     def augment(self, table: CandidateTable, sentences: Sequence[str]) -> int:
         """The number of variants."""

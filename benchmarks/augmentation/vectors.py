@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from setting import arguments, made_up_vectors, names, print_machine
 
-from pipeline.augmentation.candidates.vectors_cache import RACY_NS, cached_vectors
+from pipeline.augmentation.candidates.glove import RACY_NS, cached_vectors
 
 GOAL = 0.5
 
@@ -38,7 +38,7 @@ def main() -> None:
             asked = time.perf_counter() - began - ready
             goal = "" if attempt == "first" else f" (goal {GOAL:g} s)"
             print(
-                f"the {attempt} time: {len(found):,} x {found.matrix.shape[1]} ready in {ready:.3f} s{goal}, "
+                f"the {attempt} time: {len(found.words):,} x {found.matrix.shape[1]} ready in {ready:.3f} s{goal}, "
                 f"{len(near)} neighbours of a word {asked:.3f} s later"
             )
 

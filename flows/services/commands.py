@@ -9,15 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.arguments import JsonOption
-from flows.later import later
+from flows.later import Later
 from flows.services.state import Settings
 from pipeline.config.builtin import home_path
 from pipeline.config.runtime import Runtime
 
 POOL = "tinybert"
-database, password_told = later("flows.services.up:database"), later("flows.services.up:password_told")
-start, stop = later("flows.services.up:up"), later("flows.services.down:down")
-ask = later("flows.services.status:status")
+database = Later("flows.services.up:database")
+where_password_is = Later("flows.services.up:where_password_is")
+start, stop = Later("flows.services.up:up"), Later("flows.services.down:down")
+ask = Later("flows.services.status:status")
 HEALTH = {"up": "[green]up[/]", "silent": "[yellow]does not answer[/]", "ended": "[red]ended[/]"}
 
 
@@ -34,21 +35,15 @@ def up(
 ) -> None:
     """Start Prefect's server, one worker and the reports over HTTP; returns once they answer."""
     url, shown = database(database_url)
-    settings = Settings(
-        host=host,
-        port=port,
-        reports_port=reports_port,
-        store=str(Path.cwd() / home_path(store)),
-        pool=pool,
-        database=shown,
-    )
-    start(settings, url, _say)
-    _say(f"UI: {settings.ui_url} (database: {shown})")
-    _say(f"reports: {settings.reports_url} ({settings.store})")
-    _say(f"worker: pool {pool}, one run at a time")
-    if said := password_told():
-        _say(said)
-    _say(f"tinybert run and deploy find it by themselves; prefect by PREFECT_API_URL={settings.api_url}")
+    place = str(Path.cwd() / home_path(store))
+    settings = Settings(host=host, port=port, reports_port=reports_port, store=place, pool=pool, database=shown)
+    start(settings, url, typer.echo)
+    typer.echo(f"UI: {settings.ui_url} (database: {shown})")
+    typer.echo(f"reports: {settings.reports_url} ({settings.store})")
+    typer.echo(f"worker: pool {pool}, one run at a time")
+    if where := where_password_is():
+        typer.echo(where)
+    typer.echo(f"tinybert run and deploy find it by themselves; prefect by PREFECT_API_URL={settings.api_url}")
 
 
 def down(
@@ -56,28 +51,23 @@ def down(
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the runs at work; they keep a checkpoint.")] = False,
 ) -> None:
     """Stop what tinybert up has started, and nothing else; asks first where runs are at work."""
-    stop(_say, wait=wait, cancel=cancel)
+    stop(typer.echo, wait=wait, cancel=cancel)
 
 
 def status(as_json: JsonOption = False) -> None:
     """Say what runs, and who trains on which device."""
-    told = ask()
+    state = ask()
     if as_json:
-        _say(json.dumps(told))
+        typer.echo(json.dumps(state))
         return
-    if not told["services"]:
-        _say("nothing is up; tinybert up starts the server, a worker and the reports")
+    if not state["services"]:
+        typer.echo("nothing is up; tinybert up starts the server, a worker and the reports")
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
-        for one in told["services"]:
-            table.add_row(one["name"], HEALTH[one["health"]], f"process {one['pid']}", one["where"])
+        for service in state["services"]:
+            table.add_row(service["name"], HEALTH[service["health"]], f"process {service['pid']}", service["where"])
         Console().print(table)
-        if any(one["health"] != "up" for one in told["services"]):
-            _say(f"logs: {Path(told['services'][0]['log']).parent}; tinybert up starts again what has ended")
-    for holder in told["devices"]:
-        _say(f"device {holder['device']}: process {holder['pid']} trains {holder['stage']} (store {holder['store']})")
-
-
-def _say(line: str) -> None:
-    """A line as it is, however wide: it may be copied, or read by a script."""
-    print(line)  # noqa: T201
+        if any(service["health"] != "up" for service in state["services"]):
+            typer.echo(f"logs: {Path(state['services'][0]['log']).parent}; tinybert up starts again what has ended")
+    for holder in state["devices"]:
+        typer.echo("device {device}: process {pid} trains {stage} (store {store})".format(**holder))

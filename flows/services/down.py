@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 import typer
 
-from flows.services import at_work
-from flows.services.alone import alone
 from flows.services.launch import stop
-from flows.services.state import Service, ServicesError, Settings, read, remove
+from flows.services.state import Service, ServicesError, Settings, alone, read, remove
+from flows.services.status import FlowRun, cancel_runs, describe_runs, runs_at_work, wait_for_runs
 
 
 def down(say: Callable[[str], None], *, wait: bool, cancel: bool) -> None:
@@ -26,7 +25,7 @@ def down(say: Callable[[str], None], *, wait: bool, cancel: bool) -> None:
     if wait and cancel:
         raise ServicesError("--wait and --cancel are two ways to end the runs at work: give one of them")
     services = read()
-    if services is not None and "server" in services.alive() and (runs := at_work.at_work(services.settings)):
+    if services is not None and "server" in services.alive() and (runs := runs_at_work(services.settings)):
         _end_runs(services.settings, runs, say, wait=wait, cancel=cancel)
     with alone():
         services = read()
@@ -38,20 +37,18 @@ def down(say: Callable[[str], None], *, wait: bool, cancel: bool) -> None:
         remove()
 
 
-def _end_runs(
-    settings: Settings, runs: list[at_work.AtWork], say: Callable[[str], None], *, wait: bool, cancel: bool
-) -> None:
+def _end_runs(settings: Settings, runs: list[FlowRun], say: Callable[[str], None], *, wait: bool, cancel: bool) -> None:
     """Wait for the runs at work, cancel them, or ask; return once the services may be stopped."""
     if wait:
-        at_work.wait(settings, say)
+        wait_for_runs(settings, say)
     elif cancel:
-        say(f"cancelling: {at_work.describe(runs)}")
-        if left := at_work.cancel(settings, runs):
-            say(f"not heard of again: {at_work.describe(left)}")
+        say(f"cancelling: {describe_runs(runs)}")
+        if left := cancel_runs(settings, runs):
+            say(f"not heard of again: {describe_runs(left)}")
     elif not sys.stdin.isatty():
-        raise ServicesError(f"{at_work.describe(runs)}: use --wait to let them end, or --cancel")
+        raise ServicesError(f"{describe_runs(runs)}: use --wait to let them end, or --cancel")
     else:
-        say(f"{at_work.describe(runs)}; what the worker runs ends with it, other runs go on without the UI")
+        say(f"{describe_runs(runs)}; what the worker runs ends with it, other runs go on without the UI")
         if not typer.confirm("stop all the same?"):
             raise ServicesError("nothing was stopped: tinybert down --wait stops once they have ended")
 

@@ -15,7 +15,7 @@ from flows.services.state import Service, ServicesError
 
 POLL_SECONDS = 0.2
 START_SECONDS = 300.0
-# What a worker gets to tell the server about the run that it ends.
+# Time for a worker to report the run that it ends.
 STOP_SECONDS = 30.0
 _ERROR = re.compile(r"[\w.]*(Error|Exception)\b.*: ")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]+(?=@)|(?<=password=)[^&\s'\"]+")
@@ -38,7 +38,7 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], fol
     with output:
         process = subprocess.Popen(  # noqa: S603 - our own commands
             command,
-            cwd=folder,  # a folder called flows where the user stands must not be taken for ours
+            cwd=folder,  # a folder named flows in the user's working directory must not be imported
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -81,13 +81,13 @@ def stop(service: Service) -> bool:
 
 def _end(processes: Sequence[psutil.Process]) -> None:
     """Terminate processes, wait, and kill those that still run."""
-    for one in processes:
+    for process in processes:
         with suppress(psutil.NoSuchProcess):  # psutil knows them by more than their number
-            one.terminate()
+            process.terminate()
     _, stubborn = psutil.wait_procs(processes, timeout=STOP_SECONDS)
-    for one in stubborn:
+    for process in stubborn:
         with suppress(psutil.NoSuchProcess):
-            one.kill()
+            process.kill()
 
 
 def check_free(host: str, port: int, option: str) -> None:

@@ -4,7 +4,6 @@ Hidden files and links that lead out of the store are not there. The password is
 from ``PREFECT_SERVER_API_AUTH_STRING`` (user:password); without one anybody who reaches the port may read.
 """
 
-import argparse
 import base64
 import hmac
 import os
@@ -16,14 +15,16 @@ from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
+import typer
+
 NOWHERE = "/dev/null/nowhere"
 
 
 class ReportHandler(SimpleHTTPRequestHandler):
-    """Serve what a person may see of a store; see the module.
+    """Serve the visible files of a store; see the module.
 
     Args:
-        auth: user:password, or None.
+        auth: user:password; None asks for no password.
     """
 
     def __init__(self, *args: object, auth: str | None, **kwargs: object) -> None:
@@ -31,7 +32,7 @@ class ReportHandler(SimpleHTTPRequestHandler):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
 
     def translate_path(self, path: str) -> str:
-        """The file behind a URL, or one that cannot exist."""
+        """Return the file behind a URL, or a path that cannot exist."""
         place = super().translate_path(path)
         parts = Path(place).relative_to(self.directory).parts
         if "\0" in place or any(part.startswith(".") for part in parts):
@@ -40,8 +41,9 @@ class ReportHandler(SimpleHTTPRequestHandler):
         return place if Path(place).resolve().is_relative_to(root) else NOWHERE
 
     def list_directory(self, path: str | os.PathLike[str]) -> BytesIO | None:
-        """Only what is served is listed."""
-        names = sorted(one.name + "/" * one.is_dir() for one in Path(path).iterdir() if not one.name.startswith("."))
+        """List a folder without the files that are not served."""
+        shown = (entry for entry in Path(path).iterdir() if not entry.name.startswith("."))
+        names = sorted(entry.name + "/" * entry.is_dir() for entry in shown)
         lines = "".join(f'<li><a href="{quote(name)}">{escape(name)}</a></li>' for name in names)
         page = f"<!DOCTYPE html><meta charset=utf-8><title>artifacts</title><ul>{lines}</ul>".encode()
         self.send_response(HTTPStatus.OK)
@@ -51,7 +53,7 @@ class ReportHandler(SimpleHTTPRequestHandler):
         return BytesIO(page)
 
     def send_head(self) -> object:  # type: ignore[override]
-        """GET and HEAD alike begin here."""
+        """Check the password, for GET and HEAD alike."""
         if self._allowed():
             return super().send_head()
         self.send_response(HTTPStatus.UNAUTHORIZED)
@@ -68,22 +70,17 @@ class ReportHandler(SimpleHTTPRequestHandler):
 
 
 def reports_server(store: Path, host: str, port: int, auth: str | None) -> ThreadingHTTPServer:
-    """A server that is ready to ``serve_forever``; port 0 takes a free one."""
+    """Return a server that is ready to ``serve_forever``; port 0 takes a free one."""
     handler = partial(ReportHandler, directory=str(store), auth=auth)
     return ThreadingHTTPServer((host, port), handler)
 
 
-def main() -> None:
-    """Serve until ended."""
-    parser = argparse.ArgumentParser(description="Serve a store's reports over HTTP, read only.")
-    parser.add_argument("store", type=Path)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=4201)
-    given = parser.parse_args()
+def main(store: Path, host: str = "127.0.0.1", port: int = 4201) -> None:
+    """Serve a store's reports over HTTP, read only, until ended."""
     auth = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or None
-    with reports_server(given.store, given.host, given.port, auth) as server:
+    with reports_server(store, host, port, auth) as server:
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

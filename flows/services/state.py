@@ -5,6 +5,9 @@ that the file names beside its number.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -12,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.config.user_dir import user_dir
 from pipeline.errors import PipelineError
 from pipeline.store.disk import write_atomic
+from pipeline.store.locks import hold
 
 PASSWORDS = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
 
@@ -105,6 +109,23 @@ def auth_file() -> Path:
     return user_dir() / "auth"
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other start or stop of this user is under way, and keep others waiting: they write the same file.
+
+    Raises:
+        ServicesError: the project's own folder cannot be written.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold(user_dir() / "services.lock"))
+        except OSError as error:
+            raise ServicesError(
+                f"cannot write {user_dir()}: {error.strerror}; set TINYBERT_HOME to a folder that can"
+            ) from error
+        yield
+
+
 def read() -> Services | None:
     """Read the state file; None if nothing was started, or all was stopped.
 
@@ -163,9 +184,17 @@ def surroundings() -> dict[str, str]:
     settings = services.settings
     if os.environ.get("PREFECT_API_URL", settings.api_url) != settings.api_url:
         return {}
-    found = {
+    variables = {
         "PREFECT_API_URL": settings.api_url,
         "PREFECT_API_AUTH_STRING": password(),
         "TINYBERT_REPORTS_URL": settings.reports_url,
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in variables.items() if value}
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

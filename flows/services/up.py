@@ -6,13 +6,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from secrets import token_urlsafe
 
 from flows.prefect_settings import SERVER_SETTINGS, SETTINGS
-from flows.services.alone import alone
 from flows.services.down import ended
-from flows.services.health import WORKER, reports_answer, server_answers, worker_answers
 from flows.services.launch import check_free, start, stop, wait_until
 from flows.services.state import (
     PASSWORDS,
@@ -20,12 +17,15 @@ from flows.services.state import (
     Services,
     ServicesError,
     Settings,
+    alone,
     auth_file,
+    is_loopback,
     password,
     read,
     remove,
     write,
 )
+from flows.services.status import WORKER, reports_answer, server_answers, worker_answers
 from pipeline.config.user_dir import user_dir
 
 ORDER = ("server", "reports", "worker")
@@ -100,12 +100,13 @@ def _running(settings: Settings, say: Callable[[str], None]) -> dict[str, Servic
 
 def _written(settings: Settings, services: Iterable[Service]) -> Services:
     """Write the running services to the state file, in the order of their start."""
-    found = Services(settings=settings, services=tuple(sorted(services, key=lambda one: ORDER.index(one.name))))
-    if found.services:
-        write(found)
+    ordered = sorted(services, key=lambda service: ORDER.index(service.name))
+    written = Services(settings=settings, services=tuple(ordered))
+    if written.services:
+        write(written)
     else:
         remove()
-    return found
+    return written
 
 
 def plans(settings: Settings) -> tuple[Plan, ...]:
@@ -113,23 +114,12 @@ def plans(settings: Settings) -> tuple[Plan, ...]:
     python, began = sys.executable, datetime.now(UTC)
     address = ("--host", settings.host, "--port")
     prefect = (python, "-m", "prefect")
+    reports = (python, "-m", "flows.services.reports", settings.store)
     worker = ("worker", "start", "--pool", settings.pool, "--type", "process", "--limit", "1", "--name", WORKER)
     return (
-        Plan(
-            "server",
-            (*prefect, "server", "start", *address, str(settings.port)),
-            lambda: server_answers(settings),
-        ),
-        Plan(
-            "reports",
-            (python, "-m", "flows.services.reports", settings.store, *address, str(settings.reports_port)),
-            lambda: reports_answer(settings),
-        ),
-        Plan(
-            "worker",
-            (*prefect, *worker),
-            lambda: worker_answers(settings, began),
-        ),
+        Plan("server", (*prefect, "server", "start", *address, str(settings.port)), lambda: server_answers(settings)),
+        Plan("reports", (*reports, *address, str(settings.reports_port)), lambda: reports_answer(settings)),
+        Plan("worker", (*prefect, *worker), lambda: worker_answers(settings, began)),
     )
 
 
@@ -143,7 +133,7 @@ def _environment(settings: Settings, database_url: str | None) -> Mapping[str, s
     auth = _password(settings)
     if auth is not None:
         above |= {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_API_AUTH_STRING": auth}
-    if not _loopback(settings.host):
+    if not is_loopback(settings.host):
         beneath["PREFECT_SERVER_UI_API_URL"] = "/api"  # whatever a browser elsewhere calls this machine
     return beneath | os.environ | above
 
@@ -151,7 +141,7 @@ def _environment(settings: Settings, database_url: str | None) -> Mapping[str, s
 def _password(settings: Settings) -> str | None:
     """Return the server's password: the user's; if it listens beyond this machine, else a generated one."""
     given = password()
-    if given is not None or _loopback(settings.host):
+    if given is not None or is_loopback(settings.host):
         return given
     path = auth_file()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,17 +150,10 @@ def _password(settings: Settings) -> str | None:
     return password()
 
 
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _other(there: Settings, asked: Settings) -> str:
-    differing = {name: value for name, value in there.model_dump().items() if value != asked.model_dump()[name]}
-    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in differing.items())
-    return f"services are up at {there.ui_url} with {told}: use them as they are, or tinybert down first"
+def _other(running: Settings, requested: Settings) -> str:
+    differing = {name: value for name, value in running.model_dump().items() if value != getattr(requested, name)}
+    named = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in differing.items())
+    return f"services are up at {running.ui_url} with {named}: use them as they are, or tinybert down first"
 
 
 def database(url: str | None) -> tuple[str | None, str]:
@@ -185,13 +168,13 @@ def database(url: str | None) -> tuple[str | None, str]:
     given = url or next((os.environ[name] for name in DATABASE if os.environ.get(name)), None)
     if given is None:
         return None, "SQLite"
-    shown = _CREDENTIALS.sub("", given)
+    public = _CREDENTIALS.sub("", given)
     if not given.startswith(("postgresql+asyncpg://", "sqlite+aiosqlite://")):
-        raise ServicesError(f"{shown} is no database for Prefect: write postgresql+asyncpg://USER:PASSWORD@HOST/NAME")
-    return given, shown
+        raise ServicesError(f"{public} is no database for Prefect: write postgresql+asyncpg://USER:PASSWORD@HOST/NAME")
+    return given, public
 
 
-def password_told() -> str | None:
+def where_password_is() -> str | None:
     """Return where to find the password that the UI asks for; None if it asks for none."""
     if password() is None:
         return None

@@ -1,14 +1,14 @@
 """The engine that answers: ONNX Runtime, or torch; only the one that was chosen is imported."""
 
-from flows.later import later
+from flows.later import Later
 from pipeline.errors import ConfigError
 from pipeline.export.bundle import OpenBundle
 from pipeline.export.requirements import TO_ANSWER, require
 from pipeline.export.scorer import Scorer
 
 ENGINES = ("onnx", "torch")
-onnx_scorer = later("pipeline.export.onnx_scorer:OnnxScorer")
-torch_scorer = later("pipeline.engine.torch_scorer:TorchScorer")
+onnx_scorer = Later("pipeline.export.onnx_scorer:OnnxScorer")
+torch_scorer = Later("pipeline.engine.torch_scorer:TorchScorer")
 
 
 def open_scorer(bundle: OpenBundle, engine: str, variant: str, threads: int | None) -> Scorer:

@@ -1,32 +1,11 @@
 """Word substitution (Jiao et al. 2020, algorithm 1): candidates for words, and variants drawn from them.
 
-The public face are nlpaug augmenters, to stand in its flows beside its own: ``TinyBertAug``, ``MaskAug``,
-``SamePosAug``, ``NgramAug``; and those of nlpaug's own that today's libraries or slips of its own break, put right in
-``nlpaug_fixes``: ``Sequential`` and ``Sometimes``, ``ContextualWordEmbsAug``, ``WordEmbsAug``, ``SynonymAug``,
-``AntonymAug``, ``SpellingAug``, ``SplitAug``, ``RandomWordAug``, ``ReservedAug`` and ``TfIdfAug``.
+This package exports augmenters for nlpaug's flows: ``TinyBertAug``, ``MaskAug``, ``SamePosAug`` and ``NgramAug``, and
+those of nlpaug that it corrects in ``nlpaug_fixes``.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:  # nlpaug loads torch, and most of what is in here needs neither
-    from pipeline.augmentation.augmenters.masking import MaskAug
-    from pipeline.augmentation.augmenters.ngram import NgramAug
-    from pipeline.augmentation.augmenters.nlpaug_fixes import (
-        AntonymAug,
-        ContextualWordEmbsAug,
-        RandomWordAug,
-        ReservedAug,
-        Sequential,
-        Sometimes,
-        SpellingAug,
-        SplitAug,
-        SynonymAug,
-        TfIdfAug,
-        WordEmbsAug,
-    )
-    from pipeline.augmentation.augmenters.same_pos import SamePosAug
-    from pipeline.augmentation.augmenters.tinybert import TinyBertAug
+from typing import Any
 
 __all__ = [
     "AntonymAug",
@@ -46,10 +25,11 @@ __all__ = [
     "WordEmbsAug",
 ]
 
-_HOMES = {"MaskAug": "masking", "NgramAug": "ngram", "SamePosAug": "same_pos", "TinyBertAug": "tinybert"}
+_HOMES = {"MaskAug": "tang2019", "NgramAug": "tang2019", "SamePosAug": "tang2019", "TinyBertAug": "tinybert"}
 
 
 def __getattr__(name: str) -> Any:
+    """Import an augmenter when it is asked for: nlpaug loads torch, and most of this room needs neither."""
     if name not in __all__:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     return getattr(import_module(f"{__name__}.augmenters.{_HOMES.get(name, 'nlpaug_fixes')}"), name)

@@ -1,8 +1,8 @@
-"""The augmenters a row's text passes through, one after the other, as a user lists them.
+"""The list of augmenters that change a row's text, one after the other.
 
-A child is one name with its keyword arguments and, beside it, ``rows``: the share of the variants it is
-applied to (``{keyboard: {aug_word_p: 0.2}, rows: 0.1}``). The table here is what nlpaug's classes take,
-less what is no plain value and what names a file: a file is no part of a configuration's identity.
+An item is a name with its options and, optionally, ``rows``: the share of the variants to which it is applied
+(``{keyboard: {aug_word_p: 0.2}, rows: 0.1}``). The tables here have the options of nlpaug's classes, without those that
+are no plain values or name a file, because a file is no part of a configuration's identity.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,9 +12,9 @@ SHARE, SOME, COUNT = "a share from 0 to 1", "a share above 0, at most 1", "a who
 FLAG, TEXT, TEXTS, GROUPS = "true or false", "text", "a list of texts", "a list of lists of two texts or more"
 Arguments = Mapping[str, str | tuple[str, ...]]
 MARKERS = r"\[(?:[A-Z]+|pad|unk|cls|sep|mask)\]|<[/|]?[a-z_]+\|?>"
-"""Names of special tokens, [MASK] and </s>, and what an uncased model makes of BERT's; no augmenter changes them."""
+"""Special tokens such as [MASK] and </s>, also in lower case; no augmenter changes them."""
 HOLE = "\ufdd0"
-"""Stands before a marker that an augmenter put into a text: there the token itself is meant, and not its name."""
+"""Precedes a special token that an augmenter put into a text, to distinguish it from the same characters of a user."""
 
 _COUNTED: Arguments = {"aug_min": COUNT, "aug_max": COUNT, "aug_p": SOME}  # nlpaug takes an aug_p of 0 for 0.3
 _WORDS: Arguments = {**_COUNTED, "stopwords": TEXTS, "stopwords_regex": TEXT}
@@ -57,7 +57,7 @@ AUGMENTERS: Mapping[str, Arguments] = {**OWN, **STOCK}
 
 
 class Child(NamedTuple):
-    """One augmenter of the list."""
+    """An augmenter of the list: its name, options, and the share of the variants to which it is applied."""
 
     name: str
     options: Mapping[str, Any]
@@ -65,22 +65,21 @@ class Child(NamedTuple):
 
 
 def children(listed: Iterable[Mapping[str, Any]]) -> tuple[Child, ...]:
-    """The list as a user wrote it, understood.
+    """Parse the list as a user wrote it.
 
     Raises:
-        ValueError: an item that names no augmenter, or one that does not exist, or an argument that its
-            augmenter does not take; says which there are.
+        ValueError: an item names no augmenter, an unknown one, or an option that its augmenter does not have.
     """
-    found = tuple(_child(item) for item in listed)
-    if not found:
+    known = tuple(_child(item) for item in listed)
+    if not known:
         raise ValueError("the list is empty: name an augmenter, such as {tinybert: {}}, or set augmentation to null")
-    if any(child.name == "tinybert" for child in found[1:]):
+    if any(child.name == "tinybert" for child in known[1:]):
         raise ValueError("tinybert comes first, and once: its candidates are those of the row as it is")
-    return found
+    return known
 
 
 def normal(listed: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """The list in the one form that equal lists share: ``rows`` only where it is not 1."""
+    """Return the list in a normal form, equal for equal lists: ``rows`` only if it is not 1."""
     return tuple(
         {child.name: dict(child.options)} | ({"rows": child.rows} if child.rows != 1 else {})
         for child in children(listed)
@@ -104,8 +103,8 @@ def _child(item: Mapping[str, Any]) -> Child:
         if expected is None:
             raise ValueError(f"{name} takes no {key!r}: choose among {', '.join(AUGMENTERS[name])}")
         if not _is(expected, value):
-            wanted = expected if isinstance(expected, str) else f"one of {', '.join(expected)}"
-            raise ValueError(f"{name}.{key} is {value!r}, expected {wanted}")
+            required = expected if isinstance(expected, str) else f"one of {', '.join(expected)}"
+            raise ValueError(f"{name}.{key} is {value!r}, expected {required}")
     if name == "reserved" and "reserved_tokens" not in options:
         raise ValueError("reserved needs reserved_tokens: groups of words that may stand for one another")
     return Child(name, {key: _plain(options[key]) for key in sorted(options)}, float(rows))

@@ -1,15 +1,15 @@
-"""What every part of a configuration has in common: frozen, closed to unknown keys, no type taken for another."""
+"""The base of all parts of a configuration: frozen, no unknown keys, no conversion between types."""
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 IDENTITY = "identity"
-"""Key of a serialization context: what is written is fingerprinted, so versions of code that matter belong to it."""
+"""Key of a serialization context: the output is fingerprinted, so it has to include the versions of the code."""
 
 
 class Config(BaseModel):
-    """A frozen piece of configuration; an unknown key or another type is an error, not a surprise.
+    """A frozen part of a configuration; an unknown key or a value of another type is an error.
 
-    ``true`` is no number and ``'3'`` is text; a whole number will do where a number is expected.
+    ``true`` is no number and ``'3'`` is text, but a whole number is accepted as a number.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())

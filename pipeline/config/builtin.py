@@ -1,4 +1,4 @@
-"""Where a location leads: ``~`` is the user's home, ``builtin:NAME`` a file that comes with the project."""
+"""Resolve locations: ``~`` is the user's home, ``builtin:NAME`` a file that comes with the project."""
 
 import os
 from pathlib import Path
@@ -9,12 +9,12 @@ CHECKOUT = Path(__file__).parents[2] / "data"
 
 
 def home_path(location: str | Path) -> Path:
-    """The path with ``~`` as the user's home; that of a user nobody knows stays, to be named by whoever reads it."""
+    """Return the path with ``~`` as the user's home; ``~`` of an unknown user stays, for the error message."""
     return Path(os.path.expanduser(location))  # noqa: PTH111 - Path.expanduser raises for such a user
 
 
 def builtin_path(location: str) -> Path:
-    """The path behind ``builtin:NAME``; any other location as it is."""
+    """Return the path of ``builtin:NAME``, or of any other location."""
     if not location.startswith(PREFIX):
         return home_path(location)
     name = location.removeprefix(PREFIX)

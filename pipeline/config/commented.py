@@ -1,7 +1,7 @@
-"""A commented configuration: every key there is, with what it means, what it takes and what it is by default.
+"""A commented configuration: every key with its meaning, its type and its default.
 
-Nothing is written by hand: titles, descriptions, choices and defaults are those of the models, so that a new
-key appears here by being declared. What it writes loads back to the same configuration.
+All of it comes from the models, so a new key appears here as soon as it is declared. The text loads back to the same
+configuration.
 """
 
 import textwrap
@@ -24,9 +24,9 @@ _VARIES = "The recipe sets it by GLUE task; uncomment to set it for all"
 
 
 def commented(source: RunConfig | str) -> str:
-    """The YAML text of a configuration, or of the recipe of that name, with a comment beside each key.
+    """Return the YAML text of a configuration, or of the recipe of that name, with a comment for each key.
 
-    A recipe with values per task keeps them: its text names the recipe, and these keys are commented out.
+    The text of a recipe with values per task names the recipe, and these keys are commented out.
 
     Raises:
         ConfigError: there is no recipe of that name.
@@ -53,13 +53,9 @@ def _leaves(tree: Mapping[str, object], prefix: str = "") -> Iterator[str]:
 
 
 def _section(
-    model: type[Config],
-    tree: Mapping[str, object],
-    usual: Mapping[str, object],
-    varying: frozenset[str],
-    at: str = "",
+    model: type[Config], tree: Mapping[str, object], usual: Mapping[str, object], varying: frozenset[str], at: str = ""
 ) -> Iterator[str]:
-    """The lines of a section, its keys at the left margin; ``at`` is its dotted path, ``usual`` its defaults."""
+    """Yield the lines of a section without indentation; ``at`` is its dotted path, ``usual`` its defaults."""
     after_section = False
     for name, field in model.model_fields.items():
         value, path = tree.get(name), f"{at}{name}"
@@ -81,9 +77,9 @@ def _section(
             yield from _items(member, value, varying, f"{path}.")
         elif inside and value is None and str not in options(field.annotation):
             defaults = default(field) or complete({}, inside)
-            # null would lie over what the recipe says for the task
-            said_by_task = any(key == path or key.startswith(f"{path}.") for key in varying)
-            yield from (*heading, f"# {_OFF}", f"# {name}: null" if said_by_task else f"{name}: null")
+            # null would replace the recipe's values for the task
+            set_by_task = any(key == path or key.startswith(f"{path}.") for key in varying)
+            yield from (*heading, f"# {_OFF}", f"# {name}: null" if set_by_task else f"{name}: null")
             yield from _indented(f"# {line}" for line in _section(inside, defaults, defaults, varying, f"{path}."))
         elif path in varying:
             yield f"# {name}: {one_line(value)}  # {_VARIES}"
@@ -93,7 +89,7 @@ def _section(
 
 
 def _items(model: type[Config], items: list[Any], varying: frozenset[str], at: str) -> Iterator[str]:
-    """The lines of a list's items, each under its name where a list would lie over what a recipe says for a task."""
+    """Yield the lines of a list's items; under their names if a list would replace a recipe's values per task."""
     by_name = any(key.startswith(at) for key in varying)
     for part in items:
         lines = _section(model, part, complete({}, model), varying, f"{at}{part['name'] if by_name else 0}.")
@@ -105,7 +101,7 @@ def _items(model: type[Config], items: list[Any], varying: frozenset[str], at: s
 
 
 def _key(line: str, note: str) -> list[str]:
-    """A key with its comment beside it, or above it where the line would be too long."""
+    """Return a key with its comment beside it, or above it if the line would be too long."""
     beside = f"{line}  # {note}"
     return [beside] if len(beside) <= _WIDTH else [*_comment(note), line]
 
@@ -133,7 +129,7 @@ def _indented(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _list_item(lines: Iterator[str]) -> Iterator[str]:
-    """The lines of an item of a list: the dash stands before its first key."""
+    """Yield the lines of an item of a list, with a dash before its first key."""
     dash = "- "
     for line in lines:
         here = dash if not line.startswith("#") else "  "

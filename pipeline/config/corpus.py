@@ -23,9 +23,7 @@ class CorpusConfig(Config):
     packages: tuple[str, ...] = Field((), title="Packages", description="Docstrings of installed packages.")
     text_column: str = Field("text", title="Text column", description="Of .jsonl and .parquet files.")
     tokenizer: str | TokenizerTraining | None = Field(
-        None,
-        title="Tokenizer",
-        description="Folder or hub id, a vocabulary to train, or the teacher's when empty.",
+        None, title="Tokenizer", description="Folder or hub id, a vocabulary to train, or the teacher's when empty."
     )
     max_length: PositiveInt = Field(128, ge=8, title="Sequence length (word pieces)")
     min_words: NonNegativeInt = Field(3, title="Shortest paragraph (words)")
@@ -37,6 +35,5 @@ class CorpusConfig(Config):
     def _one_source(self) -> "CorpusConfig":
         given = [name for name in ("paths", "hub", "packages") if getattr(self, name)]
         if len(given) != 1:
-            msg = f"a corpus has one source, got {given or 'none'}: set exactly one of paths, hub, packages"
-            raise ValueError(msg)
+            raise ValueError(f"a corpus has one source, got {given or 'none'}: set exactly one of paths, hub, packages")
         return self

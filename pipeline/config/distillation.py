@@ -26,9 +26,7 @@ class PhaseConfig(Config):
         False, description="The released code leaves the teacher's dropout on while its layers are imitated."
     )
     fit_head: bool = Field(
-        False,
-        title="Fit the head",
-        description="At its end, to the teacher's logits, in closed form.",
+        False, title="Fit the head", description="At its end, to the teacher's logits, in closed form."
     )
     evaluations_per_epoch: float = Field(
         1, gt=0, title="Dev-set evaluations an epoch", description="Of phases that train outputs; the best is kept."

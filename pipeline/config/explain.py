@@ -1,7 +1,7 @@
-"""What is wrong with a configuration, in one line: the key, its value, what was expected.
+"""Mistakes of a configuration in one line: the key, its value, and what was expected.
 
-Pydantic reports every member of a union it tried; here one key is one mistake, described from the models.
-Unknown keys come first: a misspelt key is often why another one is missing.
+Pydantic reports every member of a union; here a key has one mistake, described from the models. Unknown keys come
+first, because a misspelt key is often the reason why another one is missing.
 """
 
 import difflib
@@ -19,29 +19,29 @@ from pipeline.errors import ConfigError
 
 _UNKNOWN = ("extra_forbidden", "invalid_key")
 _SHOWN_ELSEWHERE = 3
-_MOST_TOLD = 4
+_MOST_EXPLAINED = 4
 _LONGEST_VALUE = 300
 
 
 def config_error(error: ValidationError, tree: Mapping[str, object], model: type[Config]) -> ConfigError:
-    """The mistakes of a configuration as one line: each with its key, its value and what was expected."""
-    found: dict[KeyPath, Any] = {}
+    """Return the mistakes of a configuration as one line: key, value and what was expected."""
+    mistakes: dict[KeyPath, Any] = {}
     for mistake in sorted(error.errors(), key=lambda mistake: mistake["type"] not in _UNKNOWN):
-        found.setdefault(_path(mistake, tree), mistake)
+        mistakes.setdefault(_path(mistake, tree), mistake)
     # a list that is no text and whose third item is no number is one mistake: the one further in
-    paths = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
-    told = [_explain(path, found[path], model) for path in paths[:_MOST_TOLD]]
-    more = [f"{len(paths) - _MOST_TOLD} more"] if len(paths) > _MOST_TOLD else []
-    return ConfigError(legible("; also: ".join([*told, *more])))
+    paths = [path for path in mistakes if not any(other[: len(path)] == path for other in mistakes if other != path)]
+    explained = [_explain(path, mistakes[path], model) for path in paths[:_MOST_EXPLAINED]]
+    more = [f"{len(paths) - _MOST_EXPLAINED} more"] if len(paths) > _MOST_EXPLAINED else []
+    return ConfigError(legible("; also: ".join([*explained, *more])))
 
 
 def dotted(path: KeyPath) -> str:
-    """``("students", 0, "name")`` as ``students.0.name``."""
+    """Return ``students.0.name`` for ``("students", 0, "name")``."""
     return ".".join(map(str, path))
 
 
 def _path(mistake: Any, tree: object) -> KeyPath:
-    """Where the mistake is, without the names pydantic gives to the members of a union."""
+    """Return the path of a mistake, without the names that pydantic gives to the members of a union."""
     path: KeyPath = ()
     for part in mistake["loc"]:
         inside: Any = dict(enumerate(tree)) if is_list(tree) else tree
@@ -55,17 +55,17 @@ def _explain(path: KeyPath, mistake: Any, model: type[Config]) -> str:
     if mistake["type"] in _UNKNOWN:
         return unknown_key(tuple(map(str, path)), model)
     if mistake["type"] == "value_error":
-        said = str(mistake["ctx"]["error"])
-        return f"{dotted(path)}: {said}" if path else said
+        reason = str(mistake["ctx"]["error"])
+        return f"{dotted(path)}: {reason}" if path else reason
     annotation, constraints = field_at(path, model) or (None, ())
     if mistake["type"] == "missing" and not is_list(mistake["input"]):
         return f"{dotted(path)} is missing: expected {expected(annotation, constraints)}"
-    wanted = expected(annotation, constraints) if annotation else str(mistake["msg"])
-    return f"{dotted(path)} is {shown(mistake['input'])}, expected {wanted}{_hint(mistake['input'], annotation)}"
+    required = expected(annotation, constraints) if annotation else str(mistake["msg"])
+    return f"{dotted(path)} is {shown(mistake['input'])}, expected {required}{_hint(mistake['input'], annotation)}"
 
 
 def shown(value: object) -> str:
-    """The value as YAML names it, cut to a readable length."""
+    """Return a value as YAML writes it, cut to a readable length."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     short = reprlib.Repr()
@@ -91,10 +91,10 @@ def _hint(value: object, annotation: object) -> str:
 
 
 def unknown_key(path: Sequence[str], model: type[Config]) -> str:
-    """That there is no such key, and which one was meant: here, below, in another section."""
+    """Return the message that a key does not exist, and which one was meant: here, below, or elsewhere."""
     name, parent = path[-1], tuple(int(part) if part.isdecimal() else part for part in path[:-1])
-    found = field_at(parent, model)
-    inside = section(found[0]) if found else None
+    place = field_at(parent, model)
+    inside = section(place[0]) if place else None
     here = tuple(inside.model_fields) if inside else ()
     prefix = f"{dotted(parent)}." if parent else ""
     homes = [key for key in known_keys(model) if key.rpartition(".")[2] == name]
@@ -113,7 +113,7 @@ def unknown_key(path: Sequence[str], model: type[Config]) -> str:
 
 
 def _places(keys: Sequence[str]) -> str:
-    """The sections that hold a key: the one, with the key written out, or the first few."""
+    """Return the sections that have a key: a single one with the whole key, or the first few."""
     sections = [key.rpartition(".")[0] or "the top level" for key in keys]
     if len(keys) == 1:
         return f"{sections[0]}: write {keys[0]}"

@@ -1,18 +1,18 @@
-"""What an augmentation needs installed beside the project, said before a run begins rather than hours into it."""
+"""Optional packages that a configuration needs, checked before a run begins rather than hours into it."""
 
 from importlib.util import find_spec
 
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.augmenters import children
-from pipeline.config.workers import Workers
+from pipeline.config.runtime import Workers
 from pipeline.errors import ConfigError
 
 
 def require_extras(config: AugmentationConfig) -> None:
-    """Refuse an augmentation that something is missing for.
+    """Refuse an augmentation whose optional packages are not installed.
 
     Raises:
-        ConfigError: says what, and how to install it.
+        ConfigError: names the package and how to install it.
     """
     if config.words.segmentation == "jieba" and find_spec("jieba") is None:
         raise ConfigError(
@@ -25,7 +25,7 @@ def require_extras(config: AugmentationConfig) -> None:
 
 
 def require_workers(workers: Workers) -> None:
-    """Refuse workers that something is missing for.
+    """Refuse workers whose optional packages are not installed.
 
     Raises:
         ConfigError: they need Dask, which is not installed.

@@ -1,4 +1,4 @@
-"""The JSON schema of a configuration file: what a file may say, which is less than a whole configuration needs."""
+"""The JSON schema of a configuration file, which may have fewer keys than a whole configuration needs."""
 
 from typing import Any
 
@@ -7,22 +7,22 @@ from pipeline.config.run import RunConfig
 
 
 def file_schema() -> dict[str, Any]:
-    """The schema of a configuration file (JSON Schema, draft 2020-12).
+    """Return the schema of a configuration file (JSON Schema, draft 2020-12).
 
-    A file is a layer over a recipe, so no key is required in it, and it may name that recipe and per-task changes.
+    A file is a layer over a recipe, so no key is required, and it may name the recipe and changes per task.
     """
-    found = RunConfig.model_json_schema()
-    for one in (found, *found.get("$defs", {}).values()):
-        one.pop("required", None)
+    schema = RunConfig.model_json_schema()
+    for part in (schema, *schema.get("$defs", {}).values()):
+        part.pop("required", None)
     names = [name for name, _ in recipes()]
     for name in ("phases", "students"):  # in a file, a mapping changes the items of the list beneath it by their names
-        listed = found["properties"][name]
+        listed = schema["properties"][name]
         by_name = {"type": "object", "additionalProperties": {"anyOf": [{"type": "object"}, {"type": "null"}]}}
         kept = {key: listed.pop(key) for key in ("type", "items", "minItems") if key in listed}
         listed["anyOf"] = [kept, by_name]
     changes = {"type": "object", "additionalProperties": {"type": "object"}}
-    found["properties"] |= {
+    schema["properties"] |= {
         "recipe": {"enum": names, "title": "Recipe", "description": "The recipe that the file starts from."},
         "per_task": {**changes, "title": "Per task", "description": "Task name to the keys that it changes."},
     }
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": "tinybert configuration"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "tinybert configuration"}

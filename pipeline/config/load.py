@@ -1,6 +1,9 @@
 """A configuration is layers: defaults < recipe < the recipe's task < the user's file < overrides.
 
 Each layer may be partial; what it names lies over the one beneath (``merge``), and only the whole is checked.
+
+An override is ``key.sub=value``. The value is a YAML list, mapping or quoted text when it begins like one, else a bare
+word: a number, true, false, null, or text in which no sign means anything (``task.text=#1 String``).
 """
 
 import difflib
@@ -12,19 +15,18 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.config.explain import config_error, shown
-from pipeline.config.merge import Tree, lay
-from pipeline.config.overrides import parse_overrides
+from pipeline.config.merge import Tree, lay, merge_mappings
 from pipeline.config.recipes import for_task, recipe_tree, recipes, split_per_task
 from pipeline.config.run import RunConfig
 from pipeline.config.schema import complete, plain
-from pipeline.config.yaml_text import block, legible, read_yaml
+from pipeline.config.yaml_text import block, legible, read_scalar, read_yaml
 from pipeline.errors import ConfigError
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
 
 
 def load_config(path: str | None, overrides: Sequence[str], recipe: str | None = None) -> RunConfig:
-    """The configuration a user asks for: a file, a recipe, both, or neither, and what the overrides change.
+    """Load a configuration from a file, a recipe, both, or neither, and apply the overrides.
 
     Args:
         path: YAML file; it may name the recipe it starts from at its top (``recipe: NAME``).
@@ -36,8 +38,7 @@ def load_config(path: str | None, overrides: Sequence[str], recipe: str | None =
     """
     changes = parse_overrides(overrides)
     if "recipe" in changes:
-        msg = "recipe cannot be overridden: choose one with --recipe NAME, or recipe: NAME in the file"
-        raise ConfigError(msg)
+        raise ConfigError("recipe cannot be overridden: choose one with --recipe NAME, or recipe: NAME in the file")
     document = read_file(path) if path is not None else {}
     start = _start(document, recipe, path)
     documents = [(recipe_tree(start), f"recipe {start}")] if start else []
@@ -46,7 +47,7 @@ def load_config(path: str | None, overrides: Sequence[str], recipe: str | None =
 
 
 def layered(documents: Sequence[tuple[Tree, Mapping[str, Tree]]], changes: Tree) -> Tree:
-    """The documents, each (values, values per task), one over the other, and the changes over them all."""
+    """Merge the documents, each (values, values per task), in their order, and then the changes."""
     bottom = complete({}, RunConfig)
     task = reduce(lay, [*(values for values, _ in documents), changes], bottom).get("task")
     name = task.get("name") if isinstance(task, Mapping) else None
@@ -55,7 +56,7 @@ def layered(documents: Sequence[tuple[Tree, Mapping[str, Tree]]], changes: Tree)
 
 
 def validated(tree: Tree) -> RunConfig:
-    """The configuration a tree holds; its mistakes as one ConfigError."""
+    """Return the configuration of a tree; raise its mistakes as one ConfigError."""
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
@@ -63,7 +64,7 @@ def validated(tree: Tree) -> RunConfig:
 
 
 def read_file(path: str) -> Tree:
-    """The top-level keys of a YAML file.
+    """Read the top-level keys of a YAML file.
 
     Raises:
         ConfigError: the file is missing, empty, not UTF-8, not YAML, or does not hold keys and values.
@@ -86,26 +87,24 @@ def read_file(path: str) -> Tree:
 
 
 def to_yaml(config: RunConfig) -> str:
-    """The whole configuration as YAML, every key resolved, without credentials that stand in an address."""
+    """Return the whole configuration as YAML, with every key, without the credentials of addresses."""
     return _CREDENTIALS.sub("***", block(plain(config)))
 
 
 def _near(path: str) -> str:
-    """The YAML file beside ``path`` that may have been meant."""
-    wanted = Path(path).expanduser()
-    beside = sorted(one.name for pattern in ("*.yaml", "*.yml") for one in wanted.parent.glob(pattern))
-    same = [name for name in beside if Path(name).stem == wanted.stem]
-    near = same or difflib.get_close_matches(wanted.name, beside, n=1)
-    return f"did you mean {wanted.parent / near[0]}?" if near else "tinybert init writes one"
+    """Return a hint at the YAML file in the same folder that may have been meant."""
+    missing = Path(path).expanduser()
+    beside = sorted(one.name for pattern in ("*.yaml", "*.yml") for one in missing.parent.glob(pattern))
+    same = [name for name in beside if Path(name).stem == missing.stem]
+    near = same or difflib.get_close_matches(missing.name, beside, n=1)
+    return f"did you mean {missing.parent / near[0]}?" if near else "tinybert init writes one"
 
 
 def _mapping(value: object, path: str) -> Tree:
     if value is None:
-        msg = f"{path} is empty: name a teacher and a task in it, or a recipe to start from (recipe: demo)"
-        raise ConfigError(msg)
+        raise ConfigError(f"{path} is empty: name a teacher and a task in it, or a recipe to start from (recipe: demo)")
     if not isinstance(value, dict):
-        msg = f"{path} holds {shown(value)}: expected keys and values, such as name: my-run"
-        raise ConfigError(msg)
+        raise ConfigError(f"{path} holds {shown(value)}: expected keys and values, such as name: my-run")
     return value
 
 
@@ -113,9 +112,40 @@ def _start(document: Tree, recipe: str | None, path: str | None) -> str | None:
     named = document.get("recipe")
     names = ", ".join(name for name, _ in recipes())
     if named is not None and not isinstance(named, str):
-        msg = f"recipe is {shown(named)}, expected the name of a recipe: {names}"
-        raise ConfigError(msg)
+        raise ConfigError(f"recipe is {shown(named)}, expected the name of a recipe: {names}")
     if recipe is not None and named is not None and recipe != named:
-        msg = f"{path} starts from recipe {named!r}, but {recipe!r} was asked for: drop one of them"
-        raise ConfigError(msg)
+        raise ConfigError(f"{path} starts from recipe {named!r}, but {recipe!r} was asked for: drop one of them")
     return named if recipe is None else recipe
+
+
+def parse_overrides(overrides: Sequence[str]) -> Tree:
+    """Return all overrides as one layer; a later one wins over an earlier one.
+
+    Raises:
+        ConfigError: one of them is not ``KEY=VALUE``, or its value is not YAML.
+    """
+    return reduce(merge_mappings, (_nested(*parse_override(text)) for text in overrides), {})
+
+
+def parse_override(text: str) -> tuple[tuple[str, ...], object]:
+    """Return (("task", "train_rows"), 8000) for ``task.train_rows=8000``."""
+    name, equals, value = text.partition("=")
+    path = tuple(part.strip() for part in name.split("."))
+    if not equals or not all(path):
+        raise ConfigError(f"override {text!r} is not KEY=VALUE: write it like task.train_rows=8000")
+    return path, _value(value.strip(), legible(".".join(path)))
+
+
+def _value(text: str, name: str) -> object:
+    if not text:
+        raise ConfigError(f"override {name}= has no value: write {name}=null to empty it or switch it off")
+    if text[0] in "[{'\"":
+        return read_yaml(text, f"override {name}={text}")
+    try:
+        return read_scalar(text)
+    except ConfigError as error:
+        raise ConfigError(f"override {name}: {error}") from None
+
+
+def _nested(path: tuple[str, ...], value: object) -> Tree:
+    return {path[0]: _nested(path[1:], value) if path[1:] else value}

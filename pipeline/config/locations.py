@@ -1,4 +1,4 @@
-"""A configuration names files where its user stands; anchored, it names the same ones from everywhere."""
+"""Relative paths of a configuration: made absolute, or written in one way whatever the user wrote."""
 
 import os
 from collections.abc import Callable
@@ -12,25 +12,25 @@ LIKE_A_PATH = (".", "/", "~")
 
 
 def anchored(config: RunConfig, folder: Path) -> RunConfig:
-    """The configuration with every relative path made absolute.
+    """Return the configuration with every relative path made absolute.
 
-    What may be a folder or a name on a hub is a folder if there is one, as everywhere else.
+    A name that may be a folder or a hub id is a folder if that exists, as everywhere else.
 
     Args:
-        config: as its user wrote it.
+        config: the configuration.
         folder: where relative paths start.
     """
     return _located(config, folder, str)
 
 
 def as_shown(config: RunConfig, folder: Path) -> RunConfig:
-    """The configuration with every path spelt in one way, however its user wrote it.
+    """Return the configuration with every path written in one way.
 
-    What lies beside the store, or deeper, is named from there: the same in a copy of the whole folder. What lies
-    elsewhere is absolute.
+    Paths within the folder of the store are relative to that folder, so that they are the same in a copy of all of it;
+    other paths are absolute.
 
     Args:
-        config: as its user wrote it.
+        config: the configuration.
         folder: where relative paths start.
     """
     beside = Path(os.path.normpath(folder / home_path(config.runtime.store))).parent
@@ -43,7 +43,7 @@ def as_shown(config: RunConfig, folder: Path) -> RunConfig:
 
 
 def _located(config: RunConfig, folder: Path, spelt: Callable[[Path], str]) -> RunConfig:
-    """The configuration with every path, made absolute, spelt in one way."""
+    """Return the configuration with every path made absolute and then written by ``spelt``."""
 
     def file(location: str | None) -> str | None:
         return location and spelt(folder / home_path(location))
@@ -54,10 +54,10 @@ def _located(config: RunConfig, folder: Path, spelt: Callable[[Path], str]) -> R
     def model(location: str | None, *words: str) -> str | None:
         if not location or location in words or location.startswith(PREFIX):
             return location
-        found = folder / home_path(location)
-        if not (location.startswith(LIKE_A_PATH) or found.is_dir()):
+        named_folder = folder / home_path(location)
+        if not (location.startswith(LIKE_A_PATH) or named_folder.is_dir()):
             return location
-        place = spelt(found)
+        place = spelt(named_folder)
         return f"./{place}" if place in words else place  # a folder named like a word is still a folder
 
     corpus, task, augmentation = config.corpus, config.task, config.augmentation
@@ -76,13 +76,5 @@ def _located(config: RunConfig, folder: Path, spelt: Callable[[Path], str]) -> R
     teacher = config.teacher.model_copy(update={"model": model(config.teacher.model)})
     students = tuple(student.model_copy(update={"start": model(student.start, *STARTS)}) for student in config.students)
     runtime = config.runtime.model_copy(update={"store": file(config.runtime.store)})
-    return config.model_copy(
-        update={
-            "corpus": corpus,
-            "task": task,
-            "augmentation": augmentation,
-            "teacher": teacher,
-            "students": students,
-            "runtime": runtime,
-        }
-    )
+    sections = {"corpus": corpus, "task": task, "augmentation": augmentation, "teacher": teacher}
+    return config.model_copy(update={**sections, "students": students, "runtime": runtime})

@@ -1,9 +1,9 @@
-"""Layers of a configuration: what is written later lies over what is there, key by key.
+"""Merge layers of a configuration: a later layer changes an earlier one key by key.
 
 A mapping over a mapping is merged; anything else replaces. A mapping over a list changes its items: by position
 (``{"0": {...}}``, from ``students.0.layers=3``), which may also add the next one, by name (``phases.prediction``), or
 all of them (``*``). Null over a name takes that item out.
-A section has one source: a layer that names another one takes the place of the one beneath.
+A section has one source: a layer that names another one removes the earlier one.
 """
 
 import difflib
@@ -20,23 +20,18 @@ Groups = tuple[tuple[str, ...], ...]
 # In each group the first key names the source; the others describe it and go with it.
 SOURCES: dict[str, Groups] = {
     "corpus": (("paths",), ("hub", "hub_config", "hub_split", "hub_revision"), ("packages",)),
-    "task": (
-        ("dir",),
-        ("train", "dev"),
-        ("hub", "hub_config", "hub_revision", "hub_splits"),
-        ("packages",),
-    ),
+    "task": (("dir",), ("train", "dev"), ("hub", "hub_config", "hub_revision", "hub_splits"), ("packages",)),
 }
 SHAPES: Groups = (("preset",), ("layers", "hidden", "heads", "intermediate"))
 
 
 def lay(base: Mapping[str, object], layer: Mapping[str, object]) -> Tree:
-    """``layer`` over ``base``, without the sources of ``base`` that ``layer`` replaces by others."""
+    """Merge ``layer`` over ``base``, without the sources of ``base`` that ``layer`` replaces by others."""
     return merge_mappings(_without_replaced(base, layer), layer)
 
 
 def merge(base: object, layer: object, path: str = "") -> object:
-    """``layer`` over ``base``; ``path`` is where they stand, for the error message."""
+    """Merge ``layer`` over ``base``; ``path`` is their place in the configuration, for error messages."""
     if isinstance(base, Mapping) and isinstance(layer, Mapping):
         return merge_mappings(base, layer, path)
     if is_list(base) and isinstance(layer, Mapping) and is_items(base, layer):
@@ -45,7 +40,7 @@ def merge(base: object, layer: object, path: str = "") -> object:
 
 
 def merge_mappings(base: Mapping[str, object], layer: Mapping[str, object], path: str = "") -> Tree:
-    """Every key of both; where both have it, the two values merged. ``0`` and ``"0"`` are one key."""
+    """Merge the values of every key of both; ``0`` and ``"0"`` are one key."""
     merged = dict(base)
     names = {str(key): key for key in base}
     for given, value in layer.items():
@@ -55,26 +50,19 @@ def merge_mappings(base: Mapping[str, object], layer: Mapping[str, object], path
 
 
 def is_list(value: object) -> TypeGuard[Sequence[object]]:
-    """Whether the value is a list (text is not)."""
+    """Return whether a value is a list (text is not)."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def is_positions(value: object) -> TypeGuard[Mapping[str, object]]:
-    """Whether the value is a mapping from positions in a list."""
-    return (
-        isinstance(value, Mapping)
-        and bool(value)
-        and all(isinstance(key, str) and re.fullmatch("[0-9]{1,6}", key) for key in value)
-    )
-
-
 def is_items(base: Sequence[object], layer: object) -> bool:
-    """Whether ``layer`` changes items of a list: by their positions, or by the names they have."""
-    return is_positions(layer) or (bool(_names(base)) and isinstance(layer, Mapping) and bool(layer))
+    """Return whether ``layer`` changes items of a list, by their positions or by their names."""
+    if not isinstance(layer, Mapping) or not layer:
+        return False
+    return bool(_names(base)) or all(isinstance(key, str) and re.fullmatch("[0-9]{1,6}", key) for key in layer)
 
 
 def _names(items: Sequence[object]) -> list[str | None]:
-    """The names of a list's items; empty unless all are mappings of which some have one."""
+    """Return the names of a list's items; empty unless all are mappings and some have a name."""
     if not all(isinstance(item, Mapping) for item in items):
         return []
     names = [str(item["name"]) if isinstance(item, Mapping) and item.get("name") else None for item in items]
@@ -82,7 +70,7 @@ def _names(items: Sequence[object]) -> list[str | None]:
 
 
 def place_of(key: str, items: Sequence[object], path: str) -> int:
-    """The position of an item, whether it is named or counted.
+    """Return the position of an item, which is given by its name or its position.
 
     Raises:
         ConfigError: no item has that name.

@@ -1,4 +1,4 @@
-"""Teacher and students: what they are, where they come from."""
+"""Configuration of teacher, pretraining and students."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ _NEAR = 50  # heads; nobody has many more
 
 
 def heads_misfit(hidden: int, heads: int) -> str:
-    """How to mend a width that its heads do not divide: the widths and the head counts next to them."""
+    """Return how to mend a width that its heads do not divide: the nearest widths and head counts."""
     below = hidden // heads * heads
     widths = " or ".join(str(width) for width in (below, below + heads) if width)
     fewer = next((count for count in range(heads - 1, max(0, heads - _NEAR), -1) if hidden % count == 0), None)
@@ -32,8 +32,7 @@ class Shape(Config):
     def _heads_divide(self) -> "Shape":
         if self.hidden % self.heads:
             way_out = heads_misfit(self.hidden, self.heads)
-            msg = f"hidden {self.hidden} is not a multiple of heads {self.heads}: {way_out}"
-            raise ValueError(msg)
+            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}: {way_out}")
         return self
 
 
@@ -50,9 +49,7 @@ class TeacherConfig(Config):
     """The teacher: a pretrained encoder, and how it learns the task."""
 
     model: str | None = Field(
-        None,
-        title="Teacher",
-        description="Folder or hub id of a pretrained encoder; empty when pretrained here.",
+        None, title="Teacher", description="Folder or hub id of a pretrained encoder; empty when pretrained here."
     )
     revision: str = Field("main", title="Revision on the hub")
     finetune: TrainingConfig | None = Field(
@@ -76,8 +73,7 @@ class PretrainConfig(Config):
     @model_validator(mode="after")
     def _architecture(self) -> "PretrainConfig":
         if (self.mode == "scratch") != (self.architecture is not None):
-            msg = f"pretrain.mode is {self.mode!r}: an architecture is given exactly when mode is 'scratch'"
-            raise ValueError(msg)
+            raise ValueError(f"pretrain.mode is {self.mode!r}: an architecture is given exactly when mode is 'scratch'")
         return self
 
 
@@ -133,5 +129,5 @@ class StudentConfig(Config):
 
     @property
     def learns_general(self) -> bool:
-        """Whether general distillation trains it, where a run has any."""
+        """Whether general distillation trains it, if the run has that."""
         return self.start in ("general", "pretrained")

@@ -1,4 +1,4 @@
-"""A precision is what matrix products are computed in; a run says which it wants, or leaves it to the device."""
+"""The precision is the number format of matrix products; "auto" chooses it by the device."""
 
 from typing import Literal
 

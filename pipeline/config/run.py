@@ -1,22 +1,36 @@
 """A whole run: corpus, teacher, students, the two distillation stages, and how they are judged."""
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.base import Config
 from pipeline.config.corpus import CorpusConfig
 from pipeline.config.distillation import TWO_PHASES, GeneralDistillationConfig, PhaseConfig
-from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.models import CUT_STARTS, PretrainConfig, StudentConfig, TeacherConfig
 from pipeline.config.precision import WantedPrecision
 from pipeline.config.runtime import Runtime
 from pipeline.config.task import TaskConfig
+from pipeline.config.training import TrainingConfig
 
 STAGES_OF_A_RUN = (
     *("corpus", "pretrain", "pretrained_initialisation", "general_distillation", "task_data", "teacher"),
     *("candidates", "augmentation", "teacher_logits", "initialisation", "label_only"),
     *("evaluation", "latency", "report"),
 )
+
+
+class EvaluationConfig(Config):
+    """Metrics with confidence intervals, size and latency of every model, side by side."""
+
+    label_only: TrainingConfig | None = Field(
+        TrainingConfig(learning_rate=5e-4, epochs=5),
+        title="Label-only student",
+        description="A same-size student trained on the labels alone; the yardstick of distillation.",
+    )
+    tfidf: bool = Field(False, title="TF-IDF baseline", description="Logistic regression on word counts.")
+    bootstrap: PositiveInt = Field(1000, title="Bootstrap resamples")
+    latency_lengths: tuple[PositiveInt, ...] = Field((16, 64, 128), min_length=1, title="Latency at these lengths")
+    latency_batches: tuple[PositiveInt, ...] = Field((1, 32), min_length=1, title="Latency at these batch sizes")
 
 
 class RunConfig(Config):
@@ -65,12 +79,11 @@ class RunConfig(Config):
         self._check_phases()
         scratch = self.pretrain is not None and self.pretrain.mode == "scratch"
         if scratch == bool(self.teacher.model):
-            msg = (
+            raise ValueError(
                 f"teacher.model is {self.teacher.model!r} and pretrain.mode is 'scratch': drop one of them"
                 if scratch
                 else "there is no teacher: set teacher.model (a folder or hub id), or pretrain one from scratch"
             )
-            raise ValueError(msg)
         if self.corpus is None and self.task is None:
             msg = "there is no corpus and no task: set corpus.paths, task.dir (or task.train and task.dev), or both"
             raise ValueError(msg)
@@ -94,18 +107,15 @@ class RunConfig(Config):
     def _check_students(self) -> None:
         names = [student.name for student in self.students]
         if len(set(names)) != len(names):
-            msg = f"students are named {names}: give each its own name"
-            raise ValueError(msg)
+            raise ValueError(f"students are named {names}: give each its own name")
         if not self.students:
-            msg = "students is empty: name at least one, e.g. [{preset: tinybert-4l-312d}]"
-            raise ValueError(msg)
+            raise ValueError("students is empty: name at least one, e.g. [{preset: tinybert-4l-312d}]")
         for student in self.students:
             if student.take is not None and student.start not in CUT_STARTS:
-                msg = (
+                raise ValueError(
                     f"student {student.name!r} takes teacher layers but starts from {student.start}: "
                     "set its start to 'teacher'"
                 )
-                raise ValueError(msg)
 
     def _check_starts(self) -> None:
         general = [student.name for student in self.students if student.start == "general"]
@@ -113,8 +123,7 @@ class RunConfig(Config):
             msg = f"student {general[0]!r} starts from general distillation, which is off: set its start to 'random'"
             raise ValueError(msg)
         if self.corpus is None and (self.pretrain or general):
-            msg = "there is no corpus, but pretraining or general distillation reads one: set corpus.paths"
-            raise ValueError(msg)
+            raise ValueError("there is no corpus, but pretraining or general distillation reads one: set corpus.paths")
         cut = [student.name for student in self.students if student.start == "teacher"]
         if cut and self.relu_logits:
             msg = f"student {cut[0]!r} is cut out of the teacher, which relu_logits alters: set relu_logits to false"
@@ -128,19 +137,16 @@ class RunConfig(Config):
         for name in names:
             if names.count(name) > 1 or name in STAGES_OF_A_RUN:
                 other = "another phase" if names.count(name) > 1 else "a stage of every run"
-                msg = f"a phase is named {name!r}, like {other}: rename it"
-                raise ValueError(msg)
+                raise ValueError(f"a phase is named {name!r}, like {other}: rename it")
         for phase in self.phases:
             if not any(True for _ in phase.terms.named()):
                 msg = f"phase {phase.name!r} has no term, so nothing is learned in it: give one a weight, or delete it"
                 raise ValueError(msg)
         if not self.phases:
-            msg = "phases is empty: name at least one, e.g. [{name: prediction, terms: {soft: 1}}]"
-            raise ValueError(msg)
+            raise ValueError("phases is empty: name at least one, e.g. [{name: prediction, terms: {soft: 1}}]")
         last = self.phases[-1]
         if not (last.terms.reads("outputs") or last.terms.reads("labels")):
-            msg = (
+            raise ValueError(
                 f"phase {last.name!r} is the last one and trains no outputs: give it the term soft or hard, "
                 "or let another phase follow"
             )
-            raise ValueError(msg)

@@ -2,11 +2,43 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from pipeline.config.base import Config
-from pipeline.config.retention import Retention
-from pipeline.config.workers import Workers
+
+
+class Retention(Config):
+    """How many versions stay, and for how long what was left behind."""
+
+    keep: PositiveInt = Field(
+        3, title="Versions kept", description="Of each stage; tagged ones and what they need stay."
+    )
+    days: NonNegativeFloat = Field(
+        7.0,
+        title="Days kept",
+        description="How long abandoned work, teacher features and damaged artifacts stay after their last change.",
+    )
+
+
+class Workers(Config):
+    """Where shards are made: in the run's own process, or by several workers at once."""
+
+    kind: Literal["here", "threads", "processes", "dask"] = Field(
+        "here",
+        title="Kind",
+        description="Processes are Dask's, on this machine; dask: a cluster that is there (both need the extra dask).",
+    )
+    count: PositiveInt = Field(2, title="How many", description="Of threads or processes; a cluster has its own.")
+    address: str | None = Field(
+        None, title="Scheduler", description="Of the Dask cluster, tcp://host:8786; its workers see the same store."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Workers":
+        if (self.kind == "dask") != bool(self.address):
+            msg = f"kind is {self.kind!r} and address {self.address!r}: a scheduler's address goes with kind dask"
+            raise ValueError(msg)
+        return self
 
 
 class Runtime(Config):

@@ -1,7 +1,6 @@
-"""What the models say about themselves: which keys there are, what each expects, what it is by default.
+"""Keys of the configuration, with their types and defaults, read from the pydantic models.
 
-The pydantic classes are the only description of the configuration. Here it is read for three readers: the
-loader (defaults), error messages (what was expected, which key comes near), ``tinybert init`` (all of it).
+The loader needs the defaults, error messages the types and similar keys, and ``tinybert init`` all of it.
 """
 
 import re
@@ -19,7 +18,7 @@ KeyPath = tuple[str | int, ...]
 
 
 def plain(value: object) -> Any:
-    """A configuration value in plain types: models are dictionaries, tuples are lists."""
+    """Return a configuration value in plain types: models as dictionaries, tuples as lists."""
     if isinstance(value, Config):
         return {name: plain(part) for name, part in value}
     if isinstance(value, Mapping):
@@ -28,33 +27,33 @@ def plain(value: object) -> Any:
 
 
 def default(field: FieldInfo) -> Any:
-    """The default of a key in plain types; None when it is required."""
+    """Return the default of a key in plain types; None if it is required."""
     return None if field.is_required() else plain(field.get_default(call_default_factory=True))
 
 
 def options(annotation: object) -> tuple[object, ...]:
-    """The types that a union allows, or the one type there is."""
+    """Return the types of a union, or the single type."""
     if get_origin(annotation) in (Union, UnionType):
         return tuple(part for member in get_args(annotation) for part in options(member))
     return (annotation,)
 
 
 def section(annotation: object) -> type[Config] | None:
-    """The model of a section: ``AugmentationConfig | None`` is one, ``tuple[StudentConfig, ...]`` is not."""
+    """Return the model of a section such as ``AugmentationConfig | None``; None for other annotations."""
     return next((o for o in options(annotation) if isinstance(o, type) and issubclass(o, Config)), None)
 
 
 def item(annotation: object) -> object:
-    """What one item of a list is; None when the annotation is no list."""
-    found = (get_args(option) for option in options(annotation) if get_origin(option) is tuple)
-    return next((arguments[0] for arguments in found), None)
+    """Return the type of a list's items; None if the annotation is no list."""
+    arguments_of_lists = (get_args(option) for option in options(annotation) if get_origin(option) is tuple)
+    return next((arguments[0] for arguments in arguments_of_lists), None)
 
 
 def complete(tree: Mapping[str, object], model: type[Config]) -> Tree:
-    """The tree with every key of the model: a section given in part keeps the default of the rest.
+    """Return the tree with the defaults of the keys that it does not have.
 
     ``general_distillation: {training: {epochs: 1}}`` keeps the learning rate of general distillation, which
-    is not that of every training. Required keys that are not there and unknown keys stay as they are.
+    is not that of every training. Missing required keys are not added; unknown keys are kept.
     """
     full: Tree = {}
     for name, field in model.model_fields.items():
@@ -78,7 +77,7 @@ def _completed(value: object, field: FieldInfo) -> object:
 
 
 def field_at(path: KeyPath, model: type[Config]) -> tuple[object, Sequence[object]] | None:
-    """The annotation and the constraints at a dotted path, or None when there is no such key."""
+    """Return the annotation and the constraints of a dotted path; None if there is no such key."""
     annotation: object = model
     constraints: Sequence[object] = ()
     for part in path:
@@ -95,7 +94,7 @@ def field_at(path: KeyPath, model: type[Config]) -> tuple[object, Sequence[objec
 
 @cache
 def known_keys(model: type[Config], prefix: str = "") -> tuple[str, ...]:
-    """Every dotted key of the model and of the sections in it; list items are written as item 0."""
+    """Return every dotted key of a model and its sections; a list item is written as item 0."""
     return tuple(_walk(model, prefix))
 
 
@@ -108,12 +107,12 @@ def _walk(model: type[Config], prefix: str) -> Iterator[str]:
 
 
 def either(words: Sequence[str]) -> str:
-    """``a``, ``a or b``, ``a, b or c``."""
+    """Write ``a``, ``a or b``, ``a, b or c``."""
     return " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
 
 
 def expected(annotation: object, constraints: Sequence[object] = ()) -> str:
-    """What a key takes, in words: ``a whole number above 0, rest or null``."""
+    """Write the values that a key accepts: ``a whole number above 0, rest or null``."""
     words: list[str] = []
     for option in options(annotation):
         words += _expected(option, constraints)

@@ -1,4 +1,4 @@
-"""The downstream task: which rows, which columns, what is predicted and how it is scored."""
+"""Configuration of the downstream task: rows, columns, labels and metric."""
 
 import math
 import re
@@ -15,7 +15,7 @@ NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
 
 def label_value(value: object) -> str:
-    """How a label found in a file or a configuration is written: ``1`` for 1 and 1.0, ``true`` for True."""
+    """Write a label of a file or a configuration: ``1`` for 1 and 1.0, ``true`` for True."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -24,7 +24,7 @@ def label_value(value: object) -> str:
 
 
 def label_order(value: str) -> tuple[float, str]:
-    """Where a label stands among others: numbers by their size, then text by its letters."""
+    """Return the sort key of a label: numbers by their size, then text by its letters."""
     return (float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else math.inf), value
 
 
@@ -95,21 +95,18 @@ class TaskConfig(Config):
     def _one_source(self) -> "TaskConfig":
         given = [name for name in SOURCES if getattr(self, name)]
         if len(given) != 1:
-            msg = f"a task has one source, got {given or 'none'}: set one of task.dir, train, hub, packages"
-            raise ValueError(msg)
+            raise ValueError(f"a task has one source, got {given or 'none'}: set one of task.dir, train, hub, packages")
         if self.train and not self.dev:
-            msg = f"task.train is {self.train!r} but task.dev is empty: name the development file as well"
-            raise ValueError(msg)
+            raise ValueError(f"task.train is {self.train!r} but task.dev is empty: name the development file as well")
         if self.dev and not self.train:
             msg = f"task.dev is {self.dev!r} but task.train is empty: name the training file too, or drop it"
             raise ValueError(msg)
         kind = self.kind or "classification"
         if self.metric and not self.dir and (self.metric == "pearson_spearman") != (kind == "regression"):
-            msg = (
+            raise ValueError(
                 f"task.metric {self.metric!r} does not score a task of kind {kind!r}: "
                 "pearson_spearman is for regression, the others are for classification"
             )
-            raise ValueError(msg)
         if self.positive_label is not None and kind == "regression":
             msg = f"task.positive_label is {self.positive_label!r}, but a regression has no labels: leave it empty"
             raise ValueError(msg)

@@ -41,8 +41,7 @@ class Schedule(Config):
     @classmethod
     def _a_part(cls, over: tuple[float, float]) -> tuple[float, float]:
         if not 0 <= over[0] < over[1] <= 1:
-            msg = f"over is [{over[0]:g}, {over[1]:g}], expected two shares of the steps, such as [0, 0.5]"
-            raise ValueError(msg)
+            raise ValueError(f"over is [{over[0]:g}, {over[1]:g}], expected two shares of the steps, such as [0, 0.5]")
         return over
 
 

@@ -1,8 +1,7 @@
-"""YAML as a configuration wants it: no key twice, no dates, every mistake said in one line.
+"""YAML of configurations, with every mistake reported in one line.
 
-Reading is ``yaml.safe_load`` with four differences: a repeated key is an error instead of the last one
-winning in silence, ``2024-01-01`` stays text, ``1e-4`` is a number (as in YAML 1.2), and a number too long to
-mean anything is refused.
+It is read as by ``yaml.safe_load`` with four differences: a repeated key is an error, ``2024-01-01`` is text, ``1e-4``
+is a number (as in YAML 1.2), and a number of more than 63 bits is refused.
 """
 
 import re
@@ -55,8 +54,8 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag != _TAG + "timestamp"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TAG + "timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
 
@@ -77,7 +76,7 @@ for _reads_or_writes in (_Loader, _Dumper):
 
 
 def read_yaml(text: str, where: str) -> Any:
-    """The value a YAML text holds.
+    """Return the value of a YAML text.
 
     Raises:
         ConfigError: it is not YAML, or gives a key twice; names ``where``, line, column and the way out.
@@ -88,8 +87,8 @@ def read_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = " ".join(f"{error.problem or error.context}".split())
-        said = f"{error.context} {problem}"
-        hint = next((f": {way_out}" for sign, way_out in _HINTS if sign in said), "")
+        message = f"{error.context} {problem}"
+        hint = next((f": {way_out}" for sign, way_out in _HINTS if sign in message), "")
         msg = f"{where}{place}: {problem}{hint}"
     except yaml.YAMLError as error:
         msg = f"{where} is not text: {' '.join(str(error).split())[:160]}"
@@ -99,7 +98,7 @@ def read_yaml(text: str, where: str) -> Any:
 
 
 def read_scalar(text: str) -> Any:
-    """What a bare word means in YAML: a number, true, false, null, or the text itself, every sign kept."""
+    """Return the value of a bare word in YAML: a number, true, false, null, or the text itself."""
     loader = _Loader("")
     try:
         tag = loader.resolve(yaml.ScalarNode, text, (True, False))
@@ -113,23 +112,18 @@ def read_scalar(text: str) -> Any:
 
 
 def legible(text: str) -> str:
-    """The text on one line: line ends and other control characters are written as escapes."""
-    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
+    """Return a text on one line, with line ends and other control characters as escapes."""
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
 
 
 def one_line(value: object) -> str:
-    """The value in YAML on one line; reads back equal, in a block or inside brackets."""
+    """Return a value in YAML on one line, which can be read back in a block or inside brackets."""
     text = yaml.dump(
-        [value],
-        Dumper=_Dumper,
-        default_flow_style=True,
-        width=float("inf"),
-        allow_unicode=True,
-        sort_keys=False,
+        [value], Dumper=_Dumper, default_flow_style=True, width=float("inf"), allow_unicode=True, sort_keys=False
     )
     return text.rstrip("\n")[1:-1]
 
 
 def block(value: object) -> str:
-    """The value in YAML, a key a line, in the order given."""
+    """Return a value in YAML, each key on a line, in their order."""
     return yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False)

@@ -1,4 +1,4 @@
-"""What a machine is, read from the files in which Linux describes it; elsewhere much of it stays unknown."""
+"""Processor, memory and disk of this machine; systems other than Linux tell less about them."""
 
 import os
 import platform
@@ -23,17 +23,17 @@ class Host:
     """Processor and memory.
 
     Attributes:
-        cpu: its name.
-        cores: that this process may use.
-        instructions: those that matter for matrix products.
-        memory_bytes: of the machine; None where it is unknown.
+        cpu: name of the processor.
+        cores: number of processors that this process may use.
+        instructions: instruction sets that matter for matrix products.
+        memory_bytes: memory of the machine.
         swapped_bytes: memory that has been moved to a disk.
     """
 
     cpu: str
     cores: int
     instructions: tuple[str, ...]
-    memory_bytes: int | None
+    memory_bytes: int
     swapped_bytes: int
 
 
@@ -42,10 +42,10 @@ class Disk:
     """The disk of a folder.
 
     Attributes:
-        filesystem: its type, such as ext4; empty where it is unknown.
-        free_bytes: for us.
-        write_bytes_per_second: written and synced.
-        read_bytes_per_second: of what was just written; the system's cache is asked to forget it first.
+        filesystem: its type, such as ext4; "" if unknown.
+        free_bytes: free space that this user may take.
+        write_bytes_per_second: speed of writing, synced.
+        read_bytes_per_second: speed of reading what was just written; the system is asked to drop it from its cache.
     """
 
     filesystem: str
@@ -55,34 +55,34 @@ class Disk:
 
 
 def host() -> Host:
-    """This machine."""
-    cpuinfo, meminfo = _text("/proc/cpuinfo"), sizes(_text("/proc/meminfo"))
+    """Describe this machine."""
+    cpuinfo = _text("/proc/cpuinfo")
     flags = {*field(cpuinfo, "flags").split(), *field(cpuinfo, "Features").split()}
     return Host(
         cpu=field(cpuinfo, "model name") or platform.processor() or platform.machine(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         instructions=tuple(name for name in INSTRUCTIONS if name in flags),
-        memory_bytes=meminfo.get("MemTotal"),
-        swapped_bytes=meminfo.get("SwapTotal", 0) - meminfo.get("SwapFree", 0),
+        memory_bytes=psutil.virtual_memory().total,
+        swapped_bytes=psutil.swap_memory().used,
     )
 
 
 def usual_threads() -> int:
-    """How many threads torch would compute with: one a core that this process may use, or fewer by the environment.
+    """Return how many threads torch would use: one for each core of this process, or fewer by the environment.
 
     Processors that share a core (hyper-threads) count as one.
     """
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     cores = len(cores_of(allowed, _text("/proc/cpuinfo")))
     for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        wanted = os.environ.get(name, "").split(",")[0].strip()  # OpenMP takes a number a level of nesting
-        if wanted.isdecimal() and int(wanted) > 0:
-            return min(int(wanted), cores)
+        number = os.environ.get(name, "").split(",")[0].strip()  # OpenMP takes a number a level of nesting
+        if number.isdecimal() and int(number) > 0:
+            return min(int(number), cores)
     return cores
 
 
 def cores_of(processors: Iterable[int], cpuinfo: str) -> set[tuple[str, str]]:
-    """The cores that some processors belong to, by the text of /proc/cpuinfo; one each where it does not say."""
+    """Return the cores that processors belong to, from the text of /proc/cpuinfo; if unknown, a core for each."""
     blocks = {field(block, "processor"): block for block in cpuinfo.split("\n\n")}
     places = {number: blocks.get(str(number), "") for number in processors}
     return {
@@ -92,19 +92,13 @@ def cores_of(processors: Iterable[int], cpuinfo: str) -> set[tuple[str, str]]:
 
 
 def field(text: str, name: str) -> str:
-    """The first value of that name in text of lines ``name : value``; empty if there is none."""
+    """Return the first value of a name in lines of ``name : value``; "" if there is none."""
     pairs = (line.partition(":") for line in text.splitlines())
     return next((value.strip() for key, _, value in pairs if key.strip() == name), "")
 
 
-def sizes(meminfo: str) -> dict[str, int]:
-    """Bytes by name, from lines such as ``MemTotal:  16 kB``."""
-    parts = (line.replace(":", " ").split() for line in meminfo.splitlines())
-    return {words[0]: int(words[1]) * 1024 for words in parts if len(words) == 3 and words[1].isdigit()}
-
-
 def filesystem_of(folder: Path, mounts: str) -> str:
-    """The type of the file system that holds a folder, given the text of /proc/mounts; the last mount wins."""
+    """Return the type of the file system that holds a folder, from the text of /proc/mounts; the last mount wins."""
     rows = [line.split() for line in mounts.splitlines() if len(line.split()) >= 3]
     # Spaces in names are written as octal escapes.
     places = [(Path(row[1].replace("\\040", " ")), row[2]) for row in rows]
@@ -114,7 +108,7 @@ def filesystem_of(folder: Path, mounts: str) -> str:
 
 
 def disk(folder: Path) -> Disk:
-    """The disk of an existing folder, measured with a file that is gone afterwards.
+    """Measure the disk of an existing folder with a file that is deleted afterwards.
 
     Raises:
         OSError: the folder cannot be written, or is full.
@@ -150,5 +144,5 @@ def _text(path: str) -> str:
 
 
 def busy_cores(seconds: float = 0.3) -> float:
-    """How many cores other processes keep busy, measured for a moment in which this one waits."""
+    """Return how many cores other processes keep busy, measured while this one waits ``seconds``."""
     return psutil.cpu_percent(seconds) / 100 * (psutil.cpu_count() or 1)

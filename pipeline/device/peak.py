@@ -1,4 +1,4 @@
-"""What a device can do at most, measured: the speed of large matrix products, which bounds every step."""
+"""The measured speed of large matrix products, which bounds every training step; and the GPUs of this machine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ OTHER_SIZE = 2048
 
 
 def matmul_peak(device: torch.device | str, dtype: torch.dtype) -> float:
-    """FLOP/s of a large square matrix product, the best of several; measured once a process.
+    """Measure a large square matrix product, once a process, and return the best of several speeds.
 
     Args:
-        device: where.
-        dtype: of the factors; float32 is computed as torch is set to, TF32 or not.
+        device: the device to measure.
+        dtype: type of the factors; float32 is computed as torch is set to, with TF32 or without.
 
     Returns:
-        Floating-point operations a second, a multiply-add counting as two; of all torch's threads on a CPU.
+        Floating-point operations a second, a multiply-add counting as two; on a CPU with all of torch's threads.
     """
-    place = torch.device(device)
-    return _matmul_peak(place, dtype, torch.get_num_threads() if place.type == "cpu" else 0)
+    device = torch.device(device)
+    return _matmul_peak(device, dtype, torch.get_num_threads() if device.type == "cpu" else 0)
 
 
 @cache
@@ -43,11 +43,11 @@ def _matmul_peak(device: torch.device, dtype: torch.dtype, _threads: int) -> flo
 
 
 def best_seconds(run: Callable[[], object], result: Tensor) -> float:
-    """The shortest time of several runs, after one to warm up; of few where a run is slow.
+    """Return the shortest time of several runs, after one to warm up; slow functions run less often.
 
     Args:
-        run: what is timed.
-        result: a tensor on the device it runs on, which is waited for.
+        run: the function to time.
+        result: a tensor on the device that it runs on, so that the device can be waited for.
     """
     times: list[float] = []
     while len(times) < 1 + MEASURED_RUNS or sum(times[1:]) < MEASURED_SECONDS:
@@ -71,12 +71,12 @@ class Gpu:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The GPUs torch can use, in its order."""
-    found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-    return tuple(Gpu(each.name, f"{each.major}.{each.minor}", each.total_memory) for each in found)
+    """Return the GPUs that torch can use, in its order."""
+    properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return tuple(Gpu(gpu.name, f"{gpu.major}.{gpu.minor}", gpu.total_memory) for gpu in properties)
 
 
 def products_library() -> str:
-    """What multiplies matrices on the CPU."""
+    """Return the names of the libraries that multiply matrices on the CPU."""
     libraries = {"MKL": torch.backends.mkl, "oneDNN": torch.backends.mkldnn}
     return " and ".join(name for name, library in libraries.items() if library.is_available()) or "another BLAS"

@@ -50,5 +50,5 @@ def ask_for_short_slices() -> bool:
     size, policy, flags, nice, priority, _slice, *rest = ATTRIBUTES.unpack(attributes.raw)
     if policy not in {os.SCHED_OTHER, os.SCHED_BATCH}:
         return False
-    wanted = ATTRIBUTES.pack(size, policy, flags, nice, priority, SLICE_NANOSECONDS, *rest)
-    return system(calls[1], 0, wanted, 0) == 0
+    changed = ATTRIBUTES.pack(size, policy, flags, nice, priority, SLICE_NANOSECONDS, *rest)
+    return system(calls[1], 0, changed, 0) == 0

@@ -11,12 +11,11 @@ from typing import Literal
 
 import torch
 
-from pipeline.augmentation.candidates.composed import for_words
 from pipeline.augmentation.candidates.files import ROWS, join_shards, write_shard
+from pipeline.augmentation.candidates.glove import cached_vectors
 from pipeline.augmentation.candidates.masked_lm import MaskedLM
 from pipeline.augmentation.candidates.table import CandidateTable
-from pipeline.augmentation.candidates.vectors import from_input_embeddings
-from pipeline.augmentation.candidates.vectors_cache import cached_vectors
+from pipeline.augmentation.candidates.vectors import for_words, from_input_embeddings
 from pipeline.augmentation.variants.shards import make_shards, open_batches, shard_path
 from pipeline.augmentation.words.sentences import write_sentences
 from pipeline.config.augmentation import VectorsConfig

@@ -205,7 +205,7 @@ def warnings(config: RunConfig, found: Findings) -> list[str]:
         said.append(f"{found.gpus[0].name} is not used: set runtime.device to auto")
     if len(found.gpus) > 1 and found.device != "cpu":
         said.append(f"one of {len(found.gpus)} GPUs is used: start the run with torchrun, one process a GPU")
-    if found.host.swapped_bytes > MUCH_SWAPPED * (found.host.memory_bytes or float("inf")):
+    if found.host.swapped_bytes > MUCH_SWAPPED * found.host.memory_bytes:
         said.append(f"{found.host.swapped_bytes / GB:.1f} GB of memory are swapped out: end what does not have to run")
     return said + _disk_warnings(config, found)
 

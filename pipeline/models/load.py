@@ -107,20 +107,27 @@ def load_classifier(source: ModelSource, label_names: Sequence[str], *, regressi
         ModelError: it cannot be loaded, or weights of the encoder are missing.
     """
     load_config(source)
-    names = dict(enumerate(label_names))
-    model, info = _load(
-        AutoModelForSequenceClassification,
-        source,
-        num_labels=len(names),
-        id2label=names,
-        label2id={name: index for index, name in names.items()},
-        problem_type="regression" if regression else "single_label_classification",
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-    )
+    labels = label_settings(label_names, regression=regression)
+    factory = AutoModelForSequenceClassification
+    model, info = _load(factory, source, ignore_mismatched_sizes=True, output_loading_info=True, **labels)
     _check_encoder(source, model, info)
     forget_relu(model.config)
     return model
+
+
+def label_settings(label_names: Sequence[str], *, regression: bool = False) -> dict[str, Any]:
+    """Return the entries of a model's configuration that describe its labels.
+
+    Args:
+        label_names: label names by output index; one name for a regression.
+        regression: one output for a number instead of one for each class.
+    """
+    return {
+        "num_labels": len(label_names),
+        "id2label": dict(enumerate(label_names)),
+        "label2id": {name: index for index, name in enumerate(label_names)},
+        "problem_type": "regression" if regression else "single_label_classification",
+    }
 
 
 def load_finetuned(source: ModelSource) -> PreTrainedModel:

@@ -34,10 +34,7 @@ def student_shape(student: StudentConfig, teacher: HasHeads) -> Shape:
             f"{heads_misfit(hidden, heads)}"
         )
     return Shape(
-        layers=student.layers or 0,
-        hidden=hidden,
-        heads=heads,
-        intermediate=student.intermediate or 4 * hidden,
+        layers=student.layers or 0, hidden=hidden, heads=heads, intermediate=student.intermediate or 4 * hidden
     )
 
 
@@ -52,9 +49,9 @@ def check_heads(name: str, heads: int, teacher: HasHeads) -> None:
     Raises:
         ModelError: the numbers differ; names both and how to mend it.
     """
-    wanted = teacher.num_attention_heads
-    if heads != wanted:
+    required = teacher.num_attention_heads
+    if heads != required:
         raise ModelError(
-            f"teacher has {wanted} attention heads, student {name!r} {heads}: give it {wanted} heads "
-            f"(hidden a multiple of {wanted}), or set terms.attention to 0"
+            f"teacher has {required} attention heads, student {name!r} {heads}: give it {required} heads "
+            f"(hidden a multiple of {required}), or set terms.attention to 0"
         )

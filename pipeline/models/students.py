@@ -1,5 +1,6 @@
 """Students: an encoder of the teacher's family in another shape, sharing its vocabulary."""
 
+import re
 from collections.abc import Sequence
 from copy import deepcopy
 
@@ -9,13 +10,11 @@ from transformers import AutoModel, AutoModelForSequenceClassification, Pretrain
 
 from pipeline.config.models import Shape
 from pipeline.errors import ModelError
+from pipeline.models.load import label_settings
 from pipeline.models.released import forget_relu
 
-# What the families call their dropout probabilities; one that is None follows another of them.
-DROPOUTS = (
-    *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
-    *("dropout", "attention_dropout", "seq_classif_dropout"),
-)
+# The families name their dropout probabilities hidden_dropout_prob, mlp_dropout, summary_first_dropout and so on.
+DROPOUT = re.compile(r"(.+_)?dropout(_prob)?")
 LAYER_LISTS = ("layer_types", "mlp_layer_types", "attention_window")  # keys with one entry a layer
 HEAD_WIDTHS = ("head_dim", "attention_head_size")
 
@@ -68,8 +67,8 @@ def student_config(
     setattr(config, "hidden_dim" if hasattr(config, "hidden_dim") else "intermediate_size", shape.intermediate)
     if hasattr(config, "embedding_size"):
         config.embedding_size = min(config.embedding_size, shape.hidden)
-    for name in DROPOUTS:
-        if getattr(config, name, None) is not None:
+    for name, value in list(vars(config).items()):
+        if DROPOUT.fullmatch(name) and type(value) in (int, float):  # one that is None follows another of them
             setattr(config, name, dropout)
     config.dtype = torch.float32
     return config
@@ -115,8 +114,5 @@ def random_classifier(
         label_names: label names by output index, kept in the model as ``id2label``; one name for a regression.
         regression: one output for a number instead of one for each class.
     """
-    config.num_labels = len(label_names)
-    config.id2label = dict(enumerate(label_names))
-    config.label2id = {name: index for index, name in enumerate(label_names)}
-    config.problem_type = "regression" if regression else "single_label_classification"
+    config.update(label_settings(label_names, regression=regression))
     return AutoModelForSequenceClassification.from_config(config)

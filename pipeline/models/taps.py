@@ -43,11 +43,7 @@ AttentionInterface.register(TAPPED, _tapped_attention)
 AttentionMaskInterface.register(TAPPED, sdpa_mask)
 
 
-def encode(
-    model: PreTrainedModel,
-    batch: Mapping[str, Tensor],
-    **kwargs: Any,
-) -> Any:
+def encode(model: PreTrainedModel, batch: Mapping[str, Tensor], **kwargs: Any) -> Any:
     """Call a model with those inputs of a batch that it accepts.
 
     Args:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.config.retention import Retention
+from pipeline.config.runtime import Retention
 from pipeline.errors import StoreError
 from pipeline.store.artifact import Artifact
 from pipeline.store.disk import folder_bytes

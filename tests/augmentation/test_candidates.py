@@ -17,7 +17,7 @@ from transformers import (
 from pipeline.augmentation.candidates.masked_lm import MaskedLM
 from pipeline.augmentation.candidates.table import CandidateTable
 from pipeline.augmentation.candidates.vectors import from_input_embeddings
-from pipeline.augmentation.words.stopwords import STOP_WORDS
+from pipeline.augmentation.words.protection import STOP_WORDS
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.mlm import mlm_head

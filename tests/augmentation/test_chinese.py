@@ -7,10 +7,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from pipeline.augmentation.augmenters.flow import make_flow
-from pipeline.augmentation.candidates.composed import for_words, with_words
 from pipeline.augmentation.candidates.masked_lm import MaskedLM
 from pipeline.augmentation.candidates.table import CandidateTable
-from pipeline.augmentation.candidates.vectors import from_input_embeddings
+from pipeline.augmentation.candidates.vectors import for_words, from_input_embeddings, with_words
 from pipeline.augmentation.variants.draw import Row, augment_rows
 from pipeline.augmentation.words.script_and_case import scripts
 from pipeline.augmentation.words.words import WordSplitter
@@ -140,7 +139,7 @@ def test_composed_words_stand_where_their_characters_put_them(tokenizer, model):
 def test_only_words_that_can_be_spelled_are_composed(tokenizer, model):
     pytest.importorskip("jieba")
     vectors = from_input_embeddings(model, tokenizer)
-    added = for_words(vectors, tokenizer, JIEBA).words[len(vectors) :]
+    added = for_words(vectors, tokenizer, JIEBA).words[len(vectors.words) :]
     assert "电影" in added
     assert len(added) > 20
     characters = set(tokenizer.get_vocab())

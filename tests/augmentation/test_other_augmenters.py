@@ -10,8 +10,8 @@ from nlpaug.augmenter.char import KeyboardAug
 
 import pipeline.augmentation
 from pipeline.augmentation import MaskAug, NgramAug, SamePosAug, Sequential, Sometimes, TinyBertAug
-from pipeline.augmentation.augmenters.same_pos import count_tags, textblob_tags
 from pipeline.augmentation.augmenters.seeded import seeded
+from pipeline.augmentation.augmenters.tang2019 import count_tags, textblob_tags
 from pipeline.augmentation.words.spans import WordSpans, replaced
 from pipeline.config.words import WordsConfig
 
@@ -31,7 +31,7 @@ def spelled(text, config=None):
 def test_the_public_face_is_nlpaugs():
     for name in pipeline.augmentation.__all__:
         assert callable(getattr(pipeline.augmentation, name).augment)
-    assert TinyBertAug.__mro__[2].__module__.startswith("nlpaug")
+    assert any(base.__module__.startswith("nlpaug") for base in TinyBertAug.__mro__)
     with pytest.raises(AttributeError, match="no attribute Nothing"):
         _ = pipeline.augmentation.Nothing
 
@@ -134,8 +134,11 @@ def test_they_work_beside_stock_augmenters(make, first):
 @given(st.text(), st.integers(0, 5))
 def test_no_text_is_too_odd(text, seed):
     tags = {str(size): {"x" * size: 1, "影" * size: 1} for size in range(1, 9)}
-    for aug in (MaskAug(probability=0.6), NgramAug(probability=1.0), SamePosAug(tags, tagger=letters, probability=0.9)):
-        aug.reseed(seed)
+    for aug in (
+        MaskAug(probability=0.6, seed=seed),
+        NgramAug(probability=1.0, seed=seed),
+        SamePosAug(tags, tagger=letters, probability=0.9, seed=seed),
+    ):
         made = aug.augment(text, n=3)
         assert len(made) <= 3
         assert bool(made) == bool(text.strip())

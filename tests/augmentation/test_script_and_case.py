@@ -2,9 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.augmentation.words.protection import Protection, touches
+from pipeline.augmentation.words.protection import BY_LANGUAGE, NEGATIONS, Protection, touches
 from pipeline.augmentation.words.script_and_case import fitting, is_clause, is_han, is_word, like, scripts
-from pipeline.augmentation.words.stopwords import BY_LANGUAGE, NEGATIONS
 from pipeline.config.words import WordsConfig
 
 

@@ -26,8 +26,6 @@ def test_the_same_seed_gives_the_same_texts_whatever_the_global_state(table, sen
     second = TinyBertAug(table, seed=3)
     second.prime(sentences)
     assert [second.augment(text, n=4) for text in sentences] == made
-    second.reseed(3)
-    assert [second.augment(text, n=4) for text in sentences] == made
     assert [TinyBertAug(table, seed=4).augment(text, n=4) for text in sentences] != made
 
 

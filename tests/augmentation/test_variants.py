@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.augmentation.augmenters.tinybert import TinyBertAug
 from pipeline.augmentation.candidates.table import Candidates, CandidateTable
-from pipeline.augmentation.variants.draw import Row, augment_rows, draw
+from pipeline.augmentation.variants.draw import Row, augment_rows, distinct, draw_all
 from pipeline.augmentation.words.words import Sentence
 
 
@@ -37,7 +37,7 @@ class Known:
         self.candidates, self.probability = candidates, probability
 
     def draws(self, text, count, generator):
-        return draw(self.candidates[text], text, count, self.probability, generator)
+        return distinct(text, draw_all(self.candidates[text], text, count, self.probability, generator))
 
 
 def augment(rows, **options):

@@ -4,9 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.augmentation.candidates import vectors_cache
-from pipeline.augmentation.candidates.glove import load_glove
-from pipeline.augmentation.candidates.vectors_cache import cached_vectors
+from pipeline.augmentation.candidates import glove
+from pipeline.augmentation.candidates.glove import cached_vectors, load_glove
 from pipeline.errors import DataError
 
 LINES = "the 1 2 2\nfox 0 3 4\nzero 0 0 0\ndog 1 0 0\nFox 0 3 3\n"
@@ -23,8 +22,8 @@ def file(tmp_path) -> Path:
 @pytest.fixture
 def settled(monkeypatch) -> None:
     """The time of a file's last change cannot be set, so the clock goes ahead."""
-    now = vectors_cache.time.time_ns
-    monkeypatch.setattr(vectors_cache.time, "time_ns", lambda: now() + 10_000_000_000)
+    now = glove.time.time_ns
+    monkeypatch.setattr(glove.time, "time_ns", lambda: now() + 10_000_000_000)
 
 
 def never(*_):
@@ -34,7 +33,7 @@ def never(*_):
 @pytest.mark.usefixtures("settled")
 def test_the_second_time_nothing_is_read_and_everything_is_the_same(tmp_path, file, monkeypatch):
     first = cached_vectors(file, None, tmp_path / "cache")
-    monkeypatch.setattr(vectors_cache, "load_glove", never)
+    monkeypatch.setattr(glove, "load_glove", never)
     second = cached_vectors(file, None, tmp_path / "cache")
     read = load_glove(file)
     for found in (first, second):
@@ -47,8 +46,8 @@ def test_the_second_time_nothing_is_read_and_everything_is_the_same(tmp_path, fi
 @pytest.mark.usefixtures("settled")
 def test_another_file_or_another_number_of_words_is_read_anew(tmp_path, file):
     folder = tmp_path / "cache"
-    assert len(cached_vectors(file, None, folder)) == 4
-    assert len(cached_vectors(file, 2, folder)) == 2
+    assert len(cached_vectors(file, None, folder).words) == 4
+    assert len(cached_vectors(file, 2, folder).words) == 2
     file.write_text("one 1 2 2\n", "utf-8")
     assert cached_vectors(file, None, folder).words == ["one"]
     assert len(list(folder.iterdir())) == 3
@@ -66,16 +65,16 @@ def test_a_spoiled_entry_is_made_again(tmp_path, file, spoil):
     folder = tmp_path / "cache"
     cached_vectors(file, None, folder)
     (entry,) = folder.iterdir()
-    (entry / vectors_cache.WORDS).write_bytes(spoil)
-    assert len(cached_vectors(file, None, folder)) == 4
+    (entry / glove.WORDS).write_bytes(spoil)
+    assert len(cached_vectors(file, None, folder).words) == 4
     assert [path.name for path in folder.iterdir()] == [entry.name]
-    assert len(vectors_cache._open(entry)) == 4
+    assert len(glove._open(entry).words) == 4
 
 
 @pytest.mark.usefixtures("settled")
 def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, file):
     (tmp_path / "cache").write_text("a file")
-    assert len(cached_vectors(file, None, tmp_path / "cache")) == 4
+    assert len(cached_vectors(file, None, tmp_path / "cache").words) == 4
 
 
 @pytest.mark.usefixtures("settled")

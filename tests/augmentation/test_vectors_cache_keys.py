@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.augmentation.candidates import vectors_cache
-from pipeline.augmentation.candidates.glove import load_glove
-from pipeline.augmentation.candidates.vectors_cache import cached_vectors
+from pipeline.augmentation.candidates import glove
+from pipeline.augmentation.candidates.glove import cached_vectors, load_glove
 
 ROWS = ["the 1 2 2", "fox 0 3 4", "dog 1 0 0", "cat 2 2 1"]
 TEXT = "\n".join(ROWS) + "\n"
@@ -41,8 +40,8 @@ class Vectors:
 
 @pytest.fixture
 def vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vectors:
-    now = vectors_cache.time.time_ns  # the time of a file's last change cannot be set, so the clock goes ahead
-    monkeypatch.setattr(vectors_cache.time, "time_ns", lambda: now() + 10_000_000_000)
+    now = glove.time.time_ns  # the time of a file's last change cannot be set, so the clock goes ahead
+    monkeypatch.setattr(glove.time, "time_ns", lambda: now() + 10_000_000_000)
     return Vectors(tmp_path)
 
 
@@ -50,7 +49,7 @@ def test_an_untouched_file_is_not_read_again(vectors: Vectors, monkeypatch: pyte
     def never(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(vectors_cache, "load_glove", never)
+    monkeypatch.setattr(glove, "load_glove", never)
     assert vectors.read()
 
 
@@ -100,14 +99,14 @@ def test_another_number_of_words_is_read(vectors: Vectors) -> None:
 
 
 def test_what_an_earlier_format_kept_is_not_opened(vectors: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors_cache, "FORMAT", vectors_cache.FORMAT + 1)
+    monkeypatch.setattr(glove, "FORMAT", glove.FORMAT + 1)
     vectors.read()
     assert len(list(vectors.cache.iterdir())) == 2
 
 
 def test_a_clock_that_jumped_back_a_day_keeps_nothing(vectors: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = vectors_cache.time.time_ns
-    monkeypatch.setattr(vectors_cache.time, "time_ns", lambda: now() - 86_400 * 10**9)
+    now = glove.time.time_ns
+    monkeypatch.setattr(glove.time, "time_ns", lambda: now() - 86_400 * 10**9)
     vectors.write(TEXT.replace("fox", "owl"))
     vectors.read()
     vectors.write(TEXT.replace("fox", "elk"))

@@ -65,7 +65,7 @@ def test_case_is_forgiven_and_own_case_variants_are_left_out():
     vectors = WordVectors(["good", "Good", "fine", "bad"], np.eye(4)[[0, 0, 0, 1]] + 0.1)
     assert vectors.neighbours("GOOD", 2) == ("fine", "bad")
     assert vectors.neighbours("unheard", 2) == ()
-    assert "unheard" not in vectors
+    assert vectors.vector("unheard") is None
 
 
 def test_vectors_without_direction_are_refused():

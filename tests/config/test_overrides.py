@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.overrides import parse_override, parse_overrides
+from pipeline.config.load import parse_override, parse_overrides
 from pipeline.config.yaml_text import one_line, read_yaml
 from pipeline.errors import ConfigError
 

@@ -30,7 +30,7 @@ import flows.cli
 from pipeline.export import answers, locate, onnx_scorer, rows
 from pipeline.export.serving import application, server
 from pipeline.store import store
-import onnxruntime, tokenizers, flows.serve, flows.predict, flows.shipping.serve, flows.shipping.predict
+import onnxruntime, tokenizers, flows.ship, flows.shipping.serve, flows.shipping.predict
 owners = packages_distributions()
 print(*sorted({owners[top][0] for name in set(sys.modules) - before if (top := name.partition(".")[0]) in owners}))
 """

@@ -65,7 +65,7 @@ def test_the_command_says_what_it_registered(
 ) -> None:
     import typer
 
-    from flows.automate import automate
+    from flows.deploy import automate
 
     app = typer.Typer()
     app.command()(automate)

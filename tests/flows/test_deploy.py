@@ -125,6 +125,6 @@ def test_a_lost_slot_is_a_warning_in_every_flow_of_ours() -> None:
     from prefect import flow_engine
 
     import flows.two_stage  # noqa: F401 - what a worker loads
-    from flows.slot import renewed
+    from flows.flow_run import renewed
 
     assert flow_engine.maintain_concurrency_lease is renewed

@@ -3,12 +3,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from tiny_run import STAGES, Tiny
-
-from pipeline.engine.teacher_cache.build import CACHE_DIR
-from pipeline.engine.teacher_cache.cached_teacher import DESCRIPTION
 
 NOBODY = "http://127.0.0.1:9/api"  # the discard port: nothing answers
 
@@ -43,29 +41,32 @@ def test_a_run_goes_on_when_no_server_answers(fresh: Tiny) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_told_to_end_leaves_its_last_step(fresh: Tiny) -> None:
-    """Its teacher's features, which are kept once a few steps were taken, say that it is at work."""
-    options = ("runtime.checkpoint_seconds=1e6", "runtime.teacher_store=always", "--until")
-    long = ("general_distillation.training.epochs=100000", *options)
+def test_a_run_told_to_end_goes_on_from_its_checkpoint(fresh: Tiny) -> None:
+    """It is told once a checkpoint is there: in the middle of an update there would be no other to save."""
+    long = ("general_distillation.training.epochs=100000", "runtime.checkpoint_seconds=0.01")
+
+    def checkpoints() -> list[Path]:
+        return list((fresh.folder / "artifacts" / ".work").glob("*/scratch/training/step-*"))
+
     command = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "run", "tiny.yaml", *long, "general_distillation"],
+        [sys.executable, "-m", "flows.cli", "run", "tiny.yaml", *long, "--until", "general_distillation"],
         cwd=fresh.folder,
         env=environment(fresh),
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    scratch, deadline = fresh.folder / "artifacts" / ".work", time.monotonic() + 240
-    while not list((fresh.folder / "artifacts" / CACHE_DIR).glob(f"*/{DESCRIPTION}")):
+    deadline = time.monotonic() + 240
+    while not checkpoints():
         assert command.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(1)  # they may be kept before the first step is over, which would leave nothing to save
     command.send_signal(signal.SIGTERM)
     _, said = command.communicate(timeout=60)
     assert command.returncode == 143, said
     assert "Traceback" not in said
-    assert len(list(scratch.glob("*/scratch/training/step-*"))) == 1
+    assert checkpoints()
+    assert fresh.plan(*long)["general_distillation"].action == "resume"
     assert not list((fresh.folder / "artifacts" / ".leases").glob("*.json"))
 
 

@@ -1,7 +1,6 @@
 """Shards of the augmentation made by others: threads, processes and a Dask cluster of two workers."""
 
 import random
-import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +11,7 @@ import pytest
 from killed_worker import dies_once
 from tiny_run import Tiny, tiny
 
-from pipeline.config.workers import Workers
+from pipeline.config.runtime import Workers
 from pipeline.data.tasks import table
 from pipeline.engine import candidates as work
 from pipeline.errors import ConfigError
@@ -151,7 +150,7 @@ def test_a_clusters_own_workers_count(workers: Workers, threads: tuple[int, ...]
 
 
 def test_without_dask_its_name_and_the_way_out_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "prefect_dask.task_runners", None)
+    monkeypatch.setattr("pipeline.config.extras.find_spec", lambda _name: None)
     workers = tiny(tmp_path).config("runtime.workers.kind=processes").runtime.workers
     with pytest.raises(ConfigError, match=r"pip install 'tinybert-pipeline\[dask\]', or choose threads or here"):
         fan_out.task_runner(workers)

@@ -117,6 +117,16 @@ def test_a_student_of_another_shape_learns_and_opens_again(
         assert torch.equal(encode(again, batch()).logits, encode(own, batch()).logits)
 
 
+@pytest.mark.parametrize("family", [*SCORES_READABLE, *HIDDEN_STATES_ALONE])
+def test_every_dropout_of_a_student_is_its_own(family: str) -> None:
+    config = student_config(SHAPES[0], teacher_config(family), dropout=0.25)
+    named = {name: value for name, value in config.to_dict().items() if "dropout" in name and value is not None}
+    assert named
+    assert set(named.values()) == {0.25}, named
+    model = AutoModelForSequenceClassification.from_config(config)
+    assert {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)} <= {0.25}
+
+
 @pytest.mark.parametrize("family", HIDDEN_STATES_ALONE)
 def test_scores_that_cannot_be_read_are_refused_before_any_training(family: str) -> None:
     model = teacher(family)

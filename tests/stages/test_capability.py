@@ -70,10 +70,6 @@ def test_what_stands_in_the_way_is_said_once(changed: dict[str, Any], said: str)
     assert said in warning
 
 
-def test_an_unknown_memory_is_no_reason_to_warn() -> None:
-    assert warnings(config(), replace(FITTING, host=replace(HOST, memory_bytes=None, swapped_bytes=GB))) == []
-
-
 def test_choices_follow_the_device() -> None:
     on_cpu = chosen(FITTING)
     assert on_cpu["teacher_layers"][0] == "packed (oneDNN)"

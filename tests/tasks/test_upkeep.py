@@ -10,8 +10,7 @@ from tiny_run import Tiny, tiny
 
 from pipeline.errors import StoreError
 from pipeline.store.store import Store
-from tasks.build import build_stages
-from tasks.upkeep import upkeep
+from tasks.build import build_stages, upkeep
 
 
 def run(one: Tiny, *overrides: str) -> None:

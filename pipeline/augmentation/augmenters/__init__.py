@@ -1,1 +1,1 @@
-"""Augmenters that stand in a flow beside those of nlpaug."""
+"""Augmenters that can be combined with those of nlpaug."""

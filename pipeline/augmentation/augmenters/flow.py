@@ -1,8 +1,7 @@
-"""The augmenters a user lists, one after the other: nlpaug's Sequential of Sometimes, seeded for each variant.
+"""The augmenters of a configuration, one after the other: nlpaug's Sequential of Sometimes, seeded for each variant.
 
-The first one may be ``tinybert``, whose candidates are those of the row as it is; what it drew goes
-through the others. A variant depends on the seed, its row, its column and its number only, and leaves
-the process's random state as it was.
+The first one may be ``tinybert``, whose candidates are those of the unchanged row; its draws pass through the others.
+A variant depends only on the seed, its row, its column and its number, and the random state of the process is restored.
 """
 
 from collections import Counter
@@ -13,22 +12,20 @@ import nlpaug.augmenter.char as nac
 import numpy as np
 
 from pipeline.augmentation.augmenters import nlpaug_fixes as fixed
-from pipeline.augmentation.augmenters.masking import MaskAug
-from pipeline.augmentation.augmenters.ngram import NgramAug
-from pipeline.augmentation.augmenters.same_pos import SamePosAug
 from pipeline.augmentation.augmenters.seeded import SeededAug, seeded, unwrapped
+from pipeline.augmentation.augmenters.tang2019 import MaskAug, NgramAug, SamePosAug
 from pipeline.augmentation.augmenters.tinybert import CandidateSource, TinyBertAug
 from pipeline.augmentation.candidates.table import Candidates
 from pipeline.augmentation.variants.draw import Drawn, distinct
 from pipeline.augmentation.variants.row_statistics import Statistics
-from pipeline.augmentation.words.pieces import Pieces
 from pipeline.augmentation.words.protection import MARKER, Protection
+from pipeline.augmentation.words.spans import Pieces
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.augmenters import AUGMENTERS, HOLE, OWN, Child, children
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ConfigError
 
-ATTEMPTS = 3  # at a change that touches nothing protected
+ATTEMPTS = 3  # to draw a change that keeps every protected part
 SAMPLE = "The quick brown fox jumps over the lazy dog."
 STOCK: Mapping[str, Any] = {
     "keyboard": nac.KeyboardAug,
@@ -43,7 +40,7 @@ STOCK: Mapping[str, Any] = {
 
 
 class Step(NamedTuple):
-    """An augmenter, and the share of the variants it is applied to."""
+    """An augmenter, and the share of the variants to which it is applied."""
 
     name: str
     augmenter: Any
@@ -53,9 +50,15 @@ class Step(NamedTuple):
 class Flow:
     """Draws variants of texts through all the steps.
 
+    Args:
+        first: TinyBERT's augmenter; None if it is not listed.
+        first_rows: share of the variants to which it is applied.
+        steps: the other augmenters.
+        words: how text is split into words, and which of them are never replaced.
+
     Attributes:
-        counts: ``failed_draws``: texts that an augmenter failed on, which passed as they were;
-            ``protected_draws``: changes given up because they touched what is protected, or a marker.
+        counts: ``failed_draws``: texts left unchanged because an augmenter raised an error;
+            ``protected_draws``: texts left unchanged because every attempt changed a protected part or a marker.
     """
 
     def __init__(self, first: TinyBertAug | None, first_rows: float, steps: list[Step], words: WordsConfig) -> None:
@@ -67,23 +70,23 @@ class Flow:
         self.counts: Counter[str] = Counter()
 
     def prime(self, texts: Iterable[str]) -> dict[str, Candidates]:
-        """Have the candidates of texts to come computed together; all that are known."""
+        """Compute the candidates of the next texts together; return all that are known."""
         return self._first.prime(texts) if self._first else {}
 
     def num_words(self, text: str) -> int:
-        """How many words of a text may change: those with candidates where nothing but tinybert is listed, else all."""
+        """Return how many words of a text may change: those with candidates if only tinybert is listed, else all."""
         if self._first and not self._steps:
             return len(self._first.candidates_of(text).words)
         return max(1, len(self._pieces.cut(text)))
 
     def draws(self, text: str, count: int, generator: np.random.Generator) -> Iterator[Drawn]:
-        """Up to ``count`` distinct variants of a text, with the generator's randomness alone."""
+        """Yield up to ``count`` distinct variants of a text, by the generator's randomness alone."""
         if self._first and self._first_rows == 1 and not self._steps:
             return self._first.draws(text, count, generator)
         return distinct(text, self._through(text, count, generator))
 
     def _through(self, text: str, count: int, generator: np.random.Generator) -> Iterator[Drawn]:
-        kept = self._protection.of(text)  # an uncased tinybert hands on what no pattern with capitals matches
+        kept = self._protection.of(text)  # an uncased tinybert would lower-case what a pattern with capitals matches
         for step in self._steps:
             if step.name not in STOCK:
                 step.augmenter.word_spans.protection = kept
@@ -101,7 +104,7 @@ class Flow:
             for step, coin in zip(self._steps, coins[1:], strict=True):
                 if coin < step.rows:
                     result = self._apply(step, result, own, kept)
-            if result != first:  # a word that two augmenters changed is one word
+            if result != first:  # a word that two augmenters changed counts once
                 changed = self._lost(written if changed else text, result)
             yield Drawn(made.number, min(most, changed), result)
 
@@ -122,25 +125,25 @@ class Flow:
         return text
 
     def _lost(self, before: str, after: str) -> int:
-        """The words of a text that another one no longer holds, in any case; one at least where they differ at all."""
+        """Count the words of ``before`` that are not in ``after``, ignoring case; at least 1 if the texts differ."""
         if before == after:
             return 0
-        left, found = (Counter(map(str.casefold, self._pieces.cut(text))) for text in (before, after))
-        return max(1, (left - found).total())
+        old, new = (Counter(map(str.casefold, self._pieces.cut(text))) for text in (before, after))
+        return max(1, (old - new).total())
 
 
 def make_flow(
     config: AugmentationConfig, candidates: CandidateSource | None, statistics: Statistics | None = None
 ) -> Flow:
-    """The flow of a configuration.
+    """Build the flow of a configuration.
 
     Args:
-        config: Lists the augmenters.
-        candidates: Where those of ``tinybert`` come from; None where it is not listed.
-        statistics: See ``count_statistics``.
+        config: its augmenters.
+        candidates: source of the candidates of ``tinybert``; None if it is not listed.
+        statistics: statistics of all rows, see ``count_statistics``; None if no augmenter needs them.
 
     Raises:
-        ConfigError: an augmenter cannot be made, or fails on a plain sentence; says which and why.
+        ConfigError: an augmenter cannot be built, or fails on a plain sentence; says which and why.
     """
     listed = list(children(config.augmenters))
     first, rows = None, 1.0
@@ -155,7 +158,7 @@ def make_flow(
 
 
 def once(augmenter: Any, text: str, generator: np.random.Generator) -> str:
-    """What an augmenter makes of a text once, by a generator's randomness; the text where it makes nothing."""
+    """Return the text changed once by an augmenter, with a generator's randomness; the text itself without a change."""
     if isinstance(augmenter, SeededAug):
         return augmenter.change(text, generator)
     with seeded(int(generator.integers(2**32))):
@@ -164,7 +167,7 @@ def once(augmenter: Any, text: str, generator: np.random.Generator) -> str:
 
 def _made(child: Child, config: AugmentationConfig, statistics: Statistics) -> Any:
     own: Mapping[str, Any] = {
-        "mask": lambda **options: MaskAug(config.words, **_meant(options)),
+        "mask": lambda **options: MaskAug(config.words, **_with_marked_holes(options)),
         "same_pos": lambda **options: SamePosAug(statistics.tags, config.words, **options),
         "ngram": lambda **options: NgramAug(config.words, **options),
         "tfidf": lambda **options: fixed.TfIdfAug(statistics.idf, statistics.weight, **options),
@@ -181,17 +184,17 @@ def _made(child: Child, config: AugmentationConfig, statistics: Statistics) -> A
     return augmenter
 
 
-def _meant(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of ``mask``: its holes are told from the same marker in a user's text."""
+def _with_marked_holes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of ``mask``, with holes that differ from the same token in a user's text."""
     token = options.get("token", MaskAug.TOKEN)
     return {**options, "token": HOLE + token if MARKER.fullmatch(token) else token}
 
 
 def _plumbing(child: Child, words: WordsConfig) -> dict[str, Any]:
-    """What nlpaug's own is told beside a user's options: how to cut a text, and to leave markers alone."""
+    """Return the options for nlpaug's augmenters beside the user's: how to cut a text, and to keep markers."""
     pieces = Pieces(words)
     plumbing: dict[str, Any] = {"tokenizer": pieces.cut, "reverse_tokenizer": pieces.join}
     if "stopwords_regex" in AUGMENTERS[child.name]:
-        asked = child.options.get("stopwords_regex")
-        plumbing["stopwords_regex"] = "|".join([*([asked] if asked else []), f".*(?:{MARKER.pattern})"])
+        patterns = [child.options.get("stopwords_regex"), f".*(?:{MARKER.pattern})"]
+        plumbing["stopwords_regex"] = "|".join(filter(None, patterns))
     return plumbing

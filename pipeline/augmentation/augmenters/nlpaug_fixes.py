@@ -1,11 +1,11 @@
-"""What nlpaug 1.1.11, the newest there is, breaks on today's libraries, put right from outside.
+"""Corrections of nlpaug 1.1.11, the newest release, which fails with today's libraries.
 
-Each class says why it is here; a test holds each upstream fault, and fails the day it is gone. The
-others of nlpaug's augmenters are used as they are.
+Each class says what it corrects; a test has each upstream fault, and fails when it is gone. Other augmenters of nlpaug
+need no correction.
 """
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,39 +13,34 @@ from nlpaug import flow
 from nlpaug.augmenter import word
 from nlpaug.model import lang_models, word_dict, word_stats
 
-from pipeline.augmentation.augmenters.seeded import unwrapped
+from pipeline.augmentation.augmenters.seeded import CaseBlind, unwrapped
 
 
-class _Flow:
-    """What ``Sequential`` and ``Sometimes`` have in common.
+class _Flow(CaseBlind):
+    """The common part of ``Sequential`` and ``Sometimes``.
 
-    Upstream gives n rows in all for a list of texts, gives back nested lists from a flow within a flow that
-    was not drawn, and fails for want of ``is_duplicate`` where the first child is a kind of flow.
+    Upstream returns n rows in all for a list of texts, returns nested lists from a nested flow that was not drawn, and
+    fails because of a missing ``is_duplicate`` if the first child is a flow.
     """
 
     def augment(self, data: str | list[str], n: int = 1, num_thread: int = 1) -> list[str]:  # noqa: ARG002
-        """Up to ``n`` distinct variants of a text, itself if there are none; one of each text of a list."""
+        """Return up to ``n`` distinct variants of a text, itself if there are none; one of each text of a list."""
         if isinstance(data, list):
             return [self._once(text) for text in data]
         if not data.strip():
             return []
-        found: dict[str, str] = {}
+        variants: dict[str, str] = {}
         for _ in range(n):
             made = self._once(data)
-            found.setdefault(made.lower(), made)
-        found.pop(data.lower(), None)
-        return list(found.values()) or [data]
+            variants.setdefault(made.lower(), made)
+        variants.pop(data.lower(), None)
+        return list(variants.values()) or [data]
 
     def _once(self, text: str) -> str:
         for child in self:  # type: ignore[attr-defined]
             if text.strip() and self.draw():  # type: ignore[attr-defined]
                 text = unwrapped(child.augment(text)) or text
         return text
-
-    @classmethod
-    def is_duplicate(cls, dataset: Iterable[Any], data: Any) -> bool:
-        """Whether ``data`` is in ``dataset``, in any case."""
-        return unwrapped(data).lower() in {unwrapped(other).lower() for other in dataset}
 
 
 class Sequential(_Flow, flow.Sequential):
@@ -57,16 +52,16 @@ class Sometimes(_Flow, flow.Sometimes):
 
 
 class _OwnIds:
-    """transformers 5 has no ``_convert_token_to_id``, which upstream calls on any tokenizer it holds for a slow one."""
+    """Upstream calls ``_convert_token_to_id`` of a slow tokenizer, which transformers 5 does not have."""
 
     tokenizer: Any
 
     def token2id(self, token: str) -> int:
-        """The id of a token."""
+        """Return the id of a token."""
         return self.tokenizer.convert_tokens_to_ids(token)
 
     def id2token(self, _id: int) -> str:
-        """The token of an id."""
+        """Return the token of an id."""
         return self.tokenizer.convert_ids_to_tokens(_id)
 
 
@@ -86,9 +81,9 @@ class ContextualWordEmbsAug(word.ContextualWordEmbsAug):
     """nlpaug's words from a masked LM; upstream cannot look up a token id, and its cache ignores its settings.
 
     Args:
-        model_path: Folder or hub id of a BERT, DistilBERT or RoBERTa.
+        model_path: folder or hub id of a BERT, DistilBERT or RoBERTa.
         model_type: ``bert``, ``distilbert`` or ``roberta``.
-        top_k: Of how many tokens one is drawn; the other options are nlpaug's too.
+        top_k: number of tokens from which one is drawn; the other options are nlpaug's.
     """
 
     @classmethod
@@ -103,27 +98,27 @@ class ContextualWordEmbsAug(word.ContextualWordEmbsAug):
         silence: bool = True,
         use_custom_api: bool = True,  # noqa: ARG003
     ) -> Any:
-        """A model of its own for each augmenter."""
+        """Load a separate model for each augmenter."""
         kinds = {"bert": _Bert, "distilbert": _DistilBert, "roberta": _Roberta}
         return kinds[model_type](model_path, device=device, top_k=top_k, silence=silence, batch_size=batch_size)
 
 
 class Neighbours(Protocol):
-    """Word vectors, as ``pipeline.augmentation.candidates.vectors.WordVectors`` are."""
+    """Word vectors such as ``pipeline.augmentation.candidates.vectors.WordVectors``."""
 
     words: list[str]
 
     def neighbours(self, word: str, k: int) -> tuple[str, ...]:
-        """The ``k`` nearest words."""
+        """Return the ``k`` nearest words."""
 
 
 class WordEmbsAug(word.WordEmbsAug):
     """nlpaug's on our word vectors; upstream reads them with gensim, for minutes, into one cache for the process.
 
     Args:
-        vectors: Words, and who is near whom.
-        top_k: Of how many neighbours one is drawn.
-        options: As nlpaug's: ``action``, ``aug_p``, ``stopwords`` and so on.
+        vectors: the word vectors.
+        top_k: number of neighbours from which one is drawn.
+        options: options of nlpaug's class: ``action``, ``aug_p``, ``stopwords`` and so on.
     """
 
     def __init__(self, vectors: Neighbours, *, top_k: int = 100, **options: Any) -> None:
@@ -143,21 +138,21 @@ class _VectorsModel:
 
 
 class Thesaurus(Protocol):
-    """What knows words of like or opposite meaning, and parts of speech."""
+    """A source of words of similar or opposite meaning, and of parts of speech."""
 
     def predict(self, word: str, pos: str | None = None) -> list[str]:
-        """The words that may stand for ``word``."""
+        """Return the words that may replace ``word``."""
 
     def pos_tag(self, tokens: list[str]) -> list[tuple[str, str]]:
-        """Each token with its Penn Treebank tag."""
+        """Return each token with its Penn Treebank tag."""
 
 
-class SynonymAug(word.SynonymAug):
-    """nlpaug's on any thesaurus; upstream wants nltk and downloads its data when first used.
+class _OnThesaurus:
+    """Words from any thesaurus; upstream wants nltk and downloads its data when first used.
 
     Args:
-        thesaurus: Knows the synonyms of words.
-        options: As nlpaug's: ``aug_p``, ``stopwords`` and so on.
+        thesaurus: the thesaurus.
+        options: options of nlpaug's class: ``aug_p``, ``stopwords`` and so on.
     """
 
     def __init__(self, thesaurus: Thesaurus, **options: Any) -> None:
@@ -165,32 +160,23 @@ class SynonymAug(word.SynonymAug):
         super().__init__(**options)
 
     def get_model(self, *_: Any) -> Thesaurus:
-        """The thesaurus."""
+        """Return the thesaurus."""
         return self._thesaurus
 
 
-class AntonymAug(word.AntonymAug):
-    """nlpaug's on any thesaurus of opposites; upstream wants nltk and downloads its data when first used.
+class SynonymAug(_OnThesaurus, word.SynonymAug):
+    """nlpaug's on any thesaurus of synonyms."""
 
-    Args:
-        thesaurus: Knows the antonyms of words.
-        options: As nlpaug's: ``aug_p``, ``stopwords`` and so on.
-    """
 
-    def __init__(self, thesaurus: Thesaurus, **options: Any) -> None:
-        self._thesaurus = thesaurus
-        super().__init__(**options)
-
-    def get_model(self, *_: Any) -> Thesaurus:
-        """The thesaurus."""
-        return self._thesaurus
+class AntonymAug(_OnThesaurus, word.AntonymAug):
+    """nlpaug's on any thesaurus of opposites."""
 
 
 class SpellingAug(word.SpellingAug):
     """nlpaug's in one order; upstream orders misspellings by ``set``, differently in every process, and caches them."""
 
     def get_model(self, force_reload: bool) -> Any:  # noqa: ARG002 - nlpaug's signature
-        """A dictionary of its own for each augmenter, its entries sorted."""
+        """Load a separate dictionary for each augmenter, with sorted entries."""
         model = word_dict.Spelling(self.dict_path, self.include_reverse)
         model.dict = {key: sorted(values) for key, values in model.dict.items()}
         return model
@@ -201,11 +187,11 @@ class SplitAug(word.SplitAug):
 
     @classmethod
     def sample(cls, x: Any, num: int | None = None) -> Any:
-        """Upstream draws from [1, x - 1), which is empty for x of 2."""
+        """Draw from [1, x); upstream draws from [1, x - 1), which is empty for x = 2."""
         return int(np.random.randint(1, x)) if isinstance(x, int) else random.sample(x, num or 0)  # noqa: NPY002
 
     def skip_aug(self, token_idxes: list[int], tokens: list[str]) -> list[int]:
-        """Words of one letter cannot be split."""
+        """Return the words to split, without those of one letter."""
         return [at for at in super().skip_aug(token_idxes, tokens) if len(tokens[at]) > 1]
 
 
@@ -221,10 +207,10 @@ class RandomWordAug(word.RandomWordAug):
 
 
 class ReservedAug(word.ReservedAug):
-    """nlpaug's; upstream joins the words of every phrase it knows with ``nnnnn``, and leaves so those not drawn."""
+    """nlpaug's; upstream joins the words of every known phrase with ``nnnnn``, also of those that it does not draw."""
 
     def substitute(self, data: str) -> str:
-        """One draw."""
+        """Return one draw."""
         made: str = super().substitute(data)
         return made.replace(self.CONNECT_TOKEN, " ")
 
@@ -233,9 +219,9 @@ class TfIdfAug(word.TfIdfAug):
     """nlpaug's on statistics that are in memory; upstream reads two files into one cache for the process.
 
     Args:
-        idf: The inverse document frequency of each word.
-        weight: How likely each word is to be put in another's place; sums to one.
-        options: As nlpaug's: ``action``, ``aug_p``, ``top_k`` and so on.
+        idf: inverse document frequency of each word.
+        weight: probability of each word to replace another; they sum to 1.
+        options: options of nlpaug's class: ``action``, ``aug_p``, ``top_k`` and so on.
     """
 
     def __init__(self, idf: Mapping[str, float], weight: Mapping[str, float], **options: Any) -> None:
@@ -243,7 +229,7 @@ class TfIdfAug(word.TfIdfAug):
         super().__init__(**options)
 
     def get_model(self, force_reload: bool = False) -> Any:  # noqa: ARG002 - nlpaug's signature
-        """The statistics as nlpaug's model."""
+        """Return the statistics as nlpaug's model."""
         model = word_stats.TfIdf()
         model.w2idf = dict(self._idf)
         model.tokens, model.tfidf_scores = list(self._weight), list(self._weight.values())

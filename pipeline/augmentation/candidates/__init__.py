@@ -1,1 +1,1 @@
-"""Candidates for a word: what a masked language model and word vectors propose."""
+"""Candidates for a word, from a masked language model and word vectors."""

@@ -1,14 +1,13 @@
-"""Candidates on disk: a row a sentence, read by number without loading the others.
+"""Candidates on disk: a row for each sentence, read by number without loading the others.
 
-``candidates.arrow`` holds the sentences as their words, and for each replaceable one what may stand in its place,
-as indices into ``words.arrow``; ``rows.arrow`` says which sentences each row of the task has.
+``candidates.arrow`` has the words of each sentence and the candidates of each replaceable one, as indices into
+``words.arrow``; ``rows.arrow`` has the sentences of each row of the task.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,9 +43,8 @@ SHARD, JOINED = _schema(pa.string()), _schema(pa.int32())
 
 def write_shard(path: Path, texts: Iterable[str], table: CandidateTable) -> None:
     """Compute the candidates of distinct texts together, and write them."""
-    columns: dict[str, list[Any]] = {name: [] for name in SHARD.names}
-    for text, found in table.build(texts).items():
-        row = {
+    rows = [
+        {
             "text": text,
             "words": found.sentence.words,
             "spaced": found.sentence.spaced,
@@ -57,14 +55,13 @@ def write_shard(path: Path, texts: Iterable[str], table: CandidateTable) -> None
             "positions": tuple(found.words),
             "candidates": tuple(found.words.values()),
         }
-        for name, values in columns.items():
-            values.append(row[name])
-    arrays = [pa.array(columns[name], SHARD.field(name).type) for name in SHARD.names]
-    write_batches(path, SHARD, [pa.record_batch(arrays, schema=SHARD)])
+        for text, found in table.build(texts).items()
+    ]
+    write_batches(path, SHARD, [pa.RecordBatch.from_pylist(rows, schema=SHARD)])
 
 
 def join_shards(shards: Iterable[Path], folder: Path) -> Counter[str]:
-    """All shards as one table, a batch each, with their candidates as indices; what is in it, counted."""
+    """Write all shards into one table, a batch each, with the candidates as indices; return its counts."""
     known: dict[str, int] = {}
     counts = Counter(rows=open_batches(folder / ROWS).get_batch(0).num_rows)
     write_batches(folder / CANDIDATES, JOINED, (_indexed(shard, known, counts) for shard in shards))
@@ -87,7 +84,7 @@ def _indexed(shard: Path, known: dict[str, int], counts: Counter[str]) -> pa.Rec
 
 
 class StoredCandidates:
-    """The candidates of a folder, by the numbers of their sentences.
+    """Reads the candidates of a folder by the numbers of the sentences.
 
     Args:
         folder: an artifact of the stage ``candidates``.
@@ -102,13 +99,13 @@ class StoredCandidates:
         self._words: list[str] = words["word"].to_pylist()
 
     def read(self, numbers: NDArray[np.int64]) -> dict[str, Candidates]:
-        """The candidates of some sentences, by text."""
-        wanted = np.unique(numbers)
-        batches = np.searchsorted(self._starts, wanted, side="right") - 1
-        found: dict[str, Candidates] = {}
-        for at, group in groupby(zip(batches.tolist(), wanted.tolist(), strict=True), key=lambda pair: pair[0]):
-            found.update(self._some(self._batches[at], [number - int(self._starts[at]) for _, number in group]))
-        return found
+        """Return text -> candidates, of the sentences with these numbers."""
+        numbers = np.unique(numbers)
+        batches = np.searchsorted(self._starts, numbers, side="right") - 1
+        candidates: dict[str, Candidates] = {}
+        for at, group in groupby(zip(batches.tolist(), numbers.tolist(), strict=True), key=lambda pair: pair[0]):
+            candidates.update(self._some(self._batches[at], [number - int(self._starts[at]) for _, number in group]))
+        return candidates
 
     def _some(self, batch: pa.RecordBatch, rows: list[int]) -> Iterator[tuple[str, Candidates]]:
         if rows[-1] - rows[0] == len(rows) - 1:
@@ -137,7 +134,7 @@ class StoredCandidates:
 
 
 def nested(column: pa.ListArray) -> Iterator[list[list[int]]]:
-    """A column of lists of lists of integers, many times faster than ``to_pylist``."""
+    """Yield the lists of lists of integers of a column, many times faster than ``to_pylist``."""
     inner = column.flatten()
     flat = inner.flatten().to_numpy().tolist()
     bounds = _bounds(inner)
@@ -146,6 +143,6 @@ def nested(column: pa.ListArray) -> Iterator[list[list[int]]]:
 
 
 def _bounds(column: pa.ListArray) -> list[int]:
-    """Where each list begins in ``column.flatten()``, and where the last one ends."""
+    """Return where each list begins in ``column.flatten()``, and where the last one ends."""
     offsets = column.offsets.to_numpy()
     return (offsets - offsets[0]).tolist()

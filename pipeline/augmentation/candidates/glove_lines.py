@@ -1,4 +1,4 @@
-"""The lines of a GloVe text file, one by one: how they are laid out, and the first that cannot be used."""
+"""The lines of a GloVe text file, one by one: their layout, and the first one with a fault."""
 
 import math
 from itertools import islice
@@ -6,23 +6,23 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 
-LOOKED_AT = 1_000
+CHECKED_LINES = 1_000
 
 
 def check_first_lines(path: Path) -> None:
-    """Look at the first lines of a vectors file, which takes milliseconds whatever its size.
+    """Check the first lines of a vectors file, which takes milliseconds whatever its size.
 
     Raises:
         DataError: missing or empty file, ragged rows, fields that are not finite numbers; names the line.
     """
     header, width, _ = read_layout(path)
-    fault = find_fault(path, header, width, LOOKED_AT)
+    fault = find_fault(path, header, width, CHECKED_LINES)
     if fault is not None:
         raise fault
 
 
 def read_layout(path: Path) -> tuple[bool, int, bool]:
-    """Whether there is a header line, how many numbers a line has, whether lines end with a space.
+    """Return whether there is a header line, how many numbers a line has, and whether lines end with a space.
 
     Raises:
         DataError: the file is missing, empty, no text, or has no numbers.
@@ -51,7 +51,7 @@ def _text(path: Path, number: int, raw: bytes) -> str:
 
 
 def is_word_with_spaces(line: str, width: int) -> bool:
-    """Whether a line is a word that holds spaces and then its numbers."""
+    """Return whether a line is a word that contains spaces, followed by its numbers."""
     fields = line.rstrip(" ").split(" ")
     name, numbers = fields[:-width], fields[-width:]
     return len(name) > 1 and not _is_number(name[-1]) and all(map(_is_number, numbers))
@@ -65,13 +65,16 @@ def _is_number(field: str) -> bool:
 
 
 def find_fault(path: Path, header: bool, width: int, lines: int | None = None) -> DataError | None:
-    """The error that names the first line that cannot be used; raised itself if that is no text.
+    """Return the error that names the first line with a fault; None without one.
 
     Args:
-        path: of the file.
-        header: whether its first line is one.
-        width: numbers a line.
-        lines: look no farther than this; to the end when None.
+        path: the file.
+        header: whether its first line is a header.
+        width: number of numbers on a line.
+        lines: number of lines to check; None checks all.
+
+    Raises:
+        DataError: a line is no UTF-8 text.
     """
     with path.open("rb") as file:
         for number, raw in enumerate(islice(file, lines), start=1):

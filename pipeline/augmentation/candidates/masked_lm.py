@@ -1,8 +1,8 @@
-"""A masked language model as a function from places in sentences to the token ids that fit there.
+"""A masked language model that proposes token ids for places in sentences.
 
-The encoder runs on batches of exactly equal length, so nothing is padded; its MLM head, most of a small
-model's cost, runs only on the rows that were asked for. Several words of a sentence may be masked in one pass:
-that costs fewer passes, and each word is guessed without the others.
+The encoder runs on batches of equal length, so nothing is padded; its MLM head, which is most of the cost of a small
+model, runs only on the places. Several words of a sentence may be masked in one pass: that needs fewer passes, but
+each word is predicted without the others.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from pipeline.augmentation.candidates.vectors import embedding_weights
-from pipeline.augmentation.words.template import Template, build_template
+from pipeline.augmentation.words.template import Template, build_template, equal_length_batches
 from pipeline.augmentation.words.words import Sentence
 from pipeline.errors import ModelError
 
@@ -41,19 +41,19 @@ class MaskedLM:
     """Proposes token ids for places in sentences.
 
     Args:
-        model: Loaded; put on ``device``, run in evaluation mode.
-        tokenizer: Its tokenizer.
-        head: Its MLM head: (rows, hidden) to (rows, vocabulary).
-        partial_forward: Its encoder: (model inputs, rows, columns) -> hidden states there, (positions, hidden);
+        model: the model; it is moved to ``device`` and run in evaluation mode.
+        tokenizer: its tokenizer.
+        head: its MLM head: (rows, hidden) -> (rows, vocabulary).
+        partial_forward: its encoder: (model inputs, rows, columns) -> hidden states there, (positions, hidden);
             None computes every position.
-        context: What the model sees: ``paired`` the masked and the original sentence as two segments,
-            ``masked`` the masked sentence alone, ``unmasked`` the original alone, once for all its words.
-        masks: Words of a sentence masked in one pass, at most; None masks all that are asked for at once.
-        device: Where to run.
-        max_tokens: Tokens of a batch.
+        context: what the model reads: ``paired`` the masked and the original sentence as two segments, ``masked`` the
+            masked sentence alone, ``unmasked`` the original alone, once for all its words.
+        masks: largest number of words of a sentence masked in one pass; None masks all places at once.
+        device: device to run on.
+        max_tokens: largest number of tokens of a batch.
 
     Raises:
-        ModelError: no mask token, or a tokenizer with more tokens than the model knows.
+        ModelError: there is no mask token, or the tokenizer has more tokens than the model.
     """
 
     def __init__(
@@ -92,29 +92,24 @@ class MaskedLM:
         self.max_pieces = self._template.max_pieces
 
     def propose(self, sentences: Sequence[Sentence], places: Sequence[Place], k: int) -> dict[Place, list[int]]:
-        """The ``k`` best token ids at each place, best first.
+        """Return the ``k`` best token ids at each place, best first.
 
-        In the ``unmasked`` context the model sees the word, so its own id is left out before the best
-        are taken. Every place must lie within the first ``max_pieces`` pieces of its sentence.
+        In the ``unmasked`` context the model reads the word itself, so its id is excluded. Every place must lie within
+        the first ``max_pieces`` pieces of its sentence.
         """
-        found: dict[Place, list[int]] = {}
+        proposals: dict[Place, list[int]] = {}
         with _evaluating(self._model), torch.inference_mode():
             for batch in self._batches(sentences, places):
-                asked = [place for item in batch for place in item.places]
-                found.update(zip(asked, self._best(sentences, batch, k), strict=True))
-        return found
+                of_batch = [place for item in batch for place in item.places]
+                proposals.update(zip(of_batch, self._best(sentences, batch, k), strict=True))
+        return proposals
 
     def _batches(self, sentences: Sequence[Sentence], places: Sequence[Place]) -> Iterator[list[_Input]]:
         inputs = []
-        for number, asked in groupby(sorted(places), key=lambda place: place.sentence):
-            together = tuple(asked)
+        for number, group in groupby(sorted(places), key=lambda place: place.sentence):
             length = self._template.length(len(sentences[number].ids()), paired=self._context == "paired")
-            inputs += [_Input(length, some) for some in spread(together, self._masks)]
-        inputs.sort(key=lambda item: item.length)
-        for length, alike in groupby(inputs, key=lambda item: item.length):
-            same = list(alike)
-            rows = max(1, self._max_tokens // length)
-            yield from (same[start : start + rows] for start in range(0, len(same), rows))
+            inputs += [_Input(length, some) for some in spread(tuple(group), self._masks)]
+        return equal_length_batches(inputs, self._max_tokens)
 
     def _best(self, sentences: Sequence[Sentence], batch: list[_Input], k: int) -> Iterator[list[int]]:
         framed, rows, columns, own = [], [], [], []
@@ -129,7 +124,7 @@ class MaskedLM:
                 for piece in pieces:
                     seen[piece] = self._mask_id
             framed.append(self._template.frame(seen, ids if self._context == "paired" else None))
-        hidden = self._partial_forward(self._inputs(torch.tensor(framed, device=self._device)), rows, columns)
+        hidden = self._partial_forward(self._template.inputs(torch.tensor(framed, device=self._device)), rows, columns)
         for begin in range(0, len(rows), HEAD_ROWS):
             chunk = slice(begin, begin + HEAD_ROWS)
             logits = self._head(hidden[chunk])
@@ -137,17 +132,12 @@ class MaskedLM:
                 logits[list(range(len(logits))), own[chunk]] = -torch.inf
             yield from logits.topk(min(k, logits.shape[-1])).indices.tolist()
 
-    def _inputs(self, framed: Tensor) -> dict[str, Tensor]:
-        ids, types = framed[:, 0], framed[:, 1]
-        extra = {"token_type_ids": types} if self._template.has_types else {}
-        return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **extra}
-
     def _of_all(self, inputs: Mapping[str, Tensor], rows: list[int], columns: list[int]) -> Tensor:
         return self._model.base_model(**inputs)[0][rows, columns]
 
 
 def spread(places: tuple[Place, ...], most: int | None) -> list[tuple[Place, ...]]:
-    """Places in as few groups as possible of at most ``most``, neighbours in different ones."""
+    """Put places into as few groups as possible of at most ``most``, neighbours into different ones."""
     count = 1 if most is None else -(-len(places) // most)
     return [places[start::count] for start in range(count)]
 

@@ -1,7 +1,7 @@
-"""A candidate table says, for each sentence, which words may stand in place of each of its words.
+"""A candidate table has, for each sentence, the words that may replace each of its words.
 
-This is the expensive half of algorithm 1 (Jiao et al. 2020), and it depends on nothing that the drawing
-of variants depends on: not on their number, the probability or the seed.
+This is the expensive half of algorithm 1 (Jiao et al. 2020). It does not depend on the number of variants, the
+probability or the seed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,9 +23,9 @@ class Candidates:
     """A sentence and what may replace its words.
 
     Attributes:
-        sentence: The words.
-        words: Position of a replaceable word -> its candidates, never empty, never the word itself.
-        num_beyond: Replaceable words beyond the model's positions, which stay as they are.
+        sentence: the sentence.
+        words: position of a replaceable word -> its candidates, never empty, without the word itself.
+        num_beyond: number of replaceable words beyond the model's positions, which are never replaced.
     """
 
     sentence: Sentence
@@ -34,23 +34,22 @@ class Candidates:
 
     @property
     def num_multi_piece(self) -> int:
-        """Replaceable words of several pieces."""
+        """Number of replaceable words of several pieces."""
         return sum(len(self.sentence.pieces[position]) > 1 for position in self.sentence.replaceable)
 
 
 class CandidateTable:
     """Builds candidates: a masked LM's for words of one piece, neighbours for words of several.
 
-    Candidates of a masked LM are its ``k`` best tokens less those that are no words (see
-    ``vocabulary``) and the word itself; so there may be fewer than ``k``. A word without candidates
-    stays as it is.
+    Candidates of a masked LM are its ``k`` best tokens without those that are no words (see ``vocabulary``) and the
+    word itself, so there may be fewer than ``k``. A word without candidates is never replaced.
 
     Args:
-        tokenizer: Decides what a word is; the masked LM's own.
-        mlm: None takes neighbours for every word.
-        vectors: None leaves words of several pieces as they are.
-        k: Candidates a word (K, 15 in the paper); none with 0, which needs neither a model nor vectors.
-        words: What a word is, and which ones stay.
+        tokenizer: tokenizer of the masked LM.
+        mlm: the masked LM; None takes neighbours for every word.
+        vectors: word vectors; None never replaces words of several pieces.
+        k: number of candidates for a word (K, 15 in the paper); 0 needs neither a model nor vectors.
+        words: how text is split into words, and which of them are never replaced.
 
     Raises:
         ConfigError: neither a masked LM nor vectors.
@@ -76,11 +75,11 @@ class CandidateTable:
 
     @property
     def num_zero_vectors(self) -> int:
-        """Words whose vectors have no direction."""
+        """Number of words whose vectors have no direction."""
         return self._vectors.num_zero if self._vectors else 0
 
     def build(self, texts: Iterable[str]) -> dict[str, Candidates]:
-        """The candidates of every distinct text, computed together."""
+        """Return the candidates of every distinct text, computed together."""
         unique = list(dict.fromkeys(texts))
         sentences = [self._split(text) for text in unique]
         places: list[Place] = []
@@ -100,12 +99,14 @@ class CandidateTable:
         self._add_proposals(sentences, places, found)
         self._add_neighbours(sentences, nearby, found)
         return {
-            text: Candidates(sentence, {at: words for at, words in sorted(words.items()) if words}, lost)
-            for text, sentence, words, lost in zip(unique, sentences, map(self._admitted, found), beyond, strict=True)
+            text: Candidates(sentence, self._admitted(proposed), num_beyond)
+            for text, sentence, proposed, num_beyond in zip(unique, sentences, found, beyond, strict=True)
         }
 
-    def _admitted(self, found: dict[int, tuple[str, ...]]) -> dict[int, tuple[str, ...]]:
-        return {position: self._split.admitted(words) for position, words in found.items()}
+    def _admitted(self, proposed: dict[int, tuple[str, ...]]) -> dict[int, tuple[str, ...]]:
+        """Return the candidates that may be put into a text, by position in order, of the words that have any."""
+        admitted = {position: self._split.admitted(words) for position, words in sorted(proposed.items())}
+        return {position: words for position, words in admitted.items() if words}
 
     def _add_proposals(
         self, sentences: list[Sentence], places: list[Place], found: list[dict[int, tuple[str, ...]]]
@@ -118,10 +119,7 @@ class CandidateTable:
             found[place.sentence][place.position] = self._vocabulary.propose(ids, word, marked)
 
     def _add_neighbours(
-        self,
-        sentences: list[Sentence],
-        nearby: list[tuple[int, int]],
-        found: list[dict[int, tuple[str, ...]]],
+        self, sentences: list[Sentence], nearby: list[tuple[int, int]], found: list[dict[int, tuple[str, ...]]]
     ) -> None:
         if self._vectors is None:
             return
@@ -133,6 +131,6 @@ class CandidateTable:
             found[number][position] = answers[sentences[number].words[position]]
 
     def _as_words(self, word: str, neighbours: tuple[str, ...]) -> tuple[str, ...]:
-        """Neighbours as the tokenizer writes them, words of letters only, in the script and case of ``word``."""
-        seen = (self._split.written(other) for other in neighbours)
-        return fitting(word, (other for other in seen if is_word(other)))
+        """Return the neighbours that are words of letters, normalised, in the script and case of ``word``."""
+        normal = (self._split.written(other) for other in neighbours)
+        return fitting(word, (other for other in normal if is_word(other)))

@@ -1,12 +1,12 @@
-"""Word vectors are words and directions; the neighbours of a word are the words that point its way.
+"""Word vectors, and the neighbours of a word: the words whose vectors have the most similar directions.
 
-Neighbours are ranked by cosine: a float32 product over all words finds the likely ones, their scores
-are then computed again one by one in float64. So the answer for a word is the same whatever it was asked
-together with, and equal scores fall to the earlier word.
+Neighbours are ranked by cosine: a float32 product over all words selects likely ones, and their scores are then
+computed again in float64. So the neighbours of a word do not depend on which words are looked up together, and of
+equal scores the earlier word comes first.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,23 +14,27 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from pipeline.augmentation.words.segmentation import frequent_words
 from pipeline.augmentation.words.vocabulary import word_vocabulary
 from pipeline.augmentation.words.words import WordSplitter
+from pipeline.config.words import WordsConfig
 from pipeline.errors import DataError
 
 Matrix = NDArray[np.float32]
-ROUNDING = 1e-5  # more than float32 loses in a cosine; far less than what tells two neighbours apart
-BLOCK = 64  # words asked in one product
-KNOWN = 1 << 16  # answers kept, of 15 words each 20 MB; with more all are forgotten, and found again the same
+ROUNDING = 1e-5  # more than float32 loses in a cosine; far less than the difference of two neighbours
+BLOCK = 64  # words looked up in one product
+KNOWN = 1 << 16  # cached answers, of 15 words each 20 MB; with more, all are forgotten
 
 
 class WordVectors:
-    """Words with unit vectors, and who is near whom.
+    """Words with unit vectors, and their neighbours.
 
     Args:
-        words: Distinct words, the most frequent first where that is known.
-        matrix: (words, dimension), float; normalised here. Rows of zeros are dropped, see ``num_zero``.
-        compose: The vector, (dimension,), of a word that is not in ``words``, or None if it has none.
+        words: distinct words, the most frequent first if that is known.
+        matrix: (words, dimension), float; it is normalised. Rows of zeros are dropped.
+        compose: word that is not in ``words`` -> its vector, (dimension,), or None; None composes nothing.
+        num_zero: number of rows of zeros that were dropped before; the rows are float32 of length 1 already, and not
+            copied. None normalises them.
 
     Raises:
         DataError: no row is left.
@@ -38,46 +42,23 @@ class WordVectors:
 
     def __init__(
         self,
-        words: Sequence[str],
-        matrix: NDArray[np.floating],
+        words: list[str],
+        matrix: NDArray[Any],
         compose: Callable[[str], Matrix | None] | None = None,
+        *,
+        num_zero: int | None = None,
     ) -> None:
-        matrix = np.ascontiguousarray(matrix, dtype=np.float32)
-        norms = np.linalg.norm(matrix, axis=1)
-        kept = norms > 0
-        if not kept.any():
-            raise DataError(f"the word vectors hold {len(words)} words, none with a direction: give other vectors")
-        units = matrix[kept] / norms[kept, None]
-        self._hold([word for word, keep in zip(words, kept, strict=True) if keep], units, int((~kept).sum()), compose)
-
-    @classmethod
-    def of_units(cls, words: list[str], matrix: Matrix, num_zero: int) -> "WordVectors":
-        """Vectors that are of length one already, less ``num_zero`` that had no direction; nothing is copied."""
-        made = cls.__new__(cls)
-        made._hold(words, matrix, num_zero, None)  # noqa: SLF001 - another way to be made
-        return made
-
-    def _hold(
-        self, words: list[str], units: Matrix, num_zero: int, compose: Callable[[str], Matrix | None] | None
-    ) -> None:
-        self.words = words
-        self.matrix = units
-        self.num_zero = num_zero
-        self._compose = compose
+        if num_zero is None:
+            words, matrix, num_zero = _normalised(words, matrix)
+        self.words, self.matrix, self.num_zero, self._compose = words, matrix, num_zero, compose
         self._index = {word: number for number, word in enumerate(self.words)}
         self._same: dict[str, list[int]] = {}  # rows that are one word but for case
         for number, word in enumerate(self.words):
             self._same.setdefault(word.casefold(), []).append(number)
         self._known: dict[tuple[str, int], tuple[str, ...]] = {}
 
-    def __len__(self) -> int:
-        return len(self.words)
-
-    def __contains__(self, word: str) -> bool:
-        return self.vector(word) is not None
-
     def vector(self, word: str) -> Matrix | None:
-        """The unit vector of a word, of its lower-case form, or of its parts; None if there is none."""
+        """Return the unit vector of a word, of its lower-case form, or of its parts; None if it has none."""
         for form in (word, word.lower()):
             if form in self._index:
                 return self.matrix[self._index[form]]
@@ -86,13 +67,13 @@ class WordVectors:
         return None if made is None or norm == 0 else (made / norm).astype(np.float32)
 
     def neighbours(self, word: str, k: int) -> tuple[str, ...]:
-        """The ``k`` nearest words, nearest first, ``word`` itself (in any case) left out."""
+        """Return the ``k`` nearest words, nearest first, without ``word`` itself in any case."""
         return self.neighbours_of([word], k)[word]
 
     def neighbours_of(self, words: Iterable[str], k: int) -> dict[str, tuple[str, ...]]:
-        """``neighbours`` of many words at once; empty for a word without a vector. ``KNOWN`` answers are kept."""
-        found = {word: self._known.get((word, k)) for word in words}
-        missing = [word for word, answer in found.items() if answer is None]
+        """Return ``neighbours`` of many words, none for a word without a vector; ``KNOWN`` answers are cached."""
+        answers = {word: self._known.get((word, k)) for word in words}
+        missing = [word for word, answer in answers.items() if answer is None]
         new: dict[str, tuple[str, ...]] = dict.fromkeys(missing, ())
         for begin in range(0, len(missing), BLOCK):
             block = [(word, self.vector(word)) for word in missing[begin : begin + BLOCK]]
@@ -100,7 +81,7 @@ class WordVectors:
         if len(self._known) + len(new) > KNOWN:
             self._known.clear()
         self._known.update({(word, k): answer for word, answer in new.items()})
-        return {word: new[word] if answer is None else answer for word, answer in found.items()}
+        return {word: new[word] if answer is None else answer for word, answer in answers.items()}
 
     def _ask(self, block: list[tuple[str, Matrix]], k: int) -> Iterator[tuple[str, tuple[str, ...]]]:
         if not block:
@@ -116,15 +97,26 @@ class WordVectors:
             yield word, tuple(self.words[i] for i in ranked)
 
 
+def _normalised(words: list[str], matrix: NDArray[Any]) -> tuple[list[str], Matrix, int]:
+    """Return the words and unit vectors of the rows that are not zero, and the number of the others."""
+    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    norms = np.linalg.norm(matrix, axis=1)
+    kept = norms > 0
+    if not kept.any():
+        raise DataError(f"the word vectors hold {len(words)} words, none with a direction: give other vectors")
+    units = matrix[kept] / norms[kept, None]
+    return [word for word, keep in zip(words, kept, strict=True) if keep], units, int((~kept).sum())
+
+
 def embedding_weights(model: PreTrainedModel) -> Tensor:
-    """The input embeddings of a model, (vocabulary, width)."""
+    """Return the input embeddings of a model, (vocabulary, width)."""
     return cast("nn.Embedding", model.get_input_embeddings()).weight
 
 
 def from_input_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> WordVectors:
-    """The input embeddings of a model as word vectors, for want of better ones.
+    """Return the input embeddings of a model as word vectors, if there are no better ones.
 
-    The words are the whole-word pieces of its vocabulary; a word of several pieces is the mean of them.
+    The words are the whole-word pieces of its vocabulary; the vector of a word of several pieces is their mean.
     """
     split = WordSplitter(tokenizer)
     vocabulary = word_vocabulary(tokenizer)
@@ -141,3 +133,30 @@ def from_input_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizer
         return weights[pieces].mean(axis=0) if pieces else None
 
     return WordVectors(list(ids), weights[list(ids.values())], mean_of_pieces)
+
+
+def for_words(vectors: WordVectors, tokenizer: PreTrainedTokenizerFast, words: WordsConfig) -> WordVectors:
+    """Add the frequent words of several characters to vectors of Chinese characters, if jieba cuts the text.
+
+    The input embeddings of a Chinese model are those of characters, but the neighbours of a word should be words.
+
+    Args:
+        vectors: word vectors; they stay as they are if they cannot compose a word's vector from its parts.
+        tokenizer: only words that it can spell are added.
+        words: how text is split into words.
+    """
+    if words.segmentation != "jieba":
+        return vectors
+    split = WordSplitter(tokenizer, words)
+    return with_words(vectors, filter(split.spells, frequent_words()))
+
+
+def with_words(vectors: WordVectors, words: Iterable[str]) -> WordVectors:
+    """Return vectors with more words, each with the vector of its parts; words without one are left out."""
+    known = set(vectors.words)
+    composed = {word: vectors.vector(word) for word in words if word not in known}
+    placed = {word: vector for word, vector in composed.items() if vector is not None}
+    if not placed:
+        return vectors
+    matrix = np.concatenate([vectors.matrix, np.stack(list(placed.values()))])
+    return WordVectors([*vectors.words, *placed], matrix, vectors.vector)

@@ -1,1 +1,1 @@
-"""Variants of rows: drawn, written in shards, and judged."""
+"""Variants of rows: drawn, written in shards, and their quality."""

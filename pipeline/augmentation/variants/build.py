@@ -1,12 +1,12 @@
-"""The variants of a table of rows, as one Parquet file, drawn shard by shard from candidates that are there.
+"""The variants of a table of rows as one Parquet file, drawn shard by shard from the stored candidates.
 
-A shard is a range of rows and depends on nothing but them, so whoever draws it, in whatever order, wherever the
-rows were cut, and however often the build was killed, it ends with the same bytes.
+A shard is a range of rows and depends on these rows alone. So the bytes are the same for any number of workers, any
+order, any bounds of the shards, and however often the build was killed.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from pyarrow import parquet
 from pipeline.augmentation.augmenters.flow import make_flow
 from pipeline.augmentation.candidates.files import ROWS, StoredCandidates
 from pipeline.augmentation.candidates.table import Candidates
-from pipeline.augmentation.variants.counts import count, statistics
 from pipeline.augmentation.variants.draw import TEXT, TEXT_PAIR, Row, Variant, augment_rows
 from pipeline.augmentation.variants.row_ranges import groups, runs, text_bytes
 from pipeline.augmentation.variants.row_statistics import Statistics, count_statistics, wants_statistics
@@ -29,7 +28,7 @@ from pipeline.progress import Progress
 from pipeline.store.fan_out import FanOut, one_after_other
 
 FILE = "variants.parquet"
-SHARD_BYTES = 1 << 20  # of rows' text: those of 5,000 words come a few at a time
+SHARD_BYTES = 1 << 20  # of the text of its rows, so that a shard of long rows has few of them
 COUNTS = b"counts"
 CUT, SHARDS = "rows.arrow", "shards"
 STATISTICS = "statistics.json"
@@ -38,13 +37,13 @@ OF_SENTENCE = "sentence_of_"
 
 @dataclass(frozen=True)
 class Drawing:
-    """What any worker needs to draw a shard.
+    """Settings and folders that a worker needs to draw a shard.
 
     Attributes:
-        config: How many variants, by which augmenters.
-        seed: Of the run.
-        candidates: Folder of the candidates.
-        scratch: Folder of the rows, cut into shards, and of the shards that are done.
+        config: number of variants, augmenters and words.
+        seed: seed of the run.
+        candidates: folder of the candidates.
+        scratch: folder of the rows, cut into shards, and of the finished shards.
     """
 
     config: AugmentationConfig
@@ -54,22 +53,17 @@ class Drawing:
 
 
 def build_variants(
-    rows: Rows,
-    drawing: Drawing,
-    *,
-    output: Path,
-    progress: Progress,
-    fan_out: FanOut = one_after_other,
+    rows: Rows, drawing: Drawing, *, output: Path, progress: Progress, fan_out: FanOut = one_after_other
 ) -> dict[str, float]:
-    """Write ``output/variants.parquet`` and say what is in it.
+    """Write ``output/variants.parquet`` and return what is in it.
 
     Args:
-        rows: Reads the rows the candidates were made for, batch by batch: columns row_id, text and, for pairs,
-            text_pair.
-        drawing: What to draw; its scratch keeps finished shards between attempts at the same build.
-        output: Folder of the result: origin_id, variant, column, num_changed, text, text_pair if given.
-        progress: Told of rows done.
-        fan_out: Has the shards drawn.
+        rows: reads the rows that the candidates were computed for, batch by batch: columns row_id, text and, for
+            pairs, text_pair.
+        drawing: settings and folders; its scratch keeps finished shards between attempts at the same build.
+        output: folder of the result: columns origin_id, variant, column, num_changed, text and, for pairs, text_pair.
+        progress: receives the number of rows done.
+        fan_out: makes the shards.
 
     Returns:
         Counts and shares, see ``statistics``.
@@ -88,7 +82,13 @@ def build_variants(
 
 
 def cut_rows(rows: Rows, numbers: Path, path: Path) -> None:
-    """Write the rows beside the numbers of their sentences, a batch a shard: those of ``rows``, or parts of them."""
+    """Write the rows with the numbers of their sentences, a batch for each shard.
+
+    Args:
+        rows: reads the rows, batch by batch.
+        numbers: file with the numbers of the sentences of each row.
+        path: the file to write.
+    """
     of_row = open_batches(numbers).get_batch(0)
     names = [OF_SENTENCE + name for name in of_row.schema.names]
     schema = pa.schema([*next(rows()).schema, *((name, pa.int64()) for name in names)])
@@ -127,12 +127,12 @@ def draw_shard(drawing: Drawing, number: int) -> None:
 
 @dataclass(frozen=True)
 class Known:
-    """A table of candidates that are there already."""
+    """A source of candidates that are already computed."""
 
     candidates: dict[str, Candidates]
 
     def build(self, texts: Iterable[str]) -> dict[str, Candidates]:
-        """Those of some texts; each must be there."""
+        """Return the candidates of these texts, all of which must be known."""
         return {text: self.candidates[text] for text in texts}
 
 
@@ -165,7 +165,7 @@ def _schema(rows: pa.Schema) -> pa.Schema:
 
 
 def _join(shards: list[Path], path: Path, schema: pa.Schema) -> Counter[str]:
-    """All shards in one file, and the sum of their counts."""
+    """Write all shards into one file; return the sum of their counts."""
     counts: Counter[str] = Counter()
     with replacing(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for group in groups(_shards(shards, counts), schema):
@@ -178,3 +178,54 @@ def _shards(paths: list[Path], counts: Counter[str]) -> Iterator[pa.Table]:
         table = parquet.ParquetFile(path).read()
         counts.update(json.loads(table.schema.metadata[COUNTS]))
         yield table.replace_schema_metadata(None)
+
+
+def count(
+    rows: list[Row], variants: list[Variant], candidates: dict[str, Candidates], num_words: Callable[[str], int]
+) -> Counter[str]:
+    """Count rows, words and variants; the counts of all shards add up.
+
+    Args:
+        rows: the rows that were augmented.
+        variants: their variants.
+        candidates: text -> candidates, of all their texts.
+        num_words: text -> number of its words that may change.
+    """
+    counts = Counter(rows=len(rows), variants=len(variants))
+    counts["unchanged_rows"] = len({row.row_id for row in rows} - {made.origin_id for made in variants})
+    exposed = {}
+    for row in rows:
+        for column, text in ((TEXT, row.text), (TEXT_PAIR, row.text_pair)):
+            if text is None:
+                continue
+            found = candidates[text]
+            exposed[row.row_id, column] = num_words(text)
+            counts["words"] += sum(map(bool, found.sentence.words))
+            counts["replaceable_words"] += len(found.sentence.replaceable)
+            counts["multi_piece_words"] += found.num_multi_piece
+            counts["words_beyond_positions"] += found.num_beyond
+            counts["words_without_candidates"] += len(found.sentence.replaceable) - len(found.words) - found.num_beyond
+    counts["replaced_words"] = sum(made.num_changed for made in variants)
+    counts["exposed_words"] = sum(exposed[made.origin_id, made.column] for made in variants)
+    return counts
+
+
+def statistics(counts: Counter[str]) -> dict[str, float]:
+    """Return the counts and the shares computed from them.
+
+    ``replaceable_share``: replaceable words among all words. ``multi_piece_share``: words of several pieces among the
+    replaceable. ``replacement_rate``: changed words among the words that may change, over the variants written; those
+    are the words with candidates, or all words if other augmenters than tinybert are listed. ``failed_draws`` and
+    ``protected_draws``: texts that an augmenter left unchanged, see ``flow.Flow``.
+    """
+
+    def share(part: str, whole: str) -> float:
+        return counts[part] / counts[whole] if counts[whole] else 0.0
+
+    kept = ("rows", "variants", "unchanged_rows", "words", "replaceable_words", "multi_piece_words")
+    lost = ("words_beyond_positions", "words_without_candidates", "failed_draws", "protected_draws")
+    return {name: counts[name] for name in (*kept, *lost)} | {
+        "replaceable_share": share("replaceable_words", "words"),
+        "multi_piece_share": share("multi_piece_words", "replaceable_words"),
+        "replacement_rate": share("replaced_words", "exposed_words"),
+    }

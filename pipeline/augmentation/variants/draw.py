@@ -41,7 +41,7 @@ class Variant(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """One draw that is neither the original nor an earlier draw."""
+    """One draw: its number from 1, the number of words it changed, and its text."""
 
     number: int
     num_changed: int
@@ -49,7 +49,7 @@ class Drawn(NamedTuple):
 
 
 def generator_for(seed: int, row_id: RowId, column: str) -> np.random.Generator:
-    """The random numbers of one column of one row."""
+    """Return the generator of one column of one row."""
     key = blake2b(f"{seed}/{row_id}/{column}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
 
@@ -57,14 +57,22 @@ def generator_for(seed: int, row_id: RowId, column: str) -> np.random.Generator:
 def draw_all(
     candidates: Candidates, text: str, count: int, probability: float, generator: np.random.Generator
 ) -> Iterator[Drawn]:
-    """Draw ``count`` times (algorithm 1, lines 13 to 20); where no word is replaced, the text as it is."""
+    """Draw ``count`` times (algorithm 1, lines 13 to 20); a draw that replaces no word is the text itself.
+
+    Args:
+        candidates: candidates of the text's words.
+        text: the text as its user wrote it.
+        count: number of draws.
+        probability: probability of replacing a word (p_t).
+        generator: the only source of randomness.
+    """
     choices = list(candidates.words.items())
     uniform = generator.random((count, 2, len(choices)))
     replaced = (uniform[:, 0] < probability).tolist()
     chosen = (uniform[:, 1] * [len(words) for _, words in choices]).astype(np.int64).tolist()
     parts, spaced = candidates.sentence.parts(), candidates.sentence.spaced
     for number, (yes, which) in enumerate(zip(replaced, chosen, strict=True), start=1):
-        made = parts.copy()  # what ``Sentence.text`` does, for millions of draws
+        made = parts.copy()
         for (position, words), index, replace in zip(choices, which, yes, strict=True):
             if replace:
                 made[position] = f" {words[index]}" if spaced[position] else words[index]
@@ -72,7 +80,7 @@ def draw_all(
 
 
 def distinct(text: str, drawn: Iterable[Drawn]) -> Iterator[Drawn]:
-    """The draws that are neither the text nor an earlier draw; case alone makes no difference."""
+    """Yield the draws that differ from the text and from earlier draws, ignoring case."""
     seen = {text.lower()}
     for made in drawn:
         lowered = made.text.lower()
@@ -81,39 +89,27 @@ def distinct(text: str, drawn: Iterable[Drawn]) -> Iterator[Drawn]:
             yield made
 
 
-def draw(
-    candidates: Candidates, text: str, count: int, probability: float, generator: np.random.Generator
-) -> Iterator[Drawn]:
-    """The distinct ones of ``count`` draws."""
-    return distinct(text, draw_all(candidates, text, count, probability, generator)) if candidates.words else iter(())
-
-
 class Augmenter(Protocol):
-    """What makes variants of a text; ``TinyBertAug`` is one."""
+    """An object that makes variants of a text, such as ``TinyBertAug``."""
 
     def draws(self, text: str, count: int, generator: np.random.Generator) -> Iterator[Drawn]:
-        """Up to ``count`` distinct variants of ``text``, with the generator's randomness alone."""
+        """Yield up to ``count`` distinct variants of ``text``, by the generator's randomness alone."""
 
 
 def augment_rows(
-    rows: Iterable[Row],
-    augmenter: Augmenter,
-    *,
-    variants: int,
-    seed: int,
-    pair_mutation: bool = False,
+    rows: Iterable[Row], augmenter: Augmenter, *, variants: int, seed: int, pair_mutation: bool = False
 ) -> Iterator[Variant]:
-    """Variants of each row: up to ``variants`` of its text, then as many of its pair.
+    """Yield variants of each row: up to ``variants`` of its text, then as many of its pair.
 
     The count is per column, as in the released code: a pair has up to twice as many as a sentence.
 
     Args:
-        rows: In any order.
-        augmenter: Makes the variants.
-        variants: Draws a column (N_a).
-        seed: Of the run.
-        pair_mutation: The released code's slip: it changes the row in place, so that every variant of
-            the pair stands beside the last variant of the text instead of the text itself.
+        rows: the rows, in any order.
+        augmenter: makes the variants.
+        variants: number of draws for each column (N_a).
+        seed: seed of the run.
+        pair_mutation: repeat a mistake of the released code, which changes the row in place: each variant of the
+            pair stands beside the last variant of the text instead of the text itself.
     """
     for row in rows:
         beside = row.text

@@ -1,10 +1,9 @@
-"""Pseudo-perplexity says how strange a text looks to a masked language model, each of its pieces hidden in turn.
+"""Pseudo-perplexity: how improbable a text is to a masked language model that has each piece masked in turn.
 
 PLL(W) = sum_t log P(w_t | W without w_t);  PPPL = exp(-1/N sum PLL)    (Salazar et al. 2020, arXiv:1910.14659)
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
 from math import exp
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from pipeline.augmentation.words.template import build_template
+from pipeline.augmentation.words.template import build_template, equal_length_batches
 
 MOST_PIECES = 128  # of a text that are read: the passes over a text grow with the square of its length
 BATCH_TOKENS = 4_096
@@ -43,7 +42,7 @@ def pseudo_log_likelihoods(
     head: Callable[[Tensor], Tensor],
     device: torch.device | str = "cpu",
 ) -> list[Likelihood]:
-    """PLL of each text; special tokens are seen, but not counted.
+    """Return PLL of each text; special tokens are read, but not counted.
 
     Args:
         texts: read up to their first ``MOST_PIECES`` pieces.
@@ -63,34 +62,30 @@ def pseudo_log_likelihoods(
         for piece in range(len(ids))
     ]
     with torch.inference_mode():
-        for batch in _batches(hidden):
-            rows = list(range(len(batch)))
-            places = [each.place for each in batch]
-            ids = torch.tensor([framed[each.text][0] for each in batch], device=device)
-            true = ids[rows, places]
-            ids[rows, places] = tokenizer.mask_token_id
-            given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-            if template.has_types:
-                given["token_type_ids"] = torch.tensor([framed[each.text][1] for each in batch], device=device)
-            states = model.base_model(**given)[0][rows, places]
-            said = head(states).float().log_softmax(dim=-1)[rows, true].tolist()
-            for each, value in zip(batch, said, strict=True):
-                totals[each.text] += value
+        for batch in equal_length_batches(hidden, BATCH_TOKENS, BATCH_ROWS):
+            rows, places = list(range(len(batch))), [item.place for item in batch]
+            inputs = template.inputs(torch.tensor([framed[item.text] for item in batch], device=device))
+            true = inputs["input_ids"][rows, places]
+            inputs["input_ids"][rows, places] = tokenizer.mask_token_id
+            states = model.base_model(**inputs)[0][rows, places]
+            likelihoods = head(states).float().log_softmax(dim=-1)[rows, true].tolist()
+            for item, likelihood in zip(batch, likelihoods, strict=True):
+                totals[item.text] += likelihood
     return [Likelihood(total, len(ids)) for total, ids in zip(totals, pieces, strict=True)]
 
 
 def pseudo_perplexity(likelihoods: Sequence[Likelihood]) -> float | None:
-    """PPPL of a corpus; None where it has no piece."""
-    pieces = sum(each.pieces for each in likelihoods)
-    return exp(min(-sum(each.total for each in likelihoods) / pieces, LARGEST)) if pieces else None
+    """Return PPPL of a corpus; None if it has no piece."""
+    pieces = sum(likelihood.pieces for likelihood in likelihoods)
+    return exp(min(-sum(likelihood.total for likelihood in likelihoods) / pieces, LARGEST)) if pieces else None
 
 
 def affordable(lengths: Sequence[tuple[int, ...]], budget: int) -> int:
-    """How many of some items, in order, are read for ``budget`` tokens; at least one where there are any.
+    """Return how many items, in order, can be read with ``budget`` tokens; at least one if there are any.
 
     Args:
-        lengths: of each item the pieces of its texts; a text is read once for each of its pieces.
-        budget: tokens.
+        lengths: for each item, the number of pieces of each of its texts; a text is read once for each of its pieces.
+        budget: number of tokens.
     """
     spent = 0
     for count, item in enumerate(lengths):
@@ -98,12 +93,3 @@ def affordable(lengths: Sequence[tuple[int, ...]], budget: int) -> int:
         if spent > budget:
             return max(1, count)
     return len(lengths)
-
-
-def _batches(hidden: list[_Hidden]) -> Iterator[list[_Hidden]]:
-    """Rows of one length, so that nothing is padded."""
-    ordered = sorted(hidden, key=lambda each: each.length)
-    for length, alike in groupby(ordered, key=lambda each: each.length):
-        same = list(alike)
-        size = max(1, min(BATCH_ROWS, BATCH_TOKENS // length))
-        yield from (same[begin : begin + size] for begin in range(0, len(same), size))

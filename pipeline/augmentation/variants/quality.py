@@ -1,6 +1,6 @@
-"""The quality of variants: how many differ, how far they drift in length, and what the teacher makes of them.
+"""The quality of variants: how many are distinct, how their length and the teacher's prediction change.
 
-Variants are read once, as a stream, in the order in which they were written: those of a row stand together.
+Variants are read once, as a stream, in the order in which they were written, in which those of a row are together.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ Logits = NDArray[np.float32]
 
 
 class Shown(NamedTuple):
-    """A variant by its place among all, and what it changed."""
+    """A variant that was picked: its place among all, and its changed column."""
 
     place: int
     column: str
@@ -26,13 +26,13 @@ class Shown(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What a pass over the variants found.
+    """Counts of the variants.
 
     Attributes:
-        variants: how many there are.
-        distinct: how many there are that differ from the others of their row, case forgiven.
-        varied_rows: rows that have any.
-        shown: those that were asked for, in the order of their places.
+        variants: number of variants.
+        distinct: number of variants that differ from the others of their row, ignoring case.
+        varied_rows: number of rows that have any.
+        shown: the variants that were picked, in the order of their places.
     """
 
     variants: int
@@ -63,11 +63,11 @@ def survey(batches: Iterable[pa.RecordBatch], wanted: Iterable[int] = ()) -> Sur
 
 
 def length_ratio(lengths: NDArray[np.int32], origins: NDArray[np.int64]) -> dict[str, float]:
-    """Tokens of variants over tokens of their origins: mean, 5th and 95th percentile.
+    """Return the tokens of variants divided by those of their origins: mean, 5th and 95th percentile.
 
     Args:
-        lengths: (origins and variants,), as the teacher reads them, special tokens among them.
-        origins: (variants,), each variant's origin; the variants are the last of ``lengths``.
+        lengths: (origins and variants,), number of the teacher's tokens, special tokens included.
+        origins: (variants,), index of each variant's origin; the variants are the last of ``lengths``.
     """
     if not len(origins):
         return {}
@@ -77,16 +77,16 @@ def length_ratio(lengths: NDArray[np.int32], origins: NDArray[np.int64]) -> dict
 
 
 def teacher_shift(logits: Logits, origins: NDArray[np.int64], flipped: NDArray[np.bool_]) -> dict[str, Any]:
-    """How far the teacher's word of a variant is from its word of the origin.
+    """Return how far the teacher's prediction for a variant is from that for its origin.
 
-    flip_rate: share of variants that flipped. probability_shift: mean over variants of the probability that moved
-    from some classes to others, 1/2 sum |p - q|; of two classes, the absolute difference of either probability.
-    score_shift stands in its place where there is one output: the mean absolute difference.
+    ``flip_rate``: share of variants whose label differs. ``probability_shift``: mean over variants of the probability
+    that moved from some classes to others, 1/2 sum |p - q|; with two classes, the absolute difference of either
+    probability. With one output, ``score_shift`` instead: the mean absolute difference.
 
     Args:
         logits: (origins and variants, classes).
-        origins: (variants,), each variant's origin; the variants are the last of ``logits``.
-        flipped: (variants,).
+        origins: (variants,), index of each variant's origin; the variants are the last of ``logits``.
+        flipped: (variants,), whether its label differs from its origin's.
     """
     if not len(origins):
         return {}
@@ -100,10 +100,7 @@ def teacher_shift(logits: Logits, origins: NDArray[np.int64], flipped: NDArray[n
             moved += float(np.abs(variants - logits[places]).sum(dtype=np.float64))
         else:
             moved += float(np.abs(_softmax(variants) - _softmax(logits[places])).sum() / 2)
-    return {
-        "flip_rate": float(flipped.mean()),
-        "score_shift" if numbers else "probability_shift": moved / len(origins),
-    }
+    return {"flip_rate": float(flipped.mean()), "score_shift" if numbers else "probability_shift": moved / len(origins)}
 
 
 def _softmax(logits: Logits) -> NDArray[np.float64]:

@@ -1,7 +1,4 @@
-"""Where a line of rows is cut: by their number, and by the length of their text.
-
-What is held of rows at a time must not grow with how many words they have.
-"""
+"""Ranges of rows, limited by their number and by the length of their text, so that memory is limited too."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +13,13 @@ GROUP_ROWS, GROUP_BYTES = 16_384, 1 << 24  # of a Parquet file, at most
 
 
 def runs(sizes: NDArray[np.int64], most: int, total: int) -> Iterator[tuple[int, int]]:
-    """Where to cut a line of things: runs of at most ``most``, each ending with the one that brings it to ``total``."""
+    """Yield (start, end) of consecutive ranges; a range ends with the row that brings its size to ``total``.
+
+    Args:
+        sizes: (rows,), size of each row.
+        most: largest number of rows of a range.
+        total: size at which a range ends.
+    """
     upto, start = np.cumsum(sizes), 0
     while start < len(sizes):
         before = upto[start - 1] if start else 0
@@ -26,14 +29,14 @@ def runs(sizes: NDArray[np.int64], most: int, total: int) -> Iterator[tuple[int,
 
 
 def text_bytes(rows: pa.RecordBatch | pa.Table) -> NDArray[np.int64]:
-    """(rows,), how long the text of each is."""
+    """Return the length of each row's text, (rows,), in bytes."""
     columns = [rows[name] for name in (TEXT, TEXT_PAIR) if name in rows.schema.names]
     lengths = [compute.fill_null(compute.binary_length(column), 0).to_numpy() for column in columns]
     return np.sum(lengths, axis=0, dtype=np.int64)
 
 
 def groups(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
-    """All rows in groups whose bounds depend on the rows alone, not on the tables they come in."""
+    """Yield all rows in groups whose bounds depend on the rows alone, not on those of the tables."""
     held = schema.empty_table()
     for table in tables:
         held = pa.concat_tables([held, table])

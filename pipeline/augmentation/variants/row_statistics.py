@@ -1,6 +1,6 @@
-"""What some augmenters have to know of all rows before they can change one: counted once, in one pass.
+"""Statistics of all rows, which some augmenters need before they can change one: counted once, in one pass.
 
-It is plain data, written beside the rows, so that whoever draws a shard reads the same.
+They are written beside the rows, so that every worker reads the same.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pipeline.augmentation.augmenters.same_pos import Tags, count_tags
+from pipeline.augmentation.augmenters.tang2019 import Tags, count_tags
 from pipeline.augmentation.variants.shards import replacing
 from pipeline.augmentation.words.spans import WordSpans
 from pipeline.config.augmentation import AugmentationConfig
@@ -23,9 +23,9 @@ class Statistics:
     """Counts over rows.
 
     Attributes:
-        tags: For ``same_pos``: how often each word bears each part of speech.
-        idf: For ``tfidf``: the inverse document frequency of each word.
-        weight: For ``tfidf``: how likely each word is to be put in another's place; sums to one.
+        tags: for ``same_pos``: how often each word has each part of speech.
+        idf: for ``tfidf``: inverse document frequency of each word.
+        weight: for ``tfidf``: probability of each word to replace another; they sum to 1.
     """
 
     tags: Tags = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Statistics:
     weight: Mapping[str, float] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Write them, whole or not at all."""
+        """Write the statistics to a file, whole or not at all."""
         with replacing(path) as file:
             file.write(json.dumps(asdict(self), ensure_ascii=False).encode(errors="surrogatepass"))
 
@@ -44,16 +44,16 @@ class Statistics:
 
 
 def wants_statistics(config: AugmentationConfig) -> bool:
-    """Whether an augmenter of the configuration needs any."""
+    """Return whether an augmenter of the configuration needs statistics."""
     return not {"same_pos", "tfidf"}.isdisjoint(child.name for child in children(config.augmenters))
 
 
 def count_statistics(config: AugmentationConfig, texts: Callable[[], Iterable[str]]) -> Statistics:
-    """What the augmenters of a configuration need to know; nothing is counted in vain.
+    """Count the statistics that the augmenters of a configuration need, and no others.
 
     Args:
-        config: Names the augmenters.
-        texts: Reads those of all rows; called once for each of the two, so that no row is held.
+        config: its augmenters and words.
+        texts: reads the texts of all rows; it is called again for each kind of statistics.
     """
     names = {child.name for child in children(config.augmenters)}
     tags = count_tags(texts(), config.words) if "same_pos" in names else {}
@@ -62,7 +62,7 @@ def count_statistics(config: AugmentationConfig, texts: Callable[[], Iterable[st
 
 
 def _tfidf(texts: Iterable[str], words: WordsConfig) -> tuple[dict[str, float], dict[str, float]]:
-    """What nlpaug's ``TfIdf.train`` counts, in one pass, a word counted once a text (upstream counts it every time)."""
+    """Return idf and weights as nlpaug's ``TfIdf.train``, which wrongly counts a word of a text more than once."""
     word_spans = WordSpans(words)
     num_texts, in_texts, mass = 0, Counter[str](), defaultdict[str, float](float)
     for text in texts:

@@ -1,7 +1,7 @@
-"""A build in shards: one Arrow file that is cut into batches goes in, one file for each batch comes out.
+"""A build in shards: from one Arrow file of batches, one file for each batch.
 
-Files appear whole or not at all. So any worker may make any shard, and a build that was killed goes on with
-the shards that are not there.
+Files are written whole or not at all. So any worker may make any shard, and a build that was killed continues with
+the missing shards.
 """
 
 import os
@@ -21,7 +21,7 @@ from pipeline.store.fan_out import FanOut, Work
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes its name when all went well; two writers of one name do not meet."""
+    """Open a file to write that gets its name when the block ends without an error; several may write at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.draft")
     try:
@@ -35,31 +35,31 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    """Write batches as they come into one Arrow file."""
+    """Write batches into one Arrow file, one after the other."""
     with replacing(path) as file, ipc.new_file(file, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
 
 
 def open_batches(path: Path) -> ipc.RecordBatchFileReader:
-    """An Arrow file by batches, mapped: what is not looked at is not read."""
+    """Open an Arrow file by batches, mapped into memory, so that only the batches in use are read."""
     return ipc.open_file(pa.memory_map(str(path)))
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Where a shard is, or will be."""
+    """Return the path of a shard."""
     return folder / f"shard-{number:07d}"
 
 
 def make_shards(work: Work, cut: Path, folder: Path, fan_out: FanOut, progress: Progress) -> list[Path]:
-    """Have the shards made that are not there yet.
+    """Make the missing shards.
 
     Args:
-        work: makes one of them.
-        cut: the Arrow file that goes in, a batch a shard.
-        folder: keeps the shards between attempts at the same build.
-        fan_out: calls ``work``, somewhere.
-        progress: is told of the rows done.
+        work: makes the shard of a number.
+        cut: Arrow file of the rows, a batch for each shard.
+        folder: folder of the shards, which keeps them between attempts at the same build.
+        fan_out: calls ``work`` for each missing shard, here or elsewhere.
+        progress: receives the number of rows done.
 
     Returns:
         The files, in order.
@@ -80,12 +80,12 @@ def make_shards(work: Work, cut: Path, folder: Path, fan_out: FanOut, progress: 
 
 
 def batch_sizes(path: Path) -> list[int]:
-    """Rows of each batch of an Arrow file."""
+    """Return the number of rows of each batch of an Arrow file."""
     file = open_batches(path)
     return [file.get_batch(number).num_rows for number in range(file.num_record_batches)]
 
 
 def _unless_there(work: Work, folder: Path, number: int) -> None:
-    """A shard that was sent out twice is made once."""
+    """Make a shard unless it exists: it may have been assigned twice."""
     if not shard_path(folder, number).exists():
         work(number)

@@ -1,1 +1,1 @@
-"""Words in a text: where they are, how they are written, which are left alone."""
+"""Words of a text: where they begin and end, how they are written, which are protected."""

@@ -1,8 +1,7 @@
-"""How a word is written: its scripts and its case, which a word put in its place must share.
+"""Scripts and case of a word; a word that replaces it must have the same.
 
-A vocabulary of many languages proposes Latin words for Chinese ones and the other way round; a sentence
-in two scripts is garbage to the teacher. A capitalised word begins a sentence or is a name, and so must
-the word in its place look.
+A vocabulary of many languages proposes Latin words for Chinese ones and the other way round, but a teacher cannot
+judge a sentence in two scripts. A capitalised word begins a sentence or is a name, and so must its replacement.
 """
 
 import unicodedata
@@ -15,7 +14,7 @@ _SAME = {"IDEOGRAPHIC": HAN, "KATAKANA-HIRAGANA": "KATAKANA"}
 
 
 def is_word(text: str) -> bool:
-    """Letters, with the marks that many scripts write their vowels with, and nothing else."""
+    """Return whether a text consists of letters, and the marks with which many scripts write vowels."""
     if text.isascii() or text.isalpha():
         return text.isalpha()
     kinds = [unicodedata.category(character)[0] for character in text]
@@ -24,7 +23,7 @@ def is_word(text: str) -> bool:
 
 @lru_cache(maxsize=1 << 17)
 def scripts(word: str) -> frozenset[str]:
-    """The scripts of a word's letters, by the first word of their Unicode names (Han is ``CJK``)."""
+    """Return the scripts of a word's letters, by the first word of their Unicode names (Han is ``CJK``)."""
     if word.isascii():
         return frozenset({"LATIN"} if word else ())
     return frozenset(_script(character) for character in word if unicodedata.category(character)[0] == "L")
@@ -32,30 +31,26 @@ def scripts(word: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1 << 16)
 def is_han(character: str) -> bool:
-    """Whether a character is a Chinese one."""
+    """Return whether a character is Chinese."""
     return _script(character) == HAN
 
 
 def is_clause(word: str) -> bool:
-    """Whether what stands between two spaces is no word, but a stretch of a script that writes without them."""
+    """Return whether a part of a text between two spaces is several words of a script that writes no spaces."""
     return len(word) > 1 and not word.isascii() and not _SPACELESS.isdisjoint(scripts(word))
 
 
 def like(word: str, other: str) -> str:
-    """``other`` in the case of ``word``: capitalised or in capitals where it is.
-
-    A word in lower case leaves ``other`` as it is: a name keeps its capital.
-    """
+    """Return ``other`` in the case of ``word``, if that is capitalised or in capitals; a name keeps its capital."""
     if len(word) > 1 and word.isupper():
         return other.upper()
     return other[:1].upper() + other[1:] if word[:1].isupper() else other
 
 
 def fitting(word: str, others: Iterable[str | None]) -> tuple[str, ...]:
-    """Those of ``others`` that may stand in place of ``word``: in its scripts and case, each once, not itself."""
-    wanted, own = scripts(word), word.casefold()
-    alike = (like(word, other) for other in others if other and scripts(other) == wanted)
-    return tuple(dict.fromkeys(other for other in alike if other.casefold() != own))
+    """Return the words that may replace ``word``: those in its scripts, in its case, each once, without itself."""
+    alike = (like(word, other) for other in others if other and scripts(other) == scripts(word))
+    return tuple(dict.fromkeys(other for other in alike if other.casefold() != word.casefold()))
 
 
 def _script(character: str) -> str:

@@ -1,6 +1,6 @@
-"""Word segmentation of scripts that write no spaces: where in a stretch of Chinese the words end.
+"""Word segmentation of Chinese, which writes no spaces.
 
-A segmenter is a function from a stretch of Chinese characters to its words, which joined are the stretch.
+A segmenter is a function from a string of Chinese characters to its words, which joined are the string.
 """
 
 import sys
@@ -18,13 +18,13 @@ Segment = Callable[[str], list[str]]
 
 
 def segmenter(name: str) -> Segment | None:
-    """What cuts a stretch of Chinese characters into words; None leaves each character a word.
+    """Return a segmenter; None if each character is a word.
 
     Args:
-        name: ``tokenizer`` for characters, ``jieba``, or ``module:function`` for a segmenter of one's own.
+        name: ``tokenizer`` for characters, ``jieba``, or ``module:function`` for the user's own segmenter.
 
     Raises:
-        ConfigError: there is no such function; or, when it is called, what it gives are not the words of its text.
+        ConfigError: there is no such function; or, when it is called, its words joined are not the text.
     """
     if name == "tokenizer":
         return None
@@ -32,9 +32,9 @@ def segmenter(name: str) -> Segment | None:
 
 
 def own_code(name: str) -> tuple[str, ...]:
-    """The file of a segmenter of one's own, or the folder of its package; empty for ``tokenizer`` and ``jieba``.
+    """Return the file of the user's own segmenter, or the folder of its package; empty for the others.
 
-    What that file itself imports from elsewhere is not seen.
+    Modules that it imports from elsewhere are not included.
 
     Raises:
         ConfigError: as ``segmenter``.
@@ -47,7 +47,7 @@ def own_code(name: str) -> tuple[str, ...]:
 
 
 def frequent_words(count: int = 20_000) -> list[str]:
-    """The most frequent words of several characters that jieba knows, the most frequent first."""
+    """Return the most frequent words of several characters in jieba's dictionary, the most frequent first."""
     counts: dict[str, int] = _jieba().FREQ
     words = [word for word, times in counts.items() if times and len(word) > 1 and all(map(is_han, word))]
     return sorted(words, key=lambda word: (-counts[word], word))[:count]
@@ -82,7 +82,7 @@ _imported: dict[str, tuple[int, int]] = {}
 
 
 def _up_to_date(name: str) -> ModuleType:
-    """A module as its file is now: one that was edited since this process imported it is executed again."""
+    """Import a module; reload it if its file was edited since this process imported it."""
     module = import_module(name)
     if module.__file__ is not None:
         stat = Path(module.__file__).stat()
@@ -97,7 +97,7 @@ def _jieba() -> Any:
     from jieba import Tokenizer
 
     tokenizer = Tokenizer()
-    # its own way leaves a pickle of the dictionary in a folder that everybody may write to
+    # Its initialize() would leave a pickle of the dictionary in a folder that everybody may write to.
     tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
     tokenizer.initialized = True
     return tokenizer

@@ -1,7 +1,7 @@
-"""The distinct sentences of a task's rows in the order in which they first appear, and which of them a row holds.
+"""The distinct sentences of a task's rows, in the order in which they first appear, and the sentences of each row.
 
-Rows are read twice and never held: beside the sentence that is being looked at there are a few integers for each
-text, and texts are told apart by 64 bits of their hash.
+Rows are read twice and not kept in memory, only a few integers for each text; texts are distinguished by 64 bits of
+their hash.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.augmentation.variants.shards import write_batches
 
-# Where sentences are long a shard holds fewer of them: a masked LM reads a sentence once for each of its words.
+# A shard of long sentences has fewer of them: a masked LM reads a sentence once for each of its words.
 SHARD_SQUARE_CHARACTERS = 8_000_000
 NOTHING = -1  # the number of a text that is null
 SENTENCES = pa.schema([("text", pa.string())])
@@ -27,11 +27,11 @@ def write_sentences(
     """Write the distinct sentences, a batch a shard, and for each row the numbers of its sentences.
 
     Args:
-        rows: reads the rows, batch by batch, the same ones whenever it is called.
-        columns: those with text; null is no text, but an empty one in the first of them.
-        sentences: file of the sentences; column text.
-        numbers: file of the rows; an int64 column for each text column, ``NOTHING`` where there is none.
-        shard_sentences: in a shard at most.
+        rows: reads the rows, batch by batch; the same rows whenever it is called.
+        columns: names of the text columns; null means no text, but an empty text in the first column.
+        sentences: file of the sentences, to be written; column text.
+        numbers: file of the rows, to be written; an int64 column for each text column, ``NOTHING`` for null.
+        shard_sentences: largest number of sentences of a shard.
     """
     hashes = [_hashes(batch, columns) for batch in rows()]
     known = np.concatenate(hashes) if hashes else np.zeros((0, len(columns)), np.uint64)
@@ -47,7 +47,7 @@ def write_sentences(
 
 
 def number_by_appearance(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """For each key its number, counted in the order in which the keys first appear; 0 is no key and counts not."""
+    """Number the keys in the order in which they first appear; the key 0 gets ``NOTHING``."""
     distinct, first, which = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first[distinct != 0], kind="stable")
     rank = np.full(len(distinct), NOTHING, np.int64)
@@ -56,7 +56,7 @@ def number_by_appearance(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 def cut(texts: Iterable[str], most: int) -> Iterator[list[str]]:
-    """Texts in shards whose bounds depend on the texts alone."""
+    """Put texts into shards whose bounds depend on the texts alone."""
     shard: list[str] = []
     work = 0
     for text in texts:
@@ -70,7 +70,7 @@ def cut(texts: Iterable[str], most: int) -> Iterator[list[str]]:
 
 
 def _first_appearances(number: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Numbers count up as their keys appear: a new one is higher than all before it."""
+    """Return whether each number appears for the first time: then it is higher than all before it."""
     highest = np.maximum.accumulate(np.concatenate([[NOTHING], number]))
     return number > highest[:-1]
 
@@ -82,12 +82,12 @@ def _texts(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterato
 
 
 def _hashes(batch: pa.RecordBatch, columns: Sequence[str]) -> NDArray[np.uint64]:
-    """(rows, columns); 0 for a null beyond the first column."""
-    found = np.zeros((batch.num_rows, len(columns)), np.uint64)
+    """Return the hash of each text, (rows, columns); 0 for null, except in the first column."""
+    hashes = np.zeros((batch.num_rows, len(columns)), np.uint64)
     for at, name in enumerate(columns):
         digests = [_digest(text, at == 0) for text in batch[name].to_pylist()]
-        found[:, at] = np.frombuffer(b"".join(digests), np.uint64)
-    return found
+        hashes[:, at] = np.frombuffer(b"".join(digests), np.uint64)
+    return hashes
 
 
 def _digest(text: str | None, always: bool) -> bytes:

@@ -6,7 +6,7 @@ word. Chinese is cut by the configured segmenter; without one, each character is
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -51,8 +51,8 @@ class WordSpans:
         markers = [match.span() for match in MARKER.finditer(text)]
         kept = [*markers, *self.protection.all_spans(text)]
         shape = "".join(map(_kind, text))
-        found = [span for match in _SHAPE.finditer(shape) for span in self._cut(match.span(), text)]
-        words = [span for span in found if not touches(span, markers)]
+        spans = [span for match in _SHAPE.finditer(shape) for span in self._cut(match.span(), text)]
+        words = [span for span in spans if not touches(span, markers)]
         return [WordSpan(span, not touches(span, kept)) for span in sorted([*words, *markers])]
 
     def spelled(self, text: str) -> list[str]:
@@ -71,6 +71,33 @@ class WordSpans:
                 at += len(piece)
 
 
+class Pieces:
+    """Cuts a text into pieces that nlpaug's own augmenters may change, and joins them again.
+
+    nlpaug cuts at every character that is no letter and guesses the spaces afterwards: ``don't`` comes back as
+    ``don ' t``, and Chinese with spaces around its commas. Here a piece is what stands between two spaces; in Chinese,
+    which has none, it is a word with what follows it up to the next one.
+
+    Args:
+        words: the language, and how Chinese is cut into words.
+    """
+
+    def __init__(self, words: WordsConfig) -> None:
+        self._word_spans = WordSpans(words) if words.language == "chinese" else None
+
+    def cut(self, text: str) -> list[str]:
+        """Return the pieces, none of them empty; in Chinese they are the whole text, otherwise without its spaces."""
+        if self._word_spans is None:
+            return text.split()
+        starts = [word.span[0] for word in self._word_spans(text)[1:]]
+        bounds = zip([0, *starts], [*starts, len(text)], strict=True)
+        return [text[start:end] for start, end in bounds if start < end]
+
+    def join(self, pieces: Sequence[str]) -> str:
+        """Return the text that the pieces make."""
+        return (" " if self._word_spans is None else "").join(pieces)
+
+
 def replaced(text: str, changes: Mapping[Span, str]) -> str:
     """Return the text with some spans replaced.
 
@@ -87,7 +114,7 @@ def replaced(text: str, changes: Mapping[Span, str]) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _kind(character: str) -> str:
-    """``w`` for what words are made of, ``-`` for what holds their parts together, a space for the rest."""
+    """Return ``w`` for a letter, mark or digit, ``-`` for an apostrophe or hyphen within words, else a space."""
     if character in "'\u2019-":
         return "-"
     return "w" if unicodedata.category(character)[0] in "LMN" else " "

@@ -1,16 +1,46 @@
-"""A template is how a model wants one sentence, or two, dressed in special tokens, and how many fit.
+"""A template puts one sentence, or two, between a model's special tokens, and knows how many tokens fit.
 
-It is read off the tokenizer once, from an encoded pair; sentences are then framed by list arithmetic.
+It is read from the tokenizer once, with an encoded pair; sentences are then framed by list arithmetic.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol, TypeVar
 
+import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 Run = tuple[Sequence[int], Sequence[int]]  # ids, segment ids
 NOTHING: Run = ((), ())
+
+
+class HasLength(Protocol):
+    """An input of a model, of ``length`` tokens."""
+
+    @property
+    def length(self) -> int:
+        """Number of tokens, special tokens included."""
+
+
+Input = TypeVar("Input", bound=HasLength)
+
+
+def equal_length_batches(
+    inputs: Iterable[Input], max_tokens: int, max_rows: int | None = None
+) -> Iterator[list[Input]]:
+    """Put inputs into batches in which all have the same length, so that nothing is padded.
+
+    Args:
+        inputs: the inputs, in any order.
+        max_tokens: largest number of tokens of a batch; a longer input is a batch of its own.
+        max_rows: largest number of inputs of a batch; None has no limit.
+    """
+    for length, group in groupby(sorted(inputs, key=lambda item: item.length), key=lambda item: item.length):
+        same = list(group)
+        rows = max(1, min(max_tokens // length, max_rows or len(same)))
+        yield from (same[start : start + rows] for start in range(0, len(same), rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +48,13 @@ class Template:
     """Special tokens around one or two sentences.
 
     Attributes:
-        before, between, after: Around a pair: before the first, between, after the second.
-        end: After a single sentence.
-        segments: The segment ids of the first and the second sentence.
-        max_length: Tokens the model has positions for.
-        has_types: Whether the model takes segment ids.
+        before: special tokens before the first sentence.
+        between: special tokens between the sentences of a pair.
+        after: special tokens after the second sentence of a pair.
+        end: special tokens after a single sentence.
+        segments: segment ids of the first and the second sentence.
+        max_length: number of the model's positions.
+        has_types: whether the model takes segment ids.
     """
 
     before: Run
@@ -35,30 +67,36 @@ class Template:
 
     @property
     def start(self) -> int:
-        """The index of the first sentence's first piece."""
+        """Index of the first sentence's first piece."""
         return len(self.before[0])
 
     @property
     def max_pieces(self) -> int:
-        """Pieces of a sentence that the model can see."""
+        """Largest number of pieces of a single sentence."""
         return self.max_length - len(self.before[0]) - len(self.end[0])
 
+    def inputs(self, framed: Tensor) -> dict[str, Tensor]:
+        """Return the inputs of the model for framed sentences of one length, (rows, 2, length): ids and segment ids."""
+        ids, types = framed[:, 0], framed[:, 1]
+        extra = {"token_type_ids": types} if self.has_types else {}
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **extra}
+
     def room(self, num_pieces: int) -> int:
-        """Pieces of a second sentence that fit beside a first one of ``num_pieces``; 0 or less: none."""
+        """Return how many pieces of a second sentence fit beside a first one of ``num_pieces``; may be negative."""
         return self.max_length - num_pieces - sum(len(run[0]) for run in (self.before, self.between, self.after))
 
     def length(self, num_pieces: int, *, paired: bool) -> int:
-        """Tokens of the frame around a sentence of ``num_pieces``, beside itself when ``paired``."""
+        """Return the length of a framed sentence of ``num_pieces``, as a pair with itself if ``paired``."""
         room = self.room(num_pieces)
         if paired and room > 0:
             return self.max_length - room + min(room, num_pieces)
         return min(num_pieces, self.max_pieces) + len(self.before[0]) + len(self.end[0])
 
     def frame(self, first: list[int], second: list[int] | None) -> tuple[list[int], list[int]]:
-        """Ids and segment ids of ``first``, beside as much of ``second`` as the model has room for.
+        """Return ids and segment ids of ``first`` with as much of ``second`` as fits.
 
-        The second sentence is cut first; when none of it fits, the first stands alone, cut to the model's
-        positions. The special tokens are always whole.
+        The second sentence is cut first; if none of it fits, the first is alone, and cut too if necessary. Special
+        tokens are never cut.
         """
         room = self.room(len(first))
         if second is None or room <= 0:
@@ -73,7 +111,7 @@ class Template:
 
 
 def build_template(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Template:
-    """Read the template of a model off its tokenizer and configuration."""
+    """Read the template of a model from its tokenizer and configuration."""
     pair = _runs(tokenizer, "a", "a")
     single = _runs(tokenizer, "a")
     before, _, between, _, after = pair
@@ -83,7 +121,7 @@ def build_template(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -
 
 
 def num_positions(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> int:
-    """Tokens the model has positions for; RoBERTa's table starts counting after its padding id."""
+    """Return the number of the model's positions; RoBERTa's begin after its padding id."""
     positions = getattr(model.config, "max_position_embeddings", None) or 0
     if positions <= 0:
         return tokenizer.model_max_length
@@ -93,7 +131,7 @@ def num_positions(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) ->
 
 
 def _runs(tokenizer: PreTrainedTokenizerFast, *texts: str) -> list[Run]:
-    """Special and sentence runs alternating: special, first, special[, second, special]."""
+    """Return alternating runs of special tokens and sentences: special, first, special[, second, special]."""
     encoding = tokenizer(*texts).encodings[0]
     labels = [(-1 if number is None else number) for number in encoding.sequence_ids]
     runs: list[Run] = []

@@ -1,6 +1,6 @@
-"""The vocabulary as words: which of its entries can stand in a text as a word of its own.
+"""The entries of a vocabulary that are words by themselves.
 
-Continuation pieces (``##ing``), special and unused tokens, and anything but letters and their marks cannot.
+Continuation pieces (``##ing``), special and unused tokens, and anything but letters and their marks are not.
 """
 
 from dataclasses import dataclass
@@ -13,34 +13,36 @@ from pipeline.augmentation.words.words import WordSplitter
 
 @dataclass(frozen=True, slots=True)
 class WordVocabulary:
-    """One entry a token id.
+    """The word of each token id.
 
     Attributes:
-        words: The word a token spells, None where it spells none.
-        marked: Whether the token carries the leading-space marker of byte-level and SentencePiece
-            vocabularies; without the marker such a token begins a text or continues a word.
+        words: (vocabulary,), the word of each token; None if it is no word.
+        marked: (vocabulary,), whether the token has the leading-space marker of byte-level and SentencePiece
+            vocabularies; such a token without the marker begins a text or continues a word.
     """
 
     words: tuple[str | None, ...]
     marked: tuple[bool, ...]
 
     def propose(self, token_ids: list[int], word: str, marked: bool) -> tuple[str, ...]:
-        """The words that tokens proposed in place of ``word`` spell, in the order of their ids.
+        """Return the words of tokens that may replace a word, in the order of their ids.
 
-        Ordering by id rather than by score keeps rounding from reordering near-equal candidates; they
-        are drawn uniformly. ``word`` itself is dropped, in any case: the released code keeps it among
-        its own candidates, which silently lowers the replacement rate below p_t. A vocabulary
-        with a leading-space marker proposes only tokens marked like the word they replace. Words of another
-        script are dropped, and a capitalised word is replaced by capitalised ones, see ``script_and_case``.
+        Ordered by score, near-equal candidates could be swapped by rounding; the order does not matter otherwise,
+        because candidates are drawn uniformly. ``word`` itself is dropped, in any case: the released code keeps it,
+        which silently lowers the replacement rate below p_t. Words of another script are dropped, and a capitalised
+        word is replaced by capitalised ones, see ``script_and_case``.
+
+        Args:
+            token_ids: ids of the proposed tokens.
+            word: the word to replace.
+            marked: whether its token has the leading-space marker; only tokens like it are taken.
         """
-        return fitting(word, [self.words[i] for i in sorted(token_ids) if self._stands(i, marked)])
-
-    def _stands(self, index: int, marked: bool) -> bool:
-        return index < len(self.words) and self.marked[index] == marked
+        known = (index for index in sorted(token_ids) if index < len(self.words) and self.marked[index] == marked)
+        return fitting(word, [self.words[index] for index in known])
 
 
 def word_vocabulary(tokenizer: PreTrainedTokenizerFast) -> WordVocabulary:
-    """Read the words out of a fast tokenizer's vocabulary."""
+    """Read the words of a fast tokenizer's vocabulary."""
     marker = WordSplitter(tokenizer).marker
     backend = tokenizer.backend_tokenizer
     continuation = getattr(backend.model, "continuing_subword_prefix", None)

@@ -1,11 +1,10 @@
-"""A word is what the tokenizer itself splits text into before it cuts word pieces, or several Chinese ones.
+"""A word is what the tokenizer splits text into before it cuts word pieces; in Chinese it may be several of these.
 
-A sentence is the tokenizer's own normalised text (lower-cased when it is uncased) as a list of such
-words, each with the ids of its pieces. Putting the words back together restores the text, so that
-replacing one word never disturbs another. Markers such as ``[MASK]`` in a user's text are plain text.
+A sentence is the tokenizer's normalised text (lower-cased if it is uncased) as a list of words, each with the ids of
+its pieces. The words put together are that text again, so replacing one word never changes another. Markers such as
+``[MASK]`` in a user's text are plain text.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -13,27 +12,26 @@ from itertools import chain
 from tokenizers import PreTokenizedString
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.augmentation.words.protection import Protection, touches
+from pipeline.augmentation.words.protection import BY_LANGUAGE, Protection, touches
 from pipeline.augmentation.words.script_and_case import is_clause, is_han, is_word
 from pipeline.augmentation.words.segmentation import segmenter
-from pipeline.augmentation.words.stopwords import BY_LANGUAGE
 from pipeline.config.words import WordsConfig
 from pipeline.errors import ModelError
 
 ENGLISH = WordsConfig()
-KNOWN = 1 << 16  # of the words met lately the pieces are remembered: 20 MB, however many rows there are
+KNOWN = 1 << 16  # the pieces of the last so many words are cached: 20 MB, however many rows there are
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A text as words; every tuple but ``replaceable`` has one entry a word.
+    """A text as words; every tuple but ``replaceable`` has one entry for each word.
 
     Attributes:
-        words: The surfaces, normalised by the tokenizer; a stretch of white space may be an empty word.
-        spaced: Whether white space stands before the word.
-        marked: Whether the word's first piece carries the vocabulary's leading-space marker.
-        pieces: The ids of the word's pieces.
-        replaceable: Positions of the words that augmentation may replace, ascending.
+        words: the words, normalised by the tokenizer; some white space may be an empty word.
+        spaced: whether white space precedes the word.
+        marked: whether the word's first piece has the vocabulary's leading-space marker.
+        pieces: ids of the word's pieces.
+        replaceable: positions of the words that augmentation may replace, ascending.
     """
 
     words: tuple[str, ...]
@@ -43,42 +41,39 @@ class Sentence:
     replaceable: tuple[int, ...]
 
     def ids(self) -> list[int]:
-        """The sentence's piece ids, without special tokens."""
+        """Return the ids of all pieces, without special tokens."""
         return list(chain.from_iterable(self.pieces))
 
     def offsets(self) -> list[int]:
-        """The index in ``ids()`` of each word's first piece."""
+        """Return the index in ``ids()`` of each word's first piece."""
         starts, total = [], 0
         for pieces in self.pieces:
             starts.append(total)
             total += len(pieces)
         return starts
 
-    def text(self, changes: Mapping[int, str] | None = None) -> str:
-        """The text again, with the words at the positions in ``changes`` replaced."""
-        parts = self.parts()
-        for position, word in (changes or {}).items():
-            parts[position] = f" {word}" if self.spaced[position] else word
-        return "".join(parts).strip()
+    def text(self) -> str:
+        """Return the normalised text."""
+        return "".join(self.parts()).strip()
 
     def parts(self) -> list[str]:
-        """The words, each with the white space before it; together they are the text."""
+        """Return the words, each with the white space before it; together they are the text."""
         return [f" {word}" if space else word for space, word in zip(self.spaced, self.words, strict=True)]
 
 
 class WordSplitter:
     """Splits texts into sentences with a fast tokenizer's normaliser, pre-tokeniser and model.
 
-    Replaceable are words of letters that the vocabulary can spell, no stop-words, not protected. What a
-    tokenizer leaves uncut of a script without spaces is a clause rather than a word, and stays.
+    Words of letters that the vocabulary can spell are replaceable, unless they are stop-words or protected. In a script
+    without spaces, what a tokenizer does not cut is a clause rather than a word, and is not replaceable.
 
     Args:
-        tokenizer: Decides what a word is.
-        words: Which of them stay, and whether Chinese characters make longer words.
+        tokenizer: its splitting decides what a word is.
+        words: which words are never replaced, and whether Chinese characters are joined to words.
 
     Raises:
-        ModelError: the tokenizer is not a fast one, or does not split text into words first, or not into
-            characters where words are made of them.
+        ModelError: the tokenizer is not a fast one, or does not split text into words first, or does not split Chinese
+            into the characters that words are made of.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, words: WordsConfig = ENGLISH) -> None:
@@ -108,24 +103,24 @@ class WordSplitter:
         self.marker: str = last.removesuffix("b")
 
     def normalise(self, text: str) -> str:
-        """The text as the tokenizer sees it: cleaned, and lower-cased when it is uncased."""
+        """Return the text as the tokenizer sees it: cleaned, and lower-cased if it is uncased."""
         return self._normalizer.normalize_str(text) if self._normalizer else text
 
     def written(self, word: str) -> str:
-        """A word as the tokenizer would write it: normalised, without the spaces that normalising may add."""
+        """Return a word normalised by the tokenizer, without the spaces that this may add."""
         return "".join(self.normalise(word).split())
 
     def admitted(self, candidates: tuple[str, ...]) -> tuple[str, ...]:
-        """Those that may come into a text: what must not go, a negation, must not come either."""
+        """Return the candidates that may be put into a text: a negation is neither removed nor added."""
         return tuple(word for word in candidates if not self._protection.negates(word))
 
     def spells(self, word: str) -> bool:
-        """Whether the vocabulary has pieces for all of a word."""
+        """Return whether the vocabulary has pieces for all of a word."""
         ids = self(word).ids()
         return bool(ids) and self._unknown_id not in ids
 
     def __call__(self, text: str) -> Sentence:
-        """Split ``text``; the ids are those the tokenizer gives, special tokens excluded."""
+        """Split a text; the ids are those of the tokenizer, without special tokens."""
         normal = self.normalise(text)
         spans = self._pre_tokenizer.pre_tokenize_str(normal)
         tokens = [token for token, _ in spans]
@@ -159,9 +154,9 @@ class WordSplitter:
         return word.lower() not in self._stop_words and not self._protection.negates(word)
 
     def _spaced(self, text: str, spans: list[tuple[int, int]], surfaces: list[str]) -> list[bool]:
-        """Whether the user's text had white space before each word.
+        """Return for each word whether white space preceded it in the user's text.
 
-        BERT's normaliser writes a space on either side of a Chinese character; those are not the user's.
+        BERT's normaliser adds a space on either side of a Chinese character; these do not count.
         """
         spaced, before, padding = [], 0, 0
         for (start, end), surface in zip(spans, surfaces, strict=True):
@@ -175,7 +170,7 @@ class WordSplitter:
         return 0 if character.isascii() else int(self._is_padded(character))
 
     def _groups(self, surfaces: list[str], spaced: list[bool]) -> list[tuple[int, int]]:
-        """The tokens of each word: one, or the characters that segmentation puts together."""
+        """Return the (start, end) tokens of each word: one token, or the characters that the segmenter joins."""
         if self._segment is None:
             return [(at, at + 1) for at in range(len(surfaces))]
         groups, start = [], 0
@@ -191,11 +186,11 @@ class WordSplitter:
         return groups
 
     def _protected(self, text: str) -> set[int]:
-        """The tokens that what is protected touches, in the text as it was written."""
+        """Return the numbers of the tokens that overlap a protected part of the text as it was written."""
         spans = self._protection.all_spans(text)
         if not spans:
             return set()
-        split = PreTokenizedString(text)  # knows where in the text each token comes from
+        split = PreTokenizedString(text)  # it keeps the place of each token in the text
         if self._normalizer:
             split.normalize(self._normalizer.normalize)
         self._pre_tokenizer.pre_tokenize(split)
