@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.report.formats import machine
+from pipeline.report.formats import judged, machine
 from pipeline.report.tables import plain_cells, score_headings
 from pipeline.stages.graph import TwoStage
+from pipeline.store.artifact import Artifact
 from pipeline.store.stage import by_name
 from pipeline.store.store import Store
 
@@ -23,9 +24,10 @@ def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
     result: dict[str, Any] = {"artifacts": {name: artifact.ref for name, artifact in artifacts.items()}}
     if "task_data" in artifacts:
         result["warnings"] = artifacts["task_data"].metrics["warnings"]
-    judged = next((name for name in ("report", "evaluation") if name in artifacts), None)  # the report has times too
-    if judged:
-        result |= json.loads((artifacts[judged].path / "results.json").read_text(encoding="utf-8"))
+    scored = next((name for name in ("report", "evaluation") if name in artifacts), None)  # the report has times too
+    if scored:
+        result |= json.loads((artifacts[scored].path / "results.json").read_text(encoding="utf-8"))
+        result["times_judged"] = _times_judged(artifacts["evaluation"], store)
     if "report" in artifacts:
         result["report"] = str(artifacts["report"].path / "report.html")
         result["students"] = str(artifacts["report"].path / "students")
@@ -36,10 +38,19 @@ def outcome(run: TwoStage, store: Store) -> dict[str, Any]:
     return result
 
 
+def _times_judged(evaluation: Artifact, store: Store) -> int:
+    """How many evaluations of a store were judged on the same rows: the more, the less their best one says."""
+    rows = evaluation.metrics["judged_digest"]
+    return sum(other.metrics.get("judged_digest") == rows for other in store.list("evaluation"))
+
+
 def print_outcome(result: dict[str, Any], console: Console) -> None:
     """Print the result table, warnings, the summary, and the files to open next."""
     if "results" in result:
         console.print(_table(result))
+        if result["judged_on"] == "test":
+            times = result["times_judged"]
+            console.print(f"These test rows have judged {times} evaluation{'s' if times > 1 else ''} in this store.")
     for warning in result.get("warnings", ()):
         console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
     if "summary" in result:
@@ -52,7 +63,7 @@ def print_outcome(result: dict[str, Any], console: Console) -> None:
 def _table(result: dict[str, Any]) -> Table:
     results = result["results"]
     timed = "machine" in result
-    title = f"Results on {result['dev_rows']:,} dev rows"
+    title = f"Results on {judged(result['judged_rows'], result['judged_on'])}"
     if timed:
         title += f"; ms: batch {result['latency_batch']}, length {result['latency_length']}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))

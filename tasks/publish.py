@@ -13,7 +13,7 @@ from prefect.events import emit_event
 from prefect.logging import get_run_logger
 from prefect.utilities.urls import url_for
 
-from pipeline.report.formats import machine, words
+from pipeline.report.formats import judged, machine, words
 from pipeline.report.picture import data_url, picture
 from pipeline.store.artifact import Artifact
 from pipeline.store.materialize import Outcome
@@ -87,7 +87,7 @@ def loss_pictures(stage: str, histories: dict[str, list[dict[str, float]]]) -> s
 def _post_results(client: SyncPrefectClient, artifact: Artifact, flow_run: UUID | None) -> None:
     """Show the result table of the whole run: first that of the evaluation, then that of the report, with times."""
     results = json.loads((artifact.path / RESULTS).read_text(encoding="utf-8"))
-    title = f"Results on {results['dev_rows']:,} dev rows"
+    title = f"Results on {judged(results['judged_rows'], results['judged_on'])}"
     if "machine" in results:
         cell = f"batch {results['latency_batch']}, length {results['latency_length']}"
         title += f"; times: {cell}, {machine(results['machine'])}"

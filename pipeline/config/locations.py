@@ -66,7 +66,7 @@ def _located(config: RunConfig, folder: Path, spelt: Callable[[Path], str]) -> R
         changes = {"paths": files(corpus.paths), "hub": model(corpus.hub), "tokenizer": tokenizer}
         corpus = corpus.model_copy(update=changes)
     if task is not None:
-        named = {name: file(getattr(task, name)) for name in ("dir", "train", "dev")}
+        named = {name: file(getattr(task, name)) for name in ("dir", "train", "dev", "test")}
         task = task.model_copy(update={**named, "hub": model(task.hub), "unlabelled": files(task.unlabelled)})
     if augmentation is not None:
         vectors = augmentation.vectors

@@ -20,7 +20,7 @@ Groups = tuple[tuple[str, ...], ...]
 # In each group the first key names the source; the others describe it and go with it.
 SOURCES: dict[str, Groups] = {
     "corpus": (("paths",), ("hub", "hub_config", "hub_split", "hub_revision"), ("packages",)),
-    "task": (("dir",), ("train", "dev"), ("hub", "hub_config", "hub_revision", "hub_splits"), ("packages",)),
+    "task": (("dir",), ("train", "dev", "test"), ("hub", "hub_config", "hub_revision", "hub_splits"), ("packages",)),
 }
 SHAPES: Groups = (("preset",), ("layers", "hidden", "heads", "intermediate"))
 

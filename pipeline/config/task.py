@@ -37,10 +37,15 @@ class TaskConfig(Config):
         None, title="Training file", description="CSV, TSV (read without quoting), JSONL or Parquet."
     )
     dev: str | None = Field(None, title="Development file")
+    test: str | None = Field(
+        None, title="Test file", description="Judges the students; the development file then only chooses checkpoints."
+    )
     hub: str | None = Field(None, title="Datasets-hub name")
     hub_config: str | None = Field(None, title="Configuration on the hub")
     hub_revision: str = Field("main", title="Revision on the hub")
-    hub_splits: tuple[str, str] = Field(("train", "validation"), title="Training and development split")
+    hub_splits: tuple[str, str] | tuple[str, str, str] = Field(
+        ("train", "validation"), title="Training and development split", description="And perhaps one to judge by."
+    )
     packages: tuple[str, ...] = Field((), title="Packages", description="The offline default task.")
     unlabelled: tuple[str, ...] = Field(
         (), title="Unlabelled text", description="Extra text files; the teacher labels them."
@@ -65,6 +70,13 @@ class TaskConfig(Config):
     )
     train_rows: PositiveInt | None = Field(None, title="Labelled rows", description="A seeded sample; all when empty.")
     dev_rows: PositiveInt | None = Field(None, title="Development rows", description="All when empty.")
+    validation_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        title="Share of the training rows to choose by",
+        description="Where there is no test split: these rows choose checkpoints, and the development rows judge.",
+    )
     unlabelled_rows: PositiveInt | Literal["rest"] | None = Field(
         None, title="Unlabelled rows", description="From the training rows not drawn; 'rest' takes them all."
     )
@@ -100,6 +112,15 @@ class TaskConfig(Config):
             raise ValueError(f"task.train is {self.train!r} but task.dev is empty: name the development file as well")
         if self.dev and not self.train:
             msg = f"task.dev is {self.dev!r} but task.train is empty: name the training file too, or drop it"
+            raise ValueError(msg)
+        tested = self.test or len(self.hub_splits) > len(("train", "dev"))
+        if self.test and not self.train:
+            msg = (
+                f"task.test is {self.test!r} but task.train is empty: a test file stands beside task.train and task.dev"
+            )
+            raise ValueError(msg)
+        if tested and self.validation_share is not None:
+            msg = "task.validation_share is set beside a test split: set one of them, or the same rows are spared twice"
             raise ValueError(msg)
         kind = self.kind or "classification"
         if self.metric and not self.dir and (self.metric == "pearson_spearman") != (kind == "regression"):

@@ -170,7 +170,7 @@ class RehearsalContext:
 
         train, transfer = most(transfer=False), most(transfer=True)
         dev = self.affordable(float(typical["dev"].mean()), MANY_DEV_ROWS)
-        counts = {split: dev for split in typical if split.startswith("dev")}
+        counts = {split: dev for split in typical if split.startswith(("dev", "test"))}
         if "unlabelled" in typical:
             return {**counts, "train": train, "unlabelled": max(FEW_ROWS, transfer - train)}
         return {**counts, "train": max(train, transfer)}

@@ -19,6 +19,7 @@ from pipeline.evaluation.metrics import main_metric
 from pipeline.evaluation.scores import Scoring
 from pipeline.evaluation.seeds import SeedsDifference, SeedsScore, holm, seeds_difference, seeds_score
 from pipeline.report.comparison import comparison_page
+from pipeline.report.formats import judged
 from pipeline.store.artifact import load_artifact
 from pipeline.store.stage import StageRun
 
@@ -80,7 +81,7 @@ def run(
     main = main_metric(task.metric)
     found = {
         "metric": metric_names(task).get(main, main),
-        "rows": len(labels),
+        "rows": judged(len(labels), task.judging[0]),
         "seeds": list(seeds),
         "resamples": resamples,
         "compared_with": methods[0].name,

@@ -11,7 +11,7 @@ from pipeline.evaluation.metrics import compute_metrics, main_metric
 
 @dataclass(frozen=True)
 class Constant:
-    """The constant answer with the highest score on the dev rows.
+    """The constant answer with the highest score on the rows that judge.
 
     Attributes:
         answer: the answer, as text for a message.
@@ -23,16 +23,16 @@ class Constant:
 
 
 def best_constant(task: TaskData) -> Constant:
-    """Find the class with the highest score if predicted for every dev row; 0.0 for a regression.
+    """Find the class with the highest score if predicted for every row that judges; 0.0 for a regression.
 
     For accuracy that is the share of the most frequent label. A constant has no correlation with anything.
 
     Args:
-        task: dev labels and the metric.
+        task: labels and the metric.
     """
     if task.kind == "regression":
         return Constant("one number", 0.0)
-    labels, main = task.splits["dev"]["label"].to_numpy(), main_metric(task.metric)
+    labels, main = task.splits[task.judging[0]]["label"].to_numpy(), main_metric(task.metric)
     scores = [
         compute_metrics(scoring(task), np.full_like(labels, index), labels)[main]
         for index in range(len(task.label_names))
@@ -46,7 +46,7 @@ def unlearned(task: TaskData, teacher: float, constant: Constant) -> list[str]:
 
     Args:
         task: names the metric.
-        teacher: the teacher's main metric on the dev rows.
+        teacher: the teacher's main metric on the same rows.
         constant: the best constant answer.
     """
     if teacher > constant.score:

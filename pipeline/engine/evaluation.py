@@ -20,6 +20,7 @@ from pipeline.evaluation.metrics import bootstrap_difference, bootstrap_interval
 from pipeline.evaluation.scores import count_pairs
 from pipeline.models.load import load_finetuned
 from pipeline.models.source import ModelSource
+from pipeline.store.fingerprint import canonical, digest_bytes
 from pipeline.store.stage import StageRun
 
 
@@ -45,7 +46,7 @@ def run(
     task = load_task(run.artifact("task_data"))
     models = compared_models(run, students, same_size)
     tokenizer = load_tokenizer(str(models[0].folder))
-    splits: list[str] = [split for split in ("dev", "dev_mismatched") if split in task.splits]
+    splits, judging = task.judging, task.judging[0]
     tables = {
         split: write_rows(
             run.scratch / split,
@@ -72,7 +73,7 @@ def run(
     ]
     if tfidf:
         name, predicted = _tfidf(task)
-        predictions[name] = {"dev": predicted}
+        predictions[name] = {judging: predicted}
         results.append(_figures(task, name, "tfidf", predictions, None, resampling))
     names, main = metric_names(task), main_metric(task.metric)
     doubts = unlearned(task, results[0]["metrics"][main], best_constant(task))
@@ -82,17 +83,19 @@ def run(
         "results": results,
         "warnings": [*doubts, *task.statistics["warnings"]],
         "metric_names": names,
-        "dev_rows": len(tables["dev"]),
+        "judged_on": judging,
+        "judged_rows": len(tables[judging]),
     }
     write_json(run.output / "results.json", found)
     write_predictions(
-        run.output / PREDICTIONS, task.splits["dev"], {name: of["dev"] for name, of in predictions.items()}
+        run.output / PREDICTIONS, task.splits[judging], {name: of[judging] for name, of in predictions.items()}
     )
     run.record(
         models={
             result["name"]: {"role": result["role"], **result["metrics"], "retention": result["retention"]}
             for result in results
         },
+        judged_digest=digest_bytes(canonical(task.splits[judging].drop_columns(["row_id"]).to_pydict())),
         **describe_device(run.runtime),
         **({"metric_names": names} if names else {}),
     )
@@ -116,24 +119,24 @@ def _figures(
         like: name of the label-only student it is compared with; None for none.
         resampling: number of resamples, and their seed.
     """
-    own, way = predictions[name], scoring(task)
+    own, way, judging = predictions[name], scoring(task), task.judging[0]
     labels = {split: task.splits[split]["label"].to_numpy() for split in own}
-    metrics = compute_metrics(way, own["dev"], labels["dev"])
+    metrics = compute_metrics(way, own[judging], labels[judging])
     for split in own:
-        if split != "dev":
+        if split != judging:
             scores = compute_metrics(way, own[split], labels[split])
             metrics |= {f"{split}_{metric}": score for metric, score in scores.items()}
     main = main_metric(task.metric)
-    of_teacher = compute_metrics(way, predictions["teacher"]["dev"], labels["dev"])[main]
+    of_teacher = compute_metrics(way, predictions["teacher"][judging], labels[judging])[main]
     return {
         "name": name,
         "role": role,
         "metrics": metrics,
-        "interval": bootstrap_interval(way, own["dev"], labels["dev"], *resampling),
+        "interval": bootstrap_interval(way, own[judging], labels[judging], *resampling),
         "retention": metrics[main] / of_teacher if of_teacher > best_constant(task).score else None,
         "difference": like
-        and bootstrap_difference(way, own["dev"], predictions[like]["dev"], labels["dev"], *resampling),
-        "confusion": _confusion(task, own["dev"], labels["dev"]),
+        and bootstrap_difference(way, own[judging], predictions[like][judging], labels[judging], *resampling),
+        "confusion": _confusion(task, own[judging], labels[judging]),
     }
 
 
@@ -156,4 +159,4 @@ def _tfidf(task: TaskData) -> tuple[str, np.ndarray]:
     labels = task.splits["train"]["label"].to_numpy()
     train = texts("train")
     name = "TF-IDF" if unit(train) == "words" else "TF-IDF of characters"
-    return name, tfidf_baseline(train, labels, texts("dev"), kind=task.kind)
+    return name, tfidf_baseline(train, labels, texts(task.judging[0]), kind=task.kind)

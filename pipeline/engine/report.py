@@ -19,7 +19,7 @@ from pipeline.models.released import has_relu
 from pipeline.models.source import ModelSource
 from pipeline.report.card import model_card
 from pipeline.report.content import ReportData, ResultRow, StageRow
-from pipeline.report.formats import machine, sentence
+from pipeline.report.formats import judged, machine, sentence
 from pipeline.report.report import render
 from pipeline.report.summary import diagnose, summarise
 from pipeline.store.artifact import Manifest, load_artifact
@@ -69,7 +69,7 @@ def run(
         created=stages["evaluation"].timings.finished,
         main_metric=main,
         results=results,
-        dev_rows=found["dev_rows"],
+        judged=judged(found["judged_rows"], found["judged_on"]),
         resamples=bootstrap,
         latency_length=times["latency_length"],
         latency_batch=times["latency_batch"],
@@ -99,7 +99,7 @@ def run(
             label_names=classes,
             max_length=task.max_length,
             pair=task.pair,
-            dev_rows=found["dev_rows"],
+            judged=data.judged,
             timed=_timed(data),
             fingerprint=stages[last_phase].fingerprint,
             limits=(*warnings, *((RELU_LIMIT,) if has_relu(load_config(ModelSource(str(target)))) else ())),

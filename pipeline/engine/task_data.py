@@ -41,5 +41,5 @@ def _located(task: TaskConfig, run: StageRun) -> TaskConfig:
     if task.dir:
         changes["dir"] = str(Path(files[0]).parent)
     if task.train:
-        changes |= {"train": files[0], "dev": files[1]}
+        changes |= dict(zip(("train", "dev", *(("test",) if task.test else ())), files, strict=True))
     return task.model_copy(update=changes)

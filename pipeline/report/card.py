@@ -25,7 +25,7 @@ def model_card(
     label_names: Sequence[str] = (),
     max_length: int = 128,
     pair: bool = False,
-    dev_rows: int | None = None,
+    judged: str = "the dev rows",
     timed: str | None = None,
     fingerprint: str | None = None,
     limits: Sequence[str] = (),
@@ -41,7 +41,7 @@ def model_card(
         label_names: label names in the order of the logits; empty for regression.
         max_length: word pieces a row in training.
         pair: the model reads two texts.
-        dev_rows: number of rows the metrics were measured on.
+        judged: the rows that the metrics were measured on, in words.
         timed: what was timed, and on which machine; None leaves out the times.
         fingerprint: fingerprint of the student's artifact.
         limits: sentences about the limits of the student, besides those of every student.
@@ -59,7 +59,7 @@ def model_card(
         f"---\n{front}---\n\n# {_prose(name)}",
         opening,
         _prose(summarise(own, main_metric)),
-        "## Results\n\n" + _table([row for row in results if main_metric in row.metrics], main_metric, dev_rows, timed),
+        "## Results\n\n" + _table([row for row in results if main_metric in row.metrics], main_metric, judged, timed),
         "## Use\n\n" + _usage(max_length, pair=pair, labels=bool(label_names)),
     ]
     if label_names:
@@ -75,7 +75,7 @@ def model_card(
     return printable("\n\n".join(parts)) + "\n"
 
 
-def _table(results: Sequence[ResultRow], main_metric: str, dev_rows: int | None, timed: str | None) -> str:
+def _table(results: Sequence[ResultRow], main_metric: str, judged: str, timed: str | None) -> str:
     names = list(dict.fromkeys([main_metric, *(metric for row in results for metric in row.metrics)]))
     heads = ["model", *map(words, names), "interval", "of teacher", "parameters", *(["ms", "speed"] if timed else [])]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
@@ -84,9 +84,8 @@ def _table(results: Sequence[ResultRow], main_metric: str, dev_rows: int | None,
         times = [cells.milliseconds, cells.speed] if timed else []
         lines.append([row.name, *cells.scores, cells.interval, cells.retention, cells.parameters, *times])
     table = "\n".join("| " + " | ".join(map(_prose, line)) + " |" for line in lines)
-    where = f"{dev_rows:,} development rows" if dev_rows else "the development rows"
     timing = f" Time: {_prose(timed)}; speed against the teacher, with its 95% interval." if timed else ""
-    return f"On {where}; the interval is that of {words(main_metric)}.{timing}\n\n{table}"
+    return f"On {judged}; the interval is that of {words(main_metric)}.{timing}\n\n{table}"
 
 
 def _usage(max_length: int, *, pair: bool, labels: bool) -> str:

@@ -65,7 +65,7 @@ class ReportData:
 
     Attributes:
         created: ISO 8601.
-        dev_rows: rows the metrics were measured on.
+        judged: the rows that the metrics were measured on, in words.
         curves: stage -> logged points: ``step``, ``loss``, one key a named term, perhaps ``learning_rate``.
         evaluations: stage -> (step, main metric on the dev rows).
         latency: rows of ``model``, ``length``, ``batch``, ``milliseconds``, ``speed``, ``reliable``.
@@ -79,7 +79,7 @@ class ReportData:
     created: str
     main_metric: str
     results: Sequence[ResultRow]
-    dev_rows: int | None = None
+    judged: str = "the dev rows"
     resamples: int | None = None
     latency_length: int | None = None
     latency_batch: int | None = None

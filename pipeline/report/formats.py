@@ -102,6 +102,11 @@ def duration(seconds: float | None, *, space: str = THIN) -> str:
     return f"{hours // 24}{space}d {hours % 24}{space}h"
 
 
+def judged(rows: int, split: str) -> str:
+    """What models were judged on: 1,821 test rows; of dev rows, that they chose checkpoints too."""
+    return f"{rows:,} {split} rows" if split == "test" else f"{rows:,} {split} rows, which chose the checkpoints too"
+
+
 def sentence(text: str) -> str:
     """Write a message as a sentence: with a capital letter and a full stop."""
     return f"{text[:1].upper()}{text[1:]}."

@@ -40,6 +40,7 @@ def task_data(config: RunConfig) -> Stage[TaskDataStage]:
             "dir": wanted.dir and ".",
             "train": wanted.train and Path(wanted.train).suffix,
             "dev": wanted.dev and Path(wanted.dev).suffix,
+            "test": wanted.test and Path(wanted.test).suffix,
             "unlabelled": tuple(Path(path).suffix for path in wanted.unlabelled),
             **local,
             **_stated_defaults(wanted),
@@ -75,6 +76,7 @@ def checks(config: RunConfig) -> tuple[Check, ...]:
     named = [
         ("task.train", task.train),
         ("task.dev", task.dev),
+        ("task.test", task.test),
         *(("task.unlabelled", path) for path in task.unlabelled),
     ]
     files = [partial(_check_file, key, path) for key, path in named if path]

@@ -117,7 +117,13 @@ def test_and_so_does_its_stage(seen: Seen) -> None:
 
 
 def test_the_run_has_one_table_of_results(seen: Seen) -> None:
-    text = seen.artifact(seen.first, "run-results", "Results on 24 dev rows", "accuracy", "of the teacher")
+    text = seen.artifact(
+        seen.first,
+        "run-results",
+        "Results on 24 dev rows, which chose the checkpoints too",
+        "accuracy",
+        "of the teacher",
+    )
     results = json.loads((seen.run.path("evaluation") / "results.json").read_text())["results"]
     rows = seen.page.run(
         "[...document.querySelectorAll('tr')].map(r => [...r.querySelectorAll('td')].map(c => c.innerText.trim()))"

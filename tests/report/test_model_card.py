@@ -19,7 +19,7 @@ def card(**changes):
         "main_metric": "accuracy",
         "results": RESULTS,
         "label_names": ["negative", "positive"],
-        "dev_rows": 872,
+        "judged": "872 dev rows, which chose the checkpoints too",
         "fingerprint": "abc123",
     }
     return model_card("tiny", **(given | changes))
@@ -27,7 +27,14 @@ def card(**changes):
 
 def test_it_says_what_the_folder_is():
     text = card(limits=["English only."])
-    for said in ("some/teacher", "*sst2*", "abc123", "872 development rows", "English only.", "id2label"):
+    for said in (
+        "some/teacher",
+        "*sst2*",
+        "abc123",
+        "872 dev rows, which chose the checkpoints too",
+        "English only.",
+        "id2label",
+    ):
         assert said in text
     assert "The student tiny keeps 97.8% of its teacher's accuracy" in text, "its own figures, not another student's"
     assert text.index("1. positive") > text.index("0. negative")

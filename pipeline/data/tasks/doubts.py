@@ -17,6 +17,7 @@ from pipeline.errors import DataError
 MAX_LABELS_PER_ROW = 0.5  # with more labels a row, the labels are no classes that a model could learn
 MAX_FRACTIONS = 20  # more labels that are numbers with a fraction are measurements; fewer may be marks
 NUM_EXAMPLES = 3
+MAX_OVERLAP = 0.1  # of a test split's rows that may be in the training rows
 
 
 def refuse_doubles(rows: Rows, names: Sequence[str]) -> None:
@@ -72,12 +73,28 @@ def repeated_rows(splits: Mapping[str, pa.Table]) -> dict[str, dict[str, dict[st
         Development split -> other split -> ``rows``, the number of such rows, and ``other_label``, the number of them
         for which no row with the same text there has the same label; 0 without labels.
     """
-    learned = {split: _labels_of_texts(table) for split, table in splits.items() if not split.startswith("dev")}
+    learned = {split: _labels_of_texts(table) for split, table in splits.items() if not _scored(split)}
+    learned |= {"dev": _labels_of_texts(splits["dev"])} if "test" in splits else {}
     return {
-        split: {other: _count_repeated(table, known) for other, known in learned.items()}
+        split: {other: _count_repeated(table, known) for other, known in learned.items() if other != split}
         for split, table in splits.items()
-        if split.startswith("dev")
+        if _scored(split)
     }
+
+
+def refuse_overlap(splits: Mapping[str, pa.Table]) -> None:
+    """Refuse a test split of which many rows are trained on.
+
+    Raises:
+        DataError: more than a tenth of its rows stand in the training rows too; says how many.
+    """
+    if "test" in splits:
+        rows, of = repeated_rows(splits)["test"]["train"]["rows"], splits["test"].num_rows
+        if rows > MAX_OVERLAP * of:
+            raise DataError(
+                f"{rows:,} of {of:,} test rows stand in the training rows too, so they judge nothing: take them out of "
+                "one of the two"
+            )
 
 
 def doubts(splits: Mapping[str, pa.Table], label_names: tuple[str, ...]) -> list[str]:
@@ -96,6 +113,11 @@ def quoted(sources: Iterable[Rows]) -> list[str]:
     ]
 
 
+def _scored(split: str) -> bool:
+    """Return whether models are scored on a split."""
+    return split.startswith(("dev", "test"))
+
+
 def _is_quoted(text: str) -> bool:
     """Return whether a text is in quotation marks and has doubled ones inside; outer ones alone may be its own."""
     inside = text[1:-1]
@@ -111,6 +133,12 @@ def _leaks(splits: Mapping[str, pa.Table]) -> list[str]:
             warnings.append(
                 f"{rows:,} of {splits[split].num_rows:,} {split} rows stand in the training rows too{differing}: "
                 "their scores measure memory; take them out of one of the two"
+            )
+        both = repeated.get("dev", {"rows": 0})["rows"]
+        if both:
+            warnings.append(
+                f"{both:,} of {splits[split].num_rows:,} {split} rows stand in the dev rows too, which chose the "
+                "checkpoints; take them out of one of the two"
             )
     return warnings
 

@@ -141,6 +141,31 @@ def draw_parts(parts: Parts, config: TaskConfig, seed: int, label_names: Sequenc
     return Parts(train, dev, (rest, *parts.unlabelled))
 
 
+def spare_validation(parts: Parts, share: float, seed: int, label_names: Sequence[str]) -> Parts:
+    """Take the rows that choose checkpoints out of the training rows, so that the development rows only judge.
+
+    Args:
+        parts: all rows; the splits ``dev...`` become ``test...``.
+        share: of the training rows; classes keep their shares.
+        seed: seed of the draw.
+        label_names: of the task; none for a regression.
+
+    Raises:
+        DataError: nothing would be left on one side, or fewer rows than labels.
+    """
+    train, least = parts.train, max(1, len(label_names))
+    count = round(share * len(train))
+    if min(count, len(train) - count) < least:
+        raise DataError(
+            f"task.validation_share is {share:g} of {len(train)} training rows, which leaves {count} to choose by and "
+            f"{len(train) - count} to learn from: at least {least} are needed on each side"
+        )
+    chosen = draw(len(train), count, seed, "validation", train.labels if label_names else None)
+    others = np.setdiff1d(np.arange(len(train)), chosen, assume_unique=True)
+    judging = {f"test{split.removeprefix('dev')}": part for split, part in parts.dev.items()}
+    return Parts(train.take(others), {"dev": train.take(chosen)} | judging, parts.unlabelled)
+
+
 def recombined_part(parts: Parts, share: float, seed: int) -> Part:
     """Make unlabelled pairs from the training rows' texts, numbered after every other row.
 

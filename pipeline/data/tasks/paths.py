@@ -30,7 +30,7 @@ def file_sources(config: TaskConfig) -> tuple[str, ...]:
     if config.dir:
         files = glue_files(Path(config.dir).expanduser(), glue_task(config.name))
         named += [("task.dir", path) for path in files.values()]
-    keys = [("task.train", config.train), ("task.dev", config.dev)]
+    keys = [("task.train", config.train), ("task.dev", config.dev), ("task.test", config.test)]
     keys += [("task.unlabelled", path) for path in config.unlabelled]
     named += [(key, Path(path).expanduser()) for key, path in keys if path]
     for key, path in named:

@@ -19,7 +19,10 @@ from pipeline.errors import ConfigError
 
 @dataclass(frozen=True)
 class Source:
-    """The rows of a task as they were read; ``drawn`` if the sample was already drawn."""
+    """The rows of a task as they were read; ``drawn`` if the sample was already drawn.
+
+    ``dev`` holds every split that models are scored on, by name: ``dev``, ``dev_mismatched``, ``test``.
+    """
 
     name: str
     kind: Literal["classification", "regression"]
@@ -49,19 +52,21 @@ def read_source(config: TaskConfig, seed: int) -> Source:
     if config.hub:
         from pipeline.data.tasks.hub import read_hub  # it loads the library datasets, and that torch
 
-        (train, class_names), (dev, _) = (read_hub(config, split, columns) for split in config.hub_splits)
+        (train, class_names), (dev, _), *test = (read_hub(config, split, columns) for split in config.hub_splits)
+        judging = {"test": test[0][0]} if test else {}
         names = names or {name: name for name in class_names}
     else:
         assert config.train is not None, "the configuration has exactly one source"  # noqa: S101
         assert config.dev is not None, "the configuration has both files"  # noqa: S101
         train = read_rows(Path(config.train).expanduser(), columns)
         dev = read_rows(Path(config.dev).expanduser(), columns)
+        judging = {"test": read_rows(Path(config.test).expanduser(), columns)} if config.test else {}
     kind = config.kind or "classification"
     return Source(
         name=config.name,
         kind=kind,
         train=train,
-        dev={"dev": dev},
+        dev={"dev": dev} | judging,
         unlabelled=_extra(config, columns),
         label_names=names,
         metric=config.metric or ("accuracy" if kind == "classification" else "pearson_spearman"),
@@ -79,7 +84,7 @@ def check_columns(config: TaskConfig) -> None:
     if config.dir or not config.train or not config.dev:
         return
     columns = Columns(config.text, config.text_pair, config.label)
-    for path in (config.train, config.dev):
+    for path in (config.train, config.dev, *([config.test] if config.test else [])):
         require_file_columns(Path(path).expanduser(), columns)
 
 

@@ -1,6 +1,7 @@
 """A task: tables of labelled rows, and what is needed to score a model on them.
 
-Splits are ``train``, ``dev``, for MNLI ``dev_mismatched``, and perhaps ``unlabelled``. A row's ``row_id`` is its
+Splits are ``train``, ``dev``, for MNLI ``dev_mismatched``, and perhaps ``unlabelled`` and ``test``. Checkpoints are
+chosen on ``dev``; models are judged on ``test`` where there is one, else on ``dev`` too. A row's ``row_id`` is its
 position in its source, counted through all sources (training file, dev files, unlabelled files), so it does not
 depend on which rows were drawn. For docstrings, which are drawn before, it is the position in the draw.
 
@@ -19,8 +20,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.config.task import TaskConfig
-from pipeline.data.tasks.doubts import doubts, quoted, refuse_measurements, repeated_rows
-from pipeline.data.tasks.parts import Part, draw_parts, label_parts, readable_parts, recombined_part
+from pipeline.data.tasks.doubts import doubts, quoted, refuse_measurements, refuse_overlap, repeated_rows
+from pipeline.data.tasks.parts import (
+    Part,
+    draw_parts,
+    label_parts,
+    readable_parts,
+    recombined_part,
+    spare_validation,
+)
 from pipeline.data.tasks.positive_class import positive_class
 from pipeline.data.tasks.readers import Source, read_source
 from pipeline.errors import DataError
@@ -52,6 +60,12 @@ class TaskData:
     positive: str | None = None
 
     @property
+    def judging(self) -> tuple[str, ...]:
+        """The splits that models are judged on, the one whose score counts first."""
+        first = "test" if "test" in self.splits else "dev"
+        return (first, *(split for split in self.splits if split.startswith(f"{first}_")))
+
+    @property
     def outcome(self) -> Outcome:
         """The kind of a label: "classes" or "value"."""
         return "value" if self.kind == "regression" else "classes"
@@ -74,11 +88,14 @@ def read_task(config: TaskConfig, seed: int) -> TaskData:
         refuse_measurements(parts.train.rows, label_names)
     if not source.drawn:
         parts = draw_parts(parts, config, seed, label_names)
+    if config.validation_share is not None:
+        parts = spare_validation(parts, config.validation_share, seed, label_names)
     if config.recombined:
         parts = replace(parts, unlabelled=(*parts.unlabelled, recombined_part(parts, config.recombined, seed)))
     read = (source.train, *source.dev.values(), *source.unlabelled)
     label_type = pa.int64() if source.kind == "classification" else pa.float64()
     splits = {split: _table(pieces, label_type) for split, pieces in parts.by_split().items()}
+    refuse_overlap(splits)
     return TaskData(
         name=source.name,
         kind=source.kind,
