@@ -140,6 +140,15 @@ def test_distillation_knows_torch_and_itself() -> None:
     assert violations(sources("pipeline/distillation"), foreign) == []
 
 
+def test_configuration_is_written_above_the_rooms() -> None:
+    """Rooms take what a user configured as plain arguments, or as a class of config/; none has a model of its own.
+
+    But for a bundle, whose file is read from outside and checked strictly.
+    """
+    rooms = [path for room in ROOMS for path in sources(f"pipeline/{room}") if path.name != "bundle.py"]
+    assert violations(rooms, lambda name: of(name, "pydantic", "pipeline.config.base")) == []
+
+
 def test_nothing_is_pickled() -> None:
     picklers = ("pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal")
     everything = sources("pipeline", "tasks", "flows")

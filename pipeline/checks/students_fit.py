@@ -10,8 +10,8 @@ from pathlib import Path
 from pipeline.config.builtin import builtin_path
 from pipeline.config.models import StudentConfig
 from pipeline.config.run import RunConfig
-from pipeline.config.terms import AttentionTerm
 from pipeline.engine.student_identity import NAMED
+from pipeline.features import What
 from pipeline.models.described import describe
 
 ANY_SHAPE = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
@@ -52,12 +52,13 @@ def _family(folder: Path) -> str | None:
 def _try_students(config: RunConfig, students: list[StudentConfig], location: str) -> None:
     from pipeline.engine.student_trial import try_students  # it loads torch, for the families that need it
 
-    attention = [student.name for student in students if _attention(config, student)]
-    try_students(students, attention, location, config.teacher.revision)
+    shown = {student: _shown(config, student) for student in students}
+    try_students(shown, location, config.teacher.revision)
 
 
-def _attention(config: RunConfig, student: StudentConfig) -> bool:
-    """Whether any phase of the run has a student imitate attention scores."""
+def _shown(config: RunConfig, student: StudentConfig) -> frozenset[What]:
+    """What the terms of any phase of the run ask a student to show."""
     general = config.general_distillation if config.corpus and student.learns_general else None
-    phases = config.phases if config.task else ()
-    return any(phase is not None and phase.terms.of(AttentionTerm) for phase in (general, *phases))
+    terms = [phase.terms for phase in config.phases] if config.task else []
+    terms += [general.terms] if general else []
+    return frozenset(what for each in terms for what in each.shown)

@@ -23,6 +23,7 @@ from pydantic import (
 
 from pipeline.config.base import IDENTITY, Config
 from pipeline.errors import ModelError
+from pipeline.features import What
 
 
 class Schedule(Config):
@@ -52,11 +53,13 @@ class TermOptions(Config):
         KIND: the name by which a user asks for it.
         VERSION: of its code; raise it when the same options would give another loss.
         READS: what it reads of the teacher: its layers, its outputs, or nothing where gold labels teach.
+        SHOWN: what it asks a student to show.
     """
 
     KIND: ClassVar[str]
     VERSION: ClassVar[int] = 1
     READS: ClassVar[Literal["layers", "outputs", "labels"]]
+    SHOWN: ClassVar[tuple[What, ...]]
 
     weight: NonNegativeFloat | Schedule = Field(1.0, title="Weight")
 
@@ -74,7 +77,7 @@ class LayerTerm(TermOptions):
 class EmbeddingTerm(LayerTerm):
     """Squared error of the embedding layers' outputs (Jiao et al. 2020, equation 9)."""
 
-    KIND = "embedding"
+    KIND, SHOWN = "embedding", ("embedding",)
 
     projection: Literal["linear", "shared"] = Field(
         "linear", description="W_e of its own (the paper), or shared: that of the term hidden (the released code)."
@@ -84,19 +87,19 @@ class EmbeddingTerm(LayerTerm):
 class HiddenTerm(LayerTerm):
     """Squared error of the mapped hidden states (Jiao et al. 2020, equation 8)."""
 
-    KIND = "hidden"
+    KIND, SHOWN = "hidden", ("hidden",)
 
 
 class AttentionTerm(LayerTerm):
     """Squared error of the mapped attention scores (Jiao et al. 2020, equation 7)."""
 
-    KIND = "attention"
+    KIND, SHOWN = "attention", ("query", "key")
 
 
 class SoftTerm(TermOptions):
     """Cross-entropy with the teacher's softened distribution (Hinton et al. 2015; Jiao et al. 2020, equation 10)."""
 
-    KIND, READS = "soft", "outputs"
+    KIND, READS, SHOWN = "soft", "outputs", ("output",)
 
     temperature: PositiveFloat | Schedule = Field(1.0, title="Temperature", description="1 was best in TinyBERT.")
     squared_temperature: bool = Field(
@@ -115,7 +118,7 @@ class SoftTerm(TermOptions):
 class HardTerm(TermOptions):
     """Cross-entropy with the gold labels; rows without one add nothing."""
 
-    KIND, READS = "hard", "labels"
+    KIND, READS, SHOWN = "hard", "labels", ("output",)
 
 
 OF_THE_KIND = ("term", "version")  # what a stored term says beside its options
@@ -201,6 +204,11 @@ class Terms(Config):
     def reads(self, what: Literal["layers", "outputs", "labels"]) -> bool:
         """Whether any term learns from the teacher's layers, from its outputs, or from gold labels."""
         return any(what == term.READS for _, term in self.named())
+
+    @property
+    def shown(self) -> frozenset[What]:
+        """What the terms ask a student to show."""
+        return frozenset(what for _, term in self.named() for what in term.SHOWN)
 
     @property
     def reads_rows(self) -> bool:

@@ -158,7 +158,7 @@ def build_learners(
         if scores:
             check_windows(student.name, mapped, config, teacher)
         if terms.reads("layers"):
-            read_as_student(models[student.name], attention=scores)
+            read_as_student(models[student.name], terms.shown)
         links = list(enumerate(mapped, start=1))
         pairs[student.name] = Pair(config, teacher, links, outcome, student_seed(student, seed))
     return {name: Learner(models[name], objective(terms, pair)) for name, pair in pairs.items()}

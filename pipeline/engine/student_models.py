@@ -34,7 +34,7 @@ def student_config(student: StudentConfig, teacher: PretrainedConfig, run: Stage
         run.progress.note(f"warning: {student.name}: {warning}")
     config = students.student_config(shape, teacher, dropout=dropout(student), layers=mapped)
     if not team().follows:  # of several processes Transformers lets the first alone write a model
-        try_student(config, student.name, attention=False)
+        try_student(config, student.name, ())
     return config
 
 

@@ -1,5 +1,6 @@
 """Try a student of a new shape before anything is trained: build, run, read, save and load it."""
 
+from collections.abc import Collection
 from copy import deepcopy
 from tempfile import TemporaryDirectory
 
@@ -7,7 +8,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
 from pipeline.errors import ModelError
-from pipeline.features import EMBEDDING, Tap
+from pipeline.features import EMBEDDING, Tap, What
 from pipeline.models.load import load_finetuned
 from pipeline.models.source import ModelSource
 from pipeline.models.taps import Reader, encode
@@ -17,24 +18,24 @@ ROWS, LENGTH = 2, 5
 WAY_OUT = "choose another shape, or a BERT, RoBERTa, ELECTRA or MiniLM teacher"
 
 
-def try_student(config: PretrainedConfig, name: str, *, attention: bool) -> None:
+def try_student(config: PretrainedConfig, name: str, shown: Collection[What]) -> None:
     """Build a student, run it, read its features, save it and load it again.
 
     Args:
         config: configuration of the student.
         name: name of the student, for messages.
-        attention: whether a loss term compares its attention scores.
+        shown: what the loss terms ask it to show.
 
     Raises:
         ModelError: one of these steps fails for the family in this shape; names student, family and step.
     """
     try:
-        _try(_with_few_word_pieces(config), name, attention=attention)
+        _try(_with_few_word_pieces(config), name, shown)
     except ModelError:  # of the small vocabulary, perhaps; the student's own decides
-        _try(config, name, attention=attention)
+        _try(config, name, shown)
 
 
-def _try(config: PretrainedConfig, name: str, *, attention: bool) -> None:
+def _try(config: PretrainedConfig, name: str, shown: Collection[What]) -> None:
     step = "built"
     try:
         with torch.random.fork_rng(devices=[]), TemporaryDirectory(prefix="tinybert-trial-") as folder:
@@ -45,7 +46,7 @@ def _try(config: PretrainedConfig, name: str, *, attention: bool) -> None:
                 step = "run"
                 before = encode(model, batch).logits
                 step = "read"
-                read_as_student(model, attention=attention)
+                read_as_student(model, shown)
                 step = "saved"
                 model.save_pretrained(folder)
                 step = "opened again"
@@ -65,12 +66,12 @@ def _try(config: PretrainedConfig, name: str, *, attention: bool) -> None:
 
 
 @torch.no_grad()
-def read_as_student(model: PreTrainedModel, *, attention: bool) -> None:
+def read_as_student(model: PreTrainedModel, shown: Collection[What]) -> None:
     """Check that the taps of a built model have the shapes that the losses expect.
 
     Args:
         model: the model.
-        attention: whether a loss term compares its attention scores.
+        shown: what the loss terms ask it to show.
 
     Raises:
         ModelError: attention scores cannot be read, or hidden states or keys have another width or number of heads
@@ -78,9 +79,8 @@ def read_as_student(model: PreTrainedModel, *, attention: bool) -> None:
     """
     config = model.config
     numbers = range(1, config.num_hidden_layers + 1)
-    taps = [EMBEDDING, *(Tap("hidden", number) for number in numbers)]
-    if attention:
-        taps += [Tap(what, number) for number in numbers for what in ("query", "key")]
+    of_layers: tuple[What, ...] = ("hidden", *(what for what in ("query", "key") if what in shown))
+    taps = [EMBEDDING, *(Tap(what, number) for what in of_layers for number in numbers)]
     seen = Reader(model, taps)(_batch(config.vocab_size))
     widths = {tensor.shape[-1] for tap, tensor in seen.items() if tap.what in ("embedding", "hidden")}
     if widths != {config.hidden_size}:

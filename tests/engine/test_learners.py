@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from pipeline.config.distillation import TRANSFORMER_LAYERS
 from pipeline.config.models import StudentConfig
-from pipeline.config.terms import Terms
+from pipeline.config.terms import KINDS, Terms
 from pipeline.distillation.attention_loss import Attention
 from pipeline.distillation.losses import attention_score_loss, masked_mse
 from pipeline.distillation.objective import Objective, Part
@@ -16,7 +16,7 @@ from pipeline.distillation.terms.response import SoftTerm
 from pipeline.engine.guides.frozen import frozen_teacher
 from pipeline.engine.guides.outputs import stored_outputs
 from pipeline.engine.learner import Learner
-from pipeline.engine.objectives import TEACHER, build_learners, from_labels, guide_taps, masked_words
+from pipeline.engine.objectives import TEACHER, Pair, build_learners, from_labels, guide_taps, masked_words, objective
 from pipeline.errors import ModelError
 from pipeline.features import IGNORED, OUTPUT, Outcome, Tap
 from pipeline.models.taps import encode
@@ -37,6 +37,15 @@ def test_masked_language_model_equals_the_whole_head(make_bert: Make, batch: Bat
     loss = Learner(model, masked_words())(batch | {"labels": labels})["masked_lm"]
     whole = F.cross_entropy(encode(model, batch).logits.flatten(0, 1), labels.flatten())
     torch.testing.assert_close(loss, whole)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_term_reads_what_its_options_say(make_bert: Make, kind: str) -> None:
+    """So that a student can be tried before anything is built."""
+    config = make_bert("encoder").config
+    terms = Terms.model_validate({kind: 1})
+    built = objective(terms, Pair(config, config, [(1, 1)], "classes", 0))
+    assert {tap.what for tap in built.student_taps} == terms.shown
 
 
 def test_a_batch_in_which_nothing_is_masked_has_no_loss(make_bert: Make, batch: Batch) -> None:

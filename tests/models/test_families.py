@@ -139,7 +139,7 @@ def test_scores_that_cannot_be_read_are_refused_before_any_training(family: str)
 def test_a_family_that_cannot_take_another_shape_is_refused_in_one_line(family: str) -> None:
     config = AutoConfig.for_model(family, **SETTINGS.get(family, {}))
     with pytest.raises(ModelError, match=rf"'{family}' .*: choose ") as refusal:
-        try_student(student_config(SHAPES[1], config, dropout=0.0), "wide", attention=False)
+        try_student(student_config(SHAPES[1], config, dropout=0.0), "wide", ())
     assert "\n" not in str(refusal.value)
 
 
