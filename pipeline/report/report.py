@@ -15,6 +15,7 @@ from pipeline.report.content import ReportData, ResultRow
 from pipeline.report.lineage import lineage_svg
 from pipeline.report.plots import loss_curves, metric_curves, trade_off
 from pipeline.report.summary import best_student, size_ratio, speed_ratio, summarise
+from pipeline.report.tables import short_cells
 
 FILTERS = ("score", "signed", "percent", "times", "speed", "count", "size", "milliseconds", "duration", "words")
 OPTIONAL = ("interval", "retention", "difference", "parameters", "size_bytes", "flops", "latency_ms", "speed")
@@ -32,11 +33,13 @@ def render(data: ReportData) -> str:
     )
     environment.filters |= {name: getattr(formats, name) for name in FILTERS}
     main, teacher, student = data.main_metric, data.first("teacher"), best_student(data.results, data.main_metric)
+    metrics = list(dict.fromkeys([main, *(name for row in data.results for name in row.metrics)]))
     page = environment.get_template("template.html").render(
         data=data,
         summary=summarise(data.results, main),
         figures=key_figures(data),
-        metrics=list(dict.fromkeys([main, *(name for row in data.results for name in row.metrics)])),
+        metrics=metrics,
+        results=[(row, short_cells(row, metrics)) for row in data.results],
         has={key: any(getattr(row, key) is not None for row in data.results) for key in OPTIONAL},
         losses=loss_curves(data.curves),
         evaluations=metric_curves(data.evaluations, main, teacher.metrics.get(main) if teacher else None),
