@@ -9,9 +9,7 @@ from flows.later import Later
 
 work_of_compare, work_of_ablate = Later("flows.comparing:compare"), Later("flows.comparing:ablate")
 SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Seeds of the students, from student_seed upwards.")]
-ResamplesOption = Annotated[
-    int, typer.Option("--resamples", min=1, help="Draws of each interval, and permutations of each p-value.")
-]
+ResamplesOption = Annotated[int, typer.Option("--resamples", min=1, help="Draws of each interval and p.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 

@@ -138,6 +138,6 @@ def _table(found: dict[str, Any]) -> Table:
             milliseconds(row["milliseconds"]),
             duration(row["seconds"], space=" "),
         )
-    table.caption = f"p by permutation, corrected for {len(found['results']) - 1} comparisons (Holm)"
+    table.caption = f"p, corrected for {len(found['results']) - 1} comparisons (Holm)"
     table.caption_justify = "left"
     return table

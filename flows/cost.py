@@ -18,7 +18,7 @@ from rich.table import Table
 from flows.plan import Steps, finished
 from pipeline.config.run import RunConfig
 from pipeline.cost.arithmetic import RunCost, StageCost
-from pipeline.errors import PipelineError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.report import formats
 
 SHOWN_ERROR = 2_000
@@ -34,6 +34,10 @@ def show_cost(config: RunConfig, steps: Steps, until: str | None, *, as_json: bo
         until: last stage of the run; None runs all.
         as_json: print JSON instead of a table.
     """
+    if config.use and not finished(steps):
+        raise ConfigError(
+            f"plan --cost rehearses every stage, and use.{min(config.use)} is an artifact: leave it out of the estimate"
+        )
     if finished(steps):
         nothing = RunCost(tuple(StageCost(stage.name, reason.action) for stage, reason in steps))
         found: tuple[RunCost, list[str], float] = nothing, [], 0.0

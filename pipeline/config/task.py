@@ -113,7 +113,7 @@ class TaskConfig(Config):
         if self.dev and not self.train:
             msg = f"task.dev is {self.dev!r} but task.train is empty: name the training file too, or drop it"
             raise ValueError(msg)
-        tested = self.test or len(self.hub_splits) > len(("train", "dev"))
+        tested = self.test or (self.hub and len(self.hub_splits) > len(("train", "dev")))
         if self.test and not self.train:
             msg = (
                 f"task.test is {self.test!r} but task.train is empty: a test file stands beside task.train and task.dev"

@@ -12,6 +12,7 @@ from pipeline.errors import ConfigError
 
 ABLATIONS = Path(__file__).parent / "ablations.yaml"
 WHOLE = "all"  # the run that an ablation takes a part of
+WITHOUT_GENERAL = "no-general-distillation"
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,11 @@ class Variant:
             seeds: number of seeds, counted up from that of the configuration.
         """
         first = self.config.seed_of_students
+        kept = self.config.runtime.model_copy(update={"retention": None})  # the table still needs what a run has made
         return tuple(
-            self.config.model_copy(update={"student_seed": first + number, "name": f"{self.name} {first + number}"})
+            self.config.model_copy(
+                update={"student_seed": first + number, "name": f"{self.name} {first + number}", "runtime": kept}
+            )
             for number in range(seeds)
         )
 
@@ -80,8 +84,14 @@ def ablated(
     Raises:
         ConfigError: the file is none, or one of its changes does not fit; of the paper's own these are left out.
     """
-    found, remarks = [Variant(WHOLE, load_config(path, overrides, recipe))], []
+    whole = load_config(path, overrides, recipe)
+    found, remarks = [Variant(WHOLE, whole)], []
     for name, changes in read_ablations(file).items():
+        if file is None:
+            changes = _fitting(whole, name, changes)  # noqa: PLW2901 - the paper's own, cut to this run
+            if not changes:
+                remarks.append(f"{name} is left out: this run has no general distillation to leave out")
+                continue
         changed = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
         try:
             config = load_config(path, [*overrides, *changed], recipe)
@@ -92,6 +102,18 @@ def ablated(
             continue
         found.append(Variant(name, config))
     return found, remarks
+
+
+def _fitting(whole: RunConfig, name: str, changes: Mapping[str, object]) -> Mapping[str, object]:
+    """One of the paper's ablations without what would add to this run instead of taking out of it."""
+    general = [student.name for student in whole.students if student.start == "general"]
+    if name == WITHOUT_GENERAL:
+        if whole.general_distillation is None or not any(student.learns_general for student in whole.students):
+            return {}
+        return {"general_distillation": None, **{f"students.{student}.start": "random" for student in general}}
+    if whole.corpus is None or whole.general_distillation is None:
+        return {key: value for key, value in changes.items() if not key.startswith("general_distillation.")}
+    return changes
 
 
 def read_ablations(file: str | None) -> dict[str, Mapping[str, object]]:

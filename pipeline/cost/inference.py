@@ -33,9 +33,10 @@ def share(context: RehearsalContext, stage: Stage[Any]) -> StageCost:
     )
     if (more.folder / TOKENS).exists():
         return _transfer_set(context, stage, less, more)
-    few, many, real = rows.dev_tokens()
+    split = "test" if counts and "test" in rows.rows else "dev"  # an evaluation judges, a teacher is only chosen
+    few, many, real = rows.tokens_of(split)
     seconds = linear((less.seconds, few), (more.seconds, many), real)
-    basis = f"{rows.rows['dev']:,} dev rows, {len(rows.here['dev']):,} timed"
+    basis = f"{rows.rows[split]:,} {split} rows, {len(rows.here[split]):,} timed"
     return context.cost(stage, more, basis, seconds=seconds + (_tfidf_seconds(context) if counts else 0.0))
 
 
@@ -56,11 +57,11 @@ def _transfer_set(context: RehearsalContext, stage: Stage[Any], less: Rehearsed,
 def _tfidf_seconds(context: RehearsalContext) -> float:
     """Return the seconds of the word counts of all training rows, from those of at most ``COUNTED_ROWS``."""
     task = load_task(context.artifacts["task_data"])
-    splits = sample_task(task, {"train": COUNTED_ROWS}, context.config.seed).splits
+    splits, judging = sample_task(task, {"train": COUNTED_ROWS}, context.config.seed).splits, task.judging[0]
     texts = {
         split: list(zip(*(splits[split][name].to_pylist() for name in TEXTS[: 1 + task.pair]), strict=True))
-        for split in ("train", "dev")
+        for split in ("train", judging)
     }
     clock = time.perf_counter()
-    tfidf_baseline(texts["train"], splits["train"]["label"].to_numpy(), texts["dev"], kind=task.kind)
+    tfidf_baseline(texts["train"], splits["train"]["label"].to_numpy(), texts[judging], kind=task.kind)
     return (time.perf_counter() - clock) * context.rows.rows["train"] / splits["train"].num_rows

@@ -64,10 +64,10 @@ class TaskRows:
         there = [resampled(lengths, max(1, round(number * share))) for lengths, number in parts if number]
         return np.concatenate([self.here[split] for split in splits]), np.concatenate(there), total
 
-    def dev_tokens(self) -> tuple[float, float, float]:
-        """Return the tokens that a model computes for the dev rows: of ``smaller``, of ``folder``, of the task."""
-        here, there = self.here["dev"], self.there["dev"]
-        sizes = ((here, max(1, len(here) // SMALLER)), (here, len(here)), (there, self.rows["dev"]))
+    def tokens_of(self, split: str) -> tuple[float, float, float]:
+        """Return the tokens that a model computes for the rows of a split: of ``smaller``, ``folder`` and the task."""
+        here, there = self.here[split], self.there[split]
+        sizes = ((here, max(1, len(here) // SMALLER)), (here, len(here)), (there, self.rows[split]))
         few, many, real = (inference_tokens(lengths, rows) for lengths, rows in sizes)
         return few, many, real
 

@@ -62,7 +62,7 @@ def share(context: RehearsalContext, stage: Stage[Any]) -> StageCost:
     of_real_pass = batches(read.there, read.rows, real, max_length=read.longest)
     steps = total_steps(real, of_real_pass.steps)
     per_epoch = getattr(method, "evaluations_per_epoch", 1.0)
-    _, dev, real_dev = context.rows.dev_tokens() if scored else (0.0, 1.0, 1.0)
+    _, dev, real_dev = context.rows.tokens_of("dev") if scored else (0.0, 1.0, 1.0)
     weights = sum(path.stat().st_size for path in done.folder.rglob("*.safetensors"))
     load = Load(
         tokens=of_real_pass.tokens,

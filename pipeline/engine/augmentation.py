@@ -7,6 +7,7 @@ from pipeline.augmentation.variants.build import Drawing, build_variants
 from pipeline.config.augmentation import AugmentationConfig
 from pipeline.config.words import WordsConfig
 from pipeline.data.tasks.table import task_rows
+from pipeline.engine.refusals import check_same_rows
 from pipeline.store.stage import StageRun
 
 
@@ -34,6 +35,7 @@ def run(
         unlabelled: augment the unlabelled rows too.
         seed: seed of the draws.
     """
+    check_same_rows(run, "candidates")
     drawing = Drawing(
         config=AugmentationConfig(
             variants=variants,

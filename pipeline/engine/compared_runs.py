@@ -24,7 +24,6 @@ from pipeline.store.artifact import load_artifact
 from pipeline.store.stage import StageRun
 
 RESULT, TABLE, PAGE = "comparison.json", "comparison.csv", "comparison.html"
-LABELS_ALONE = "label-only"
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,13 @@ def run(
         variants: names of the runs; the others are compared with the first student of the first one.
         students: students of each run.
         seeds: of the students, by repetition.
-        resamples: draws of each interval, and permutations of each p-value.
+        resamples: draws of each interval and p.
         seed: of the draws.
     """
     task = load_task(run.artifact("task_data"))
     kept = _read(run, len(variants), len(seeds))
     labels, way = kept[0][0].labels, scoring(task)
-    methods = _methods(variants, students, kept)
+    methods = _methods(variants, students, kept, _labels_alone(run))
     rows = []
     for number, method in enumerate(methods):
         rows.append(seeds_score(way, method.answers, labels, resamples, seed))
@@ -108,7 +107,10 @@ def _read(run: StageRun, variants: int, seeds: int) -> list[list[KeptPredictions
 
 
 def _methods(
-    variants: Sequence[str], students: Sequence[Sequence[str]], kept: Sequence[Sequence[KeptPredictions]]
+    variants: Sequence[str],
+    students: Sequence[Sequence[str]],
+    kept: Sequence[Sequence[KeptPredictions]],
+    alone: Sequence[str],
 ) -> list[Method]:
     """Every student of every run, and the first run's students on labels alone."""
     methods = []
@@ -116,8 +118,18 @@ def _methods(
         for student in of_run:
             title = name if len(of_run) == 1 else f"{name} / {student}"
             methods.append(Method(title, variant, student, tuple(one.answers[student] for one in kept[variant])))
-    alone = [model for model in kept[0][0].answers if model.startswith(LABELS_ALONE)]
     return methods + [Method(model, 0, model, tuple(one.answers[model] for one in kept[0])) for model in alone]
+
+
+def _labels_alone(run: StageRun) -> list[str]:
+    """The first run's students on labels alone, by name."""
+    return [row["name"] for row in _results(run, 0) if row["role"] == "label-only"]
+
+
+def _results(run: StageRun, variant: int) -> list[dict[str, Any]]:
+    """The results of a run's first seed."""
+    found = json.loads((run.artifact(f"evaluation_{variant}_0") / "results.json").read_text("utf-8"))
+    return list(found["results"])
 
 
 def _differences(
@@ -146,8 +158,8 @@ def _result(
 
 def _facts(run: StageRun, variant: int, model: str) -> dict[str, Any]:
     """Parameters, milliseconds of a forward pass and seconds of training of a model, of the first seed."""
-    evaluated = json.loads((run.artifact(f"evaluation_{variant}_0") / "results.json").read_text("utf-8"))
-    row = next(row for row in evaluated["results"] if row["name"] == model)
+    results = _results(run, variant)
+    row = next(row for row in results if row["name"] == model)
     facts: dict[str, Any] = {"parameters": row.get("parameters"), "milliseconds": None, "seconds": None}
     if run.has(f"latency_{variant}"):
         times = read_latency(run.artifact(f"latency_{variant}"))
@@ -160,16 +172,18 @@ def _facts(run: StageRun, variant: int, model: str) -> dict[str, Any]:
             ),
             None,
         )
-    work = [role for role in run.inputs if role.startswith(f"work_{variant}_")]
-    if work and not model.startswith(LABELS_ALONE):
-        facts["seconds"] = sum(load_artifact(run.artifact(role)).manifest.timings.seconds for role in work)
+    taught = [row for row in results if row["role"] in ("student", "ablation")]
+    if len(taught) == 1 and taught[0]["name"] == model:  # several share the time of their stages
+        work = [role for role in run.inputs if role.startswith(f"work_{variant}_")]
+        timings = [load_artifact(run.artifact(role)).manifest.timings for role in work]
+        if not any(timing.resumed for timing in timings):  # else only the last attempt was timed
+            facts["seconds"] = sum(timing.seconds for timing in timings)
     return facts
 
 
 def _teacher(run: StageRun, main: str) -> float:
     """Score of the first run's teacher."""
-    evaluated = json.loads((run.artifact("evaluation_0_0") / "results.json").read_text("utf-8"))
-    return float(next(row for row in evaluated["results"] if row["role"] == "teacher")["metrics"][main])
+    return float(next(row for row in _results(run, 0) if row["role"] == "teacher")["metrics"][main])
 
 
 def _write_csv(path: Path, results: Sequence[Mapping[str, Any]]) -> None:

@@ -1,10 +1,12 @@
-"""Checks of a model that need only its configuration, so that it need not be loaded."""
+"""Checks of a model that need only its configuration, so that it need not be loaded; and of where inputs come from."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.errors import ModelError
+from pipeline.errors import DataError, ModelError
 from pipeline.models.described import MULTI_LABEL
+from pipeline.store.artifact import load_artifact
+from pipeline.store.stage import StageRun
 
 
 def check_length(length: int, positions: float, setting: str) -> None:
@@ -55,3 +57,19 @@ def check_one_output(num_labels: int | None) -> None:
             f"the teacher has {num_labels} outputs, a regression needs one: name a teacher that was "
             "fine-tuned on a score, or set teacher.finetune to train it on the task"
         )
+
+
+def check_same_rows(run: StageRun, role: str) -> None:
+    """Refuse an input that was made from other rows of a task than those of this run.
+
+    Args:
+        run: a stage with the input ``task_data``.
+        role: of the input.
+
+    Raises:
+        DataError: names the input and what it was made from.
+    """
+    own, made = (load_artifact(run.artifact(name)).manifest for name in ("task_data", role))
+    record = made.inputs.get("task_data")
+    if record is not None and record.ref is not None and record.digest != own.digest:
+        raise DataError(f"the {role} was made from {record.ref}, whose rows are not those of this run: use another one")

@@ -16,7 +16,7 @@ def metric_names(task: TaskData) -> dict[str, str]:
         return {}
     one = "mean F1 of the labels" if task.positive is None else f"F1 of {task.positive}"
     named = {"f1": one, "accuracy_and_f1": f"mean of accuracy and {one}"}
-    others = [split for split in task.splits if split.startswith("dev_")]
+    others = task.judging[1:]
     return named | {
         f"{split}_{key}": f"{split.replace('_', ' ')} {name}" for split in others for key, name in named.items()
     }

@@ -8,17 +8,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
+from transformers import PreTrainedConfig
 
 from pipeline.config.precision import Precision
 from pipeline.data.tasks.table import TaskData, load_task
 from pipeline.data.tokens.logits import join_logits, read_logits, write_logits
 from pipeline.data.tokens.tokenizer import load_tokenizer
 from pipeline.engine.inference import predict_logits
+from pipeline.engine.refusals import check_one_output, check_same_rows
 from pipeline.engine.rows import write_rows
 from pipeline.engine.run_training import placed, write_json
 from pipeline.engine.teacher_cache.decision import caching_pays
 from pipeline.engine.transfer_set import LOGITS, TOKENS, TransferSet
 from pipeline.engine.variant_quality import QUALITY, figures, variant_quality
+from pipeline.errors import ModelError
 from pipeline.models.load import load_finetuned
 from pipeline.models.precision import autocast, prepare_teacher
 from pipeline.models.source import ModelSource
@@ -42,6 +45,9 @@ def run(run: StageRun, *, precision: Precision) -> None:
     tables = _rows(task, run.artifact("augmentation") / "variants.parquet" if run.has("augmentation") else None)
     table = write_rows(run.output / TOKENS, tables, tokenizer, max_length=task.max_length, progress=run.progress)
     model = placed(load_finetuned(ModelSource(str(folder))), run.runtime)
+    _check_labels(model.config, task)
+    if run.has("augmentation"):
+        check_same_rows(run, "augmentation")
     prepare_teacher(model, precision)
     pack(model)
     shards: list[Path] = []
@@ -85,6 +91,22 @@ def run(run: StageRun, *, precision: Precision) -> None:
         quality = variant_quality(run, task, transfer)
         write_json(run.output / QUALITY, quality)
         run.record(quality=figures(quality))
+
+
+def _check_labels(config: PreTrainedConfig, task: TaskData) -> None:
+    """Refuse a teacher of another task, such as one that stands for this run's own.
+
+    Raises:
+        ModelError: its labels, or their order, are not the task's; names both.
+    """
+    names = tuple(name for _, name in sorted((config.id2label or {}).items()))
+    if task.kind == "classification" and names != task.label_names:
+        raise ModelError(
+            f"the teacher's labels are {', '.join(map(str, names))}, those of the task are "
+            f"{', '.join(task.label_names)}: use a teacher of this task"
+        )
+    if task.kind == "regression":
+        check_one_output(len(names))
 
 
 def _rows(task: TaskData, variants: Path | None) -> Iterator[pa.Table]:

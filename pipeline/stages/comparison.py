@@ -8,6 +8,7 @@ from pipeline.config.base import Config
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.stages.graph import TwoStage, two_stage
+from pipeline.stages.task_data import task_data
 from pipeline.store.entry import entry
 from pipeline.store.stage import Stage
 from pipeline.store.store import Store
@@ -22,7 +23,7 @@ class ComparisonStage(Config):
         variants: names of the runs, the one that the others are compared with first.
         students: names of the students of each run.
         seeds: seed of the students of each repetition, the same for all runs.
-        resamples: draws of each interval, and permutations of each p-value.
+        resamples: draws of each interval and p.
     """
 
     variants: tuple[str, ...]
@@ -52,7 +53,7 @@ def comparison(variants: Mapping[str, Sequence[RunConfig]], resamples: int, stor
 
     Args:
         variants: name -> configuration by seed; the others are compared with the first.
-        resamples: draws of each interval, and permutations of each p-value.
+        resamples: draws of each interval and p.
         store: tells which stages are the same.
 
     Raises:
@@ -63,7 +64,7 @@ def comparison(variants: Mapping[str, Sequence[RunConfig]], resamples: int, stor
     for name, of_run in graphs.items():
         if of_run[0].evaluation is None:
             raise ConfigError(f"{name} has no task, so there is nothing to judge its students by: set task")
-    tasks = {name: resolver.fingerprint(_there(of_run[0].task_data)) for name, of_run in graphs.items()}
+    tasks = {name: resolver.fingerprint(_rows(configs[0])) for name, configs in variants.items()}
     first = next(iter(graphs))
     for name, task in tasks.items():
         if task != tasks[first]:
@@ -93,6 +94,12 @@ def comparison(variants: Mapping[str, Sequence[RunConfig]], resamples: int, stor
     ]
     stage = Stage(NAME, 1, settings, inputs, entry("pipeline.engine.compared_runs"))
     return Comparison(tuple(runs), stage, alike)
+
+
+def _rows(config: RunConfig) -> Stage[Any]:
+    """The rows of a run, however long their sequences may be."""
+    assert config.task is not None, "asked of a run with a task"  # noqa: S101
+    return task_data(config.model_copy(update={"task": config.task.model_copy(update={"max_length": None})}))
 
 
 def _training(run: TwoStage) -> list[Stage[Any]]:

@@ -34,6 +34,8 @@ from pipeline.store.stage import Stage, ancestors, by_name
 from pipeline.store.store import Store
 
 AnyStage = Stage[Any]
+# Stages whose artifact may come from another run; what others make is bound to the run's own rows and students.
+USABLE = ("corpus", "pretrain", "general_distillation", "teacher", "candidates", "augmentation")
 
 
 @dataclass(frozen=True)
@@ -139,15 +141,23 @@ def _all_stages(config: RunConfig) -> TwoStage:
 
 
 def _or_artifact(config: RunConfig, stage: AnyStage) -> AnyStage:
-    """A stage, or the artifact that the configuration puts in its place."""
+    """A stage, or the artifact that the configuration puts in its place.
+
+    Raises:
+        ConfigError: it is an artifact of another stage, or lacks a student of the run.
+        StoreError: there is none.
+    """
     ref = config.use.get(stage.name)
     if ref is None:
         return stage
     artifact = Store(config.runtime.store).open(ref)
-    if artifact.manifest.stage != stage.name:
-        raise ConfigError(
-            f"use.{stage.name} is {ref!r}, an artifact of {artifact.manifest.stage}: name one of {stage.name}"
-        )
+    made = artifact.manifest.stage
+    if made != stage.name:
+        raise ConfigError(f"use.{stage.name} is {ref!r}, an artifact of {made}: name one of {stage.name}")
+    for student in config.students if stage.name == "general_distillation" else ():
+        there = any(name.startswith(f"students/{student.name}/") for name in artifact.manifest.files)
+        if student.learns_general and not there:
+            raise ConfigError(f"use.{stage.name} is {ref!r}, which has no student {student.name!r}: name one that has")
     return FinishedStage(artifact)
 
 
@@ -156,9 +166,12 @@ def _with_artifacts(config: RunConfig, made: Mapping[str, Any]) -> TwoStage:
     run = TwoStage(**made)
     if not config.use:
         return run
-    unknown = set(config.use) - {stage.name for stage in run}
-    if unknown:
-        raise ConfigError(f"use.{min(unknown)} names no stage of this run that an artifact can stand for")
+    for name in config.use:
+        if name not in USABLE or name not in {stage.name for stage in run}:
+            there = ", ".join(stage.name for stage in run if stage.name in USABLE)
+            raise ConfigError(
+                f"use.{name} names no stage that an artifact can stand for in this run: choose of {there}"
+            )
     last = [stage for stage in (run.evaluation, run.latency) if stage is not None] or [list(run)[-1]]
     needed = {stage.name for end in last for stage in (*ancestors(end), end)}
     return TwoStage(**{place: _kept(there, needed) for place, there in vars(run).items()})

@@ -7,6 +7,7 @@ would have in the graph of the whole run.
 from typing import Any
 
 from pipeline.config.base import Config
+from pipeline.errors import StoreError
 from pipeline.store.artifact import Artifact
 from pipeline.store.stage import Stage, StageRun
 
@@ -22,14 +23,14 @@ class FinishedStage(Stage[Config]):
 
     def __init__(self, artifact: Artifact) -> None:
         made = artifact.manifest
-        super().__init__(made.stage, made.code_version, Config(), {}, _never)
+
+        def missed(_config: Config, _run: StageRun) -> None:
+            raise StoreError(f"{artifact.ref} is damaged or gone, and nothing here can make it again: name another one")
+
+        super().__init__(made.stage, made.code_version, Config(), {}, missed)
         object.__setattr__(self, "artifact", artifact)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The slice of the configuration that it was made with."""
         return self.artifact.manifest.config
-
-
-def _never(_config: Config, _run: StageRun) -> None:
-    raise RuntimeError("a finished stage does not run")

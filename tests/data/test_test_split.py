@@ -46,6 +46,11 @@ def test_a_test_file_judges_and_dev_chooses(tmp_path: Path) -> None:
     assert read_task(task(tmp_path, test=None), 0).judging == ("dev",)
 
 
+def test_a_sample_of_dev_leaves_the_test_rows_whole(tmp_path: Path) -> None:
+    data = read_task(task(tmp_path, dev_rows=4), 0)
+    assert (len(rows(data, "dev")), len(rows(data, "test"))) == (4, 10)
+
+
 def test_a_share_of_the_training_rows_chooses_and_dev_judges(tmp_path: Path) -> None:
     data = read_task(task(tmp_path, test=None, validation_share=0.25), 0)
     assert data.judging == ("test",)

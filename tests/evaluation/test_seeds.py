@@ -1,11 +1,10 @@
-"""Methods with several seeds: their intervals cover both sources of chance, their p-values are those of chance."""
+"""Methods with several seeds: their intervals and p-values cover both sources of chance."""
 
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import kstest
 
 from pipeline.evaluation.kept_predictions import read_predictions, write_predictions
 from pipeline.evaluation.scores import Scoring
@@ -35,7 +34,7 @@ def test_a_better_method_is_found_better_and_the_same_one_is_not() -> None:
     labels = generator.integers(2, size=400)
     good, bad = ([answers(generator, labels, right) for _ in range(3)] for right in (0.9, 0.7))
     better = seeds_difference(ACCURACY, good, bad, labels, 300, 2)
-    assert better.p == pytest.approx(1 / 301)
+    assert better.p == pytest.approx(2 / 301)
     assert better.interval[0] > 0
     same = seeds_difference(ACCURACY, good, good, labels, 300, 2)
     assert same.mean == 0
@@ -43,15 +42,19 @@ def test_a_better_method_is_found_better_and_the_same_one_is_not() -> None:
     assert same.interval == (0, 0)
 
 
-def test_where_methods_are_alike_p_is_spread_evenly() -> None:
+def test_methods_whose_seeds_vary_alike_are_seldom_called_different() -> None:
+    """Three seeds, each of another accuracy: a test of the rows alone would find a difference in every fifth pair."""
     generator = np.random.default_rng(2)
     found = []
-    for number in range(120):
-        labels = generator.integers(2, size=60)
-        one, other = ([answers(generator, labels, 0.8)] for _ in range(2))
-        found.append(seeds_difference(ACCURACY, one, other, labels, 99, number).p)
-    assert np.mean(np.array(found) <= 0.05) < 0.12  # ties make it careful, never bold
-    assert kstest(found, "uniform", alternative="greater").pvalue > 0.001
+    for number in range(100):
+        labels = generator.integers(2, size=400)
+        one, other = (
+            [answers(generator, labels, right) for right in generator.normal(0.8, 0.02, size=3)] for _ in range(2)
+        )
+        found.append(seeds_difference(ACCURACY, one, other, labels, 120, number))
+    assert np.mean([difference.p <= 0.05 for difference in found]) <= 0.11
+    outside = [difference for difference in found if difference.interval[0] > 0 or difference.interval[1] < 0]
+    assert all(difference.p < 0.1 for difference in outside)  # p and interval say the same
 
 
 @pytest.mark.parametrize("metric", ["f1", "matthews", "accuracy_and_f1", "pearson_spearman"])

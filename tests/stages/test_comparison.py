@@ -76,6 +76,27 @@ def test_an_ablation_shares_what_it_can_and_means_what_its_runs_scored(tmp_path:
         assert "evaluation" in made(run, compared(run, variants, seeds=3))[1]  # a seed more: those of before stay
 
 
+def test_an_ablation_takes_out_and_never_adds(tmp_path: Path) -> None:
+    run = tiny(tmp_path)
+    with chdir(run.folder):
+        variants, remarks = ablated(
+            "tiny.yaml", ("general_distillation=null", "students.distilled.start=teacher"), None, None
+        )
+        plain = {one.name: one.config for one in variants}
+        assert remarks == ["no-general-distillation is left out: this run has no general distillation to leave out"]
+        assert all(config.general_distillation is None for config in plain.values())
+        variants, _ = ablated("tiny.yaml", ("students.random-start.start=teacher",), None, None)
+        starts = {one.name: [student.start for student in one.config.students] for one in variants}
+    assert starts["no-general-distillation"] == ["random", "teacher"]
+    assert starts["no-attention"] == ["general", "teacher"]
+
+
+def test_runs_of_a_comparison_keep_what_its_table_needs(tmp_path: Path) -> None:
+    run = tiny(tmp_path)
+    seeded = Variant("one", run.config("runtime.retention={keep: 1}")).seeded(2)
+    assert [config.runtime.retention for config in seeded] == [None, None]
+
+
 def test_a_seed_of_the_students_moves_nothing_above_them(tmp_path: Path) -> None:
     run = tiny(tmp_path)
     with chdir(run.folder):
@@ -100,6 +121,8 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
             compared(run, [one, Variant("two", run.config())], 1)
         with pytest.raises(ConfigError, match="two draws other rows than one: compare runs of one task"):
             compared(run, [one, Variant("two", run.config("task.train_rows=20"))], 1)
+        longer = run.config("task.max_length=24", "phases.prediction.training.epochs=2")
+        assert compared(run, [one, Variant("longer", longer)], 1).alike == ()  # the same rows, cut elsewhere
         with pytest.raises(ConfigError, match="two has no task"):
             compared(run, [one, Variant("two", run.config("task=null"))], 1)
         (tmp_path / "wrong.yaml").write_text("no-thing: {phases.nothing.terms.soft: 1}\n")

@@ -136,6 +136,8 @@ def draw_parts(parts: Parts, config: TaskConfig, seed: int, label_names: Sequenc
     if config.dev_rows is not None:
         dev = {
             split: part.take(_drawn(part, config.dev_rows, seed, "dev", stratify=bool(label_names)))
+            if split.startswith("dev")
+            else part
             for split, part in dev.items()
         }
     return Parts(train, dev, (rest, *parts.unlabelled))
