@@ -3,8 +3,10 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
+import pytest
 import torch
 from hypothesis import settings
 
@@ -16,3 +18,10 @@ settings.load_profile("any machine")
 _own = tempfile.mkdtemp(prefix="tinybert-home-")
 atexit.register(shutil.rmtree, _own, ignore_errors=True)
 os.environ["TINYBERT_HOME"] = _own
+
+
+@pytest.fixture(autouse=True)
+def _patience_of_a_process_of_its_own() -> None:
+    """A command ends its process at once where its server was silent for long, which the server of another test is not."""
+    if (module := sys.modules.get("tasks.patience")) is not None:
+        module.patience.__init__()
