@@ -22,6 +22,6 @@ os.environ["TINYBERT_HOME"] = _own
 
 @pytest.fixture(autouse=True)
 def _patience_of_a_process_of_its_own() -> None:
-    """A command ends its process at once if its server was silent for long; the server of another test is not its own."""
+    """A command ends its process if its server was silent for long; the server of another test is not its own."""
     if (module := sys.modules.get("tasks.patience")) is not None:
         module.patience.__init__()
