@@ -8,12 +8,14 @@ those of the processor, user and system together, of a process from its start to
 
 import argparse
 import ast
+import io
 import json
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,11 +129,27 @@ def processor_seconds(tree: Path, *arguments: str) -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
+def code_lines(text: str) -> int:
+    """Lines without blank ones, comments and docstrings."""
+    nothing = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    lines = {
+        line
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type not in nothing
+        for line in range(token.start[0], token.end[0] + 1)
+    }
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | FUNCTIONS) and ast.get_docstring(node, clean=False) is not None:
+            lines -= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    return len(lines)
+
+
 def show_counts(tree: Path) -> None:
     """Print what is counted in a tree."""
     modules = sources(tree)
-    lines = sum(len(path.read_text("utf-8").splitlines()) for one in FOLDERS for path in (tree / one).rglob("*.py"))
-    print(f"files: {len(modules)}, lines: {lines}")
+    texts = [path.read_text("utf-8") for folder in FOLDERS for path in (tree / folder).rglob("*.py")]
+    lines, code = (sum(count(text) for text in texts) for count in (lambda text: text.count("\n"), code_lines))
+    print(f"files: {len(modules)}, lines: {lines}, of code: {code}")
     late = {name: count for name, module in modules.items() if (count := late_imports(module))}
     print(f"imports inside functions: {sum(late.values())} in {len(late)} files")
     print(f"files in circles of imports: {len(circle := in_circles(modules))} {' '.join(circle)}")
