@@ -32,8 +32,11 @@ def spin_briefly() -> None:
 
 def others_run() -> bool:
     """Return whether any other thread of this machine is running or waiting for a processor just now (Linux)."""
-    running, _, _ = LOAD.read_text(encoding="ascii").split()[3].partition("/") if LOAD.exists() else ("1", "", "")
-    return int(running) > 1
+    try:
+        running, _, _ = LOAD.read_text(encoding="ascii").split()[3].partition("/")
+        return int(running) > 1
+    except (OSError, IndexError, ValueError):  # no Linux, or one that tells less
+        return False
 
 
 def ask_for_short_slices() -> bool:
