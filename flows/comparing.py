@@ -40,7 +40,9 @@ def compare(
     names = [name.strip() for name in recipes.split(",") if name.strip()]
     if not names:
         raise ConfigError("nothing to compare: name recipes with --recipes a,b (see: tinybert recipes)")
-    path, _, overrides = _parts(arguments)
+    path, other, overrides = _parts(arguments)
+    if other is not None:
+        raise ConfigError(f"{other!r} is one file too many: compare takes a configuration, then key=value")
     _compare(recipes_compared(path, overrides, names), seeds, resamples, quiet=quiet, as_json=as_json)
 
 
@@ -78,18 +80,18 @@ def _compare(variants: Sequence[Variant], seeds: int, resamples: int, *, quiet: 
     if join().size > 1:
         raise ConfigError("a comparison runs on one process: start it without torchrun")
     store = Store(variants[0].config.runtime.store)
-    wanted = comparison({one.name: one.seeded(seeds) for one in variants}, resamples, store)
+    planned = comparison({one.name: one.seeded(seeds) for one in variants}, resamples, store)
     console = Console(stderr=as_json)
-    for name in wanted.alike:
+    for name in planned.alike:
         console.print(f"{escape(name)} changes nothing in this run and is left out", highlight=False)
-    for config, until in wanted.runs:  # what would be refused is refused before the first of them runs
+    for config, until in planned.runs:  # refuse a mistake in the last run before the first one starts
         refuse_lost_hub(plan_run(config, until))
     if not quiet and not as_json:
-        console.print(_shared(wanted, store), highlight=False)
-    if store.find(wanted.stage) is None:
+        console.print(_shared(planned, store), highlight=False)
+    if store.find(planned.stage) is None:
         check_writable(store.root)
-        run_comparison(wanted, console, quiet=quiet or as_json)
-    artifact = store.get(wanted.stage)
+        run_comparison(planned, console, quiet=quiet or as_json)
+    artifact = store.get(planned.stage)
     found = json.loads((artifact.path / "comparison.json").read_text("utf-8")) | {"output": str(artifact.path)}
     if as_json:
         typer.echo(json.dumps(found))
@@ -99,19 +101,14 @@ def _compare(variants: Sequence[Variant], seeds: int, resamples: int, *, quiet: 
         typer.echo(f"{file.partition('.')[2]}: {artifact.path / file}")
 
 
-def _shared(wanted: Comparison, store: Store) -> str:
-    """How many stages there are, and how many of them are made once for several runs."""
+def _shared(planned: Comparison, store: Store) -> str:
+    """Return in one line how many stages the runs have, how many differ, and how many are not made yet."""
     resolver = store.resolver()
-    stages = [resolver.fingerprint(stage) for config, until in wanted.runs for stage in two_stage(config, until)]
-    missing = sum(
-        1
-        for stage in {
-            resolver.fingerprint(stage): stage for config, until in wanted.runs for stage in two_stage(config, until)
-        }.values()
-        if resolver.find(stage).artifact is None
-    )
+    stages = [stage for config, until in planned.runs for stage in two_stage(config, until)]
+    different = {resolver.fingerprint(stage): stage for stage in stages}
+    missing = sum(resolver.find(stage).artifact is None for stage in different.values())
     return (
-        f"{len(wanted.runs)} runs of {len(stages)} stages, {len(set(stages))} different ones; "
+        f"{len(planned.runs)} runs of {len(stages)} stages, {len(different)} different ones; "
         f"{missing} are still to be made"
     )
 

@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.run_name import run_name
+from flows.run_name import as_template, run_name
 from flows.two_stage import two_stage_flow
 from pipeline.errors import PipelineError
 from pipeline.stages.comparison import Comparison
@@ -30,7 +30,7 @@ def comparison_flow(wanted: Comparison) -> None:
         try:
             with cancellable(), upkeep(runtime, get_run_logger()):
                 for config, until in wanted.runs:
-                    two_stage_flow.with_options(flow_run_name=_escaped(config.name))(config, until)
+                    two_stage_flow.with_options(flow_run_name=as_template(config.name))(config, until)
                 ref = run_stage(wanted.stage, runtime)
         except RunCancelledError as error:
             return Cancelled(message=str(error), data=error)
@@ -39,9 +39,4 @@ def comparison_flow(wanted: Comparison) -> None:
         return Completed(message=f"the table is {ref}", data=ref)
 
     name = run_name("comparison", datetime.now().astimezone(), list(wanted.stage.config.variants))
-    compare.with_options(flow_run_name=_escaped(name))([config.name for config, _ in wanted.runs])
-
-
-def _escaped(name: str) -> str:
-    """The name as a template of Prefect's that is the name itself."""
-    return name.replace("{", "{{").replace("}", "}}")
+    compare.with_options(flow_run_name=as_template(name))([config.name for config, _ in wanted.runs])

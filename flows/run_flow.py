@@ -12,7 +12,7 @@ from rich.markup import escape
 from flows.leaving import leaving
 from flows.plan import plan_run
 from flows.prefect_settings import apply, why_unreachable
-from flows.run_name import run_name
+from flows.run_name import as_template, run_name
 from flows.terminal import watching
 from pipeline.config.run import RunConfig
 from pipeline.stages.comparison import Comparison
@@ -53,7 +53,7 @@ def run_flow(config: RunConfig, until: str | None, changed: list[str], console: 
         from flows.two_stage import two_stage_flow
 
         name = run_name(config.name, datetime.now().astimezone(), changed)
-        two_stage_flow.with_options(flow_run_name=name.replace("{", "{{").replace("}", "}}"))(config, until)
+        two_stage_flow.with_options(flow_run_name=as_template(name))(config, until)
 
     stages = two_stage(config, until=until)
     work = Work(

@@ -50,3 +50,8 @@ def _spelt(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
+
+
+def as_template(name: str) -> str:
+    """Return the template of Prefect's whose value is the name itself, braces and all."""
+    return name.replace("{", "{{").replace("}", "}}")

@@ -1,9 +1,9 @@
-"""What the engine does on a CPU in its own way, against torch's way, on whole training steps of cases a user meets.
+"""Time the engine's own forms on a CPU against torch's, on whole training steps of cases that users have.
 
     python benchmarks/engine/plain_forms.py [--rounds 7]
 
-Memory comes first and without, since what the C library was told cannot be taken back: a student's epoch before and
-after freed memory is kept. Then packed teacher layers and cheap dropout are left out in turns. What gains less than 3%
+Memory comes first, because this setting of the C library cannot be undone: a student's epoch before and after freed
+memory is kept. Then packed teacher layers and cheap dropout are left out in turns. What gains less than 3%
 of a step everywhere is not worth its lines.
 """
 

@@ -2,8 +2,8 @@
 
 Two threads meet hundreds of times a step. By default the one that comes first spins, for up to 300,000 rounds, and if
 the other is not running because a third process has its core, the time slice of the first is lost too. Threads that
-sleep at once lose time even on a quiet machine. So they spin for a moment and then sleep, a shorter one where other
-processes are running as this one begins, and the kernel is asked to let them run again soon after they wake
+sleep at once lose time even on a quiet machine. So they spin for a moment and then sleep, for a shorter moment where
+other processes are running as this one begins, and the kernel is asked to let them run again soon after they wake
 (benchmarks/engine/contention.py).
 """
 

@@ -1,4 +1,4 @@
-"""The work of stage ``evaluation``: score every model on the task's dev rows, with confidence intervals."""
+"""The work of stage ``evaluation``: score every model on the rows that judge, with confidence intervals."""
 
 from typing import Any
 
@@ -33,13 +33,13 @@ def run(
     tfidf: bool,
     seed: int,
 ) -> None:
-    """Predict the dev rows with every model and write the result table.
+    """Predict the rows that judge with every model, and write the result table and the predictions.
 
     Args:
         run: this stage's execution; inputs ``task_data``, ``teacher``, ``students`` and perhaps ``label_only``.
         students: the students of the run.
         same_size: student -> the first student of the same size, whose label-only twin it is compared with.
-        bootstrap: number of resamples of the dev rows for each confidence interval.
+        bootstrap: number of resamples of the rows for each confidence interval.
         tfidf: add a linear model on word counts as a baseline.
         seed: seed of the resamples.
     """

@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from pipeline.report import formats
+from pipeline.report.page import fill
 from pipeline.report.svg import INK, MUTED, RULE, SERIES, style, to_svg
 
 SURE = 0.05  # a corrected p below it is printed bold
-FILTERS = ("score", "signed", "count", "milliseconds", "duration", "words")
 
 
 def comparison_page(title: str, found: Mapping[str, Any]) -> str:
@@ -21,18 +20,8 @@ def comparison_page(title: str, found: Mapping[str, Any]) -> str:
         title: name of the task.
         found: ``comparison.json``.
     """
-    environment = Environment(
-        loader=PackageLoader("pipeline.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {name: getattr(formats, name) for name in FILTERS}
-    page = environment.get_template("comparison.html").render(
-        title=title, found=found, forest=forest(found["results"], found["compared_with"]), sure=SURE
-    )
-    return formats.printable(page)
+    drawing = forest(found["results"], found["compared_with"])
+    return fill("comparison.html", title=title, found=found, forest=drawing, sure=SURE)
 
 
 def forest(results: Sequence[Mapping[str, Any]], compared_with: str) -> Markup | None:

@@ -7,34 +7,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.report import formats
 from pipeline.report.augmentation import quality_examples, quality_figures
 from pipeline.report.content import ReportData, ResultRow
 from pipeline.report.lineage import lineage_svg
+from pipeline.report.page import fill
 from pipeline.report.plots import loss_curves, metric_curves, trade_off
 from pipeline.report.summary import best_student, size_ratio, speed_ratio, summarise
 from pipeline.report.tables import short_cells
 
-FILTERS = ("score", "signed", "percent", "times", "speed", "count", "size", "milliseconds", "duration", "words")
 OPTIONAL = ("interval", "retention", "difference", "parameters", "size_bytes", "flops", "latency_ms", "speed")
 MOST_CLASSES = 30  # a larger table is not readable
 
 
 def render(data: ReportData) -> str:
     """Return the page, to be written in UTF-8; the same data give the same text."""
-    environment = Environment(
-        loader=PackageLoader("pipeline.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {name: getattr(formats, name) for name in FILTERS}
     main, teacher, student = data.main_metric, data.first("teacher"), best_student(data.results, data.main_metric)
     metrics = list(dict.fromkeys([main, *(name for row in data.results for name in row.metrics)]))
-    page = environment.get_template("template.html").render(
+    return fill(
+        "template.html",
         data=data,
         summary=summarise(data.results, main),
         figures=key_figures(data),
@@ -50,7 +42,6 @@ def render(data: ReportData) -> str:
         quality=quality_figures(data.augmentation) if data.augmentation else [],
         variants=quality_examples(data.augmentation) if data.augmentation else [],
     )
-    return formats.printable(page)
 
 
 def key_figures(data: ReportData) -> list[tuple[str, str]]:

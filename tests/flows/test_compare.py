@@ -19,6 +19,7 @@ SHORT = (
     "evaluation.tfidf=false",
 )
 COMMAND = (sys.executable, "-m", "flows.cli", "ablate", "tiny.yaml", "changes.yaml", *SHORT)
+LONG = "general_distillation.training.epochs=100000"
 NOBODY = "http://127.0.0.1:9/api"  # the discard port: nothing answers
 
 
@@ -108,6 +109,7 @@ def table(folder: Path) -> object:
             "tiny.yaml sets phases, which is what the recipes are compared",
         ),
         (("ablate", "tiny.yaml", "a.yaml", "b.yaml"), "'b.yaml' is one file too many"),
+        (("compare", "tiny.yaml", "b.yaml", "--recipes", "hinton"), "'b.yaml' is one file too many: compare takes"),
         (("ablate", "tiny.yaml", "gone.yaml"), "gone.yaml does not exist"),
     ],
 )
@@ -123,3 +125,29 @@ def test_mistakes_are_one_line(fresh: Tiny, options: tuple[str, ...], line: str)
     assert done.returncode == 2
     assert line in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_comparison_is_cancelled_as_a_run_is(fresh: Tiny, server: str) -> None:
+    """In the UI, in the middle of one of its runs."""
+    command = subprocess.Popen(
+        [*COMMAND, "--seeds", "1", "general_distillation.training.max_steps=null", LONG],
+        cwd=fresh.folder,
+        env=environment(fresh, server),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + 240
+    while not list(fresh.folder.glob("artifacts/.work/*/scratch/training/*")):
+        assert command.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    running = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}, "name": {"like_": "comparison"}}}
+    (parent,) = httpx.post(f"{server}/flow_runs/filter", json=running).json()
+    cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
+    httpx.post(f"{server}/flow_runs/{parent['id']}/set_state", json=cancelling).raise_for_status()
+    _, said = command.communicate(timeout=120)
+    assert command.returncode == 130
+    assert "Traceback" not in said
+    assert httpx.get(f"{server}/flow_runs/{parent['id']}").json()["state_type"] == "CANCELLED"
